@@ -1,0 +1,80 @@
+"""Build the native half; everything declarative is in pyproject.toml."""
+
+import fcntl
+import os
+import platform
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, find_packages, setup
+
+PLANES = ("control", "dataplane")  # folders that become raicho.<folder>
+TREE = Path("build/tree")
+TRACE = bool(os.environ.get("RAICHO_TRACE"))  # line coverage of .pyx
+JOBS = int(os.environ.get("RAICHO_JOBS", os.cpu_count() or 1))
+TRACE_MACROS = [("CYTHON_TRACE", "1"), ("CYTHON_TRACE_NOGIL", "1")]
+BASELINE = {"x86_64": ["-march=x86-64-v2"]}  # other machines: the compiler's own
+CFLAGS = [
+    "-std=gnu11", "-O3", "-g", *BASELINE.get(platform.machine(), []),
+    "-fvisibility=hidden", "-pthread", "-Wall", "-Wextra",
+    *os.environ.get("RAICHO_CFLAGS", "").split(),
+]  # fmt: skip
+
+
+def package_tree() -> str:
+    """Show Cython, mypy and pytest a folder shaped like the package."""
+    (TREE / "raicho").mkdir(parents=True, exist_ok=True)
+    for name in ("cext", *PLANES):
+        link = TREE / "raicho" / name
+        if not link.is_symlink():
+            link.symlink_to(Path("../../..", name), target_is_directory=True)
+    return str(TREE)
+
+
+def files(*patterns: str) -> list[str]:
+    return sorted(str(path) for pattern in patterns for path in Path().glob(pattern))
+
+
+def extension(pyx: str) -> Extension:
+    """Wrap one .pyx; its module name is its path."""
+    return Extension(
+        ".".join(("raicho", *Path(pyx).with_suffix("").parts)),
+        [pyx],
+        include_dirs=["cext"],
+        depends=files("cext/**/*.[ch]"),
+        extra_compile_args=["-std=gnu11", "-g1", "-pthread"],
+        extra_link_args=["-pthread"],
+        define_macros=TRACE_MACROS if TRACE else [],
+    )
+
+
+def build() -> None:
+    """Compile the core once as a static library and link every wrapper with it."""
+    core = {
+        "sources": files("cext/**/*.c"),
+        "obj_deps": {"": files("cext/**/*.h")},
+        "include_dirs": ["cext"],
+        "cflags": CFLAGS,
+    }
+    wrappers = [extension(pyx) for plane in PLANES for pyx in files(f"{plane}/**/*.pyx")]
+    setup(
+        packages=[f"raicho.{p}" for p in find_packages(include=[f"{p}*" for p in PLANES])],
+        package_dir={f"raicho.{p}": p for p in PLANES},
+        libraries=[("raichocore", core)],
+        ext_modules=cythonize(
+            wrappers,
+            include_path=[package_tree()],
+            build_dir=None if TRACE else "build/cython",
+            nthreads=JOBS if len(wrappers) > 1 else 0,
+            annotate=bool(os.environ.get("RAICHO_ANNOTATE")),
+            compiler_directives={"language_level": 3, "auto_pickle": False, "linetrace": TRACE},
+        ),
+        options={"build_ext": {"parallel": JOBS}},
+    )
+
+
+if __name__ == "__main__":
+    package_tree()
+    with open("build/lock", "w") as lock:  # two builds at once would tread on each other
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        build()
