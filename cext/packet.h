@@ -1,0 +1,105 @@
+#ifndef RAICHO_PACKET_H
+#define RAICHO_PACKET_H
+
+/* Packet: one cache line that says where the bytes lie and what is known of
+ * them, apart from the bytes.
+ *
+ * What
+ * ====
+ * A packet comes from a pool (pool.h) or from a port's own memory.  'data' and
+ * 'len' are the frame, from the first byte of the destination address.
+ * In front of 'data' there is 'headroom' to grow into.
+ *
+ * parse() (parse.h) fills the offsets and the key.  An instruction that
+ * changes bytes keeps checksums right and says so in 'stale'; the key is
+ * filled again only before the next lookup.
+ *
+ * What the sender left to hardware, checksum and segmentation, travels in
+ * 'offload' as in a virtio-net header.  Every instruction keeps it right; it
+ * is completed (offload.h) only where a port cannot take it on.
+ *
+ * Threads
+ * =======
+ * A packet belongs to one worker at a time. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "key.h"
+
+struct bridge;
+struct pool;
+struct program;
+struct walk;
+
+enum {
+    PACKET_VECTOR = 256,        /* Most packets that are handled at a time. */
+    PACKET_HEADROOM = 192,      /* Bytes a new packet has in front of it. */
+    PACKET_SMALL = 2048,        /* Bytes of frame a small packet holds. */
+    PACKET_LARGE = 65536 + 64,  /* The same for a large one (GSO). */
+    ACTION_SET_BLOCKS = 64,     /* Write-actions a packet remembers: more than there are
+                                 * kinds of actions, so that dropping blocks that later
+                                 * ones override always makes room. */
+};
+
+/* Offsets that say "there is no such header". */
+enum { NO_OFFSET = 0xffff };
+
+/* As struct virtio_net_hdr of <linux/virtio_net.h>, host order (the legacy
+ * header that PACKET_VNET_HDR and tap use). */
+struct offload {
+    uint8_t flags;              /* VIRTIO_NET_HDR_F_NEEDS_CSUM 1, F_DATA_VALID 2. */
+    uint8_t gso_type;           /* VIRTIO_NET_HDR_GSO_*; 0 is none. */
+    uint16_t hdr_len;           /* Bytes of headers, if gso_type. */
+    uint16_t gso_size;          /* Bytes of payload per segment. */
+    uint16_t csum_start;        /* Offset from 'data' where checksumming starts. */
+    uint16_t csum_offset;       /* Offset from there where the sum goes. */
+};
+
+struct packet {
+    uint8_t *data;              /* First byte of the frame. */
+    uint32_t len;               /* Bytes of frame. */
+    uint16_t headroom;          /* Bytes free in front of 'data'. */
+    uint16_t tailroom;          /* Bytes free behind the frame, at most 65535. */
+
+    uint16_t l2_5;              /* Offset of the outermost MPLS shim or PBB I-TAG, or NO_OFFSET. */
+    uint16_t l3;                /* Offset of the IPv4, IPv6 or ARP header, or NO_OFFSET. */
+    uint16_t l4;                /* Offset of a whole TCP, UDP, SCTP, ICMP header, or NO_OFFSET. */
+    uint16_t eth_type_at;       /* Offset of the Ethernet type after all VLAN tags. */
+
+    struct offload offload;
+    uint8_t stale;              /* True if the key must be filled again before a lookup. */
+    uint8_t copied;             /* True if a copy went out or up: its end is no drop. */
+
+    uint32_t in_port;           /* Number on its bridge. */
+    uint16_t out_queue;         /* Set by set-queue; 0 is the default queue. */
+    uint16_t reserved;
+
+    const uint8_t *args;        /* Arguments of the program that runs on it. */
+    struct pool *pool;          /* Where it goes back to. */
+    struct walk *walk;          /* Where it is in the pipeline. */
+};
+
+/* One "write actions" that a packet met: instructions and their arguments. */
+struct action_block {
+    const struct program *program;
+    const uint8_t *args;
+};
+
+/* State of a packet on its way through the tables. */
+struct walk {
+    struct flow_key key;
+    struct bridge *bridge;      /* The bridge whose tables it is in. */
+    uint32_t flow_hash;         /* Hash of addresses and ports, for groups; 0 if not made yet. */
+    uint8_t n_blocks;           /* Blocks in the action set. */
+    uint8_t table;              /* Table it is in, or goes to next. */
+    uint8_t depth;              /* Groups and resubmits it is inside of. */
+    uint8_t from_miss;          /* True if the running entry is a table-miss entry. */
+    uint64_t cookie;            /* Of the entry whose instructions run. */
+    struct action_block blocks[ACTION_SET_BLOCKS];
+};
+
+_Static_assert(sizeof(struct packet) == 64, "a packet is one cache line");
+
+#endif

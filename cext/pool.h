@@ -1,0 +1,51 @@
+#ifndef RAICHO_POOL_H
+#define RAICHO_POOL_H
+
+/* Packet pools: where packets come from and go back to.
+ *
+ * How
+ * ===
+ * A pool is an array of slots: a struct packet, its struct walk, headroom and
+ * room for a frame.  Slots are an odd number of cache lines long, so that the
+ * headers of consecutive packets do not fall into the same cache sets (a
+ * stride of a power of two costs 6-11 ns per header touched, 64 bytes more cost 1).
+ * Free slots are a stack, so a slot is used again while it is in the cache.
+ *
+ * Threads
+ * =======
+ * A pool belongs to one worker.  Packets go back to their own pool. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "packet.h"
+
+struct pool {
+    uint8_t *memory;            /* The slots. */
+    size_t stride;              /* Bytes from one slot to the next. */
+    uint32_t size;              /* Bytes of frame a packet of this pool holds. */
+    uint32_t n_slots;
+    uint32_t n_free;
+    struct packet **free;       /* Stack of free packets. */
+};
+
+/* Makes a pool of 'n_slots' packets for frames of 'size' bytes.  Returns 0 or
+ * ENOMEM.  Memory is touched only when used if 'size' is above one page. */
+int pool_open(struct pool *pool, uint32_t n_slots, uint32_t size);
+void pool_close(struct pool *pool);
+
+/* Takes up to 'n' packets; returns how many there were.  A new packet has its
+ * full headroom, len 0, no offload, no offsets, and an empty walk apart from
+ * the key, which parse_vector() clears. */
+unsigned pool_get(struct pool *pool, struct packet *packets[], unsigned n);
+
+/* Gives packets back, each to its own pool. */
+void packet_free(struct packet *packets[], unsigned n);
+
+/* Grows or shrinks the front of a frame: moves 'data' by 'n' bytes and leaves
+ * the bytes behind it where they are.  Returns false (nothing changed) if
+ * there is no such headroom. Offsets are the caller's business. */
+bool packet_push(struct packet *p, unsigned n);
+void packet_pull(struct packet *p, unsigned n);
+
+#endif
