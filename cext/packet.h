@@ -78,7 +78,6 @@ struct packet {
 
     const uint8_t *args;        /* Arguments of the program that runs on it. */
     struct pool *pool;          /* Where it goes back to. */
-    struct walk *walk;          /* Where it is in the pipeline. */
 };
 
 /* One "write actions" that a packet met: instructions and their arguments. */
@@ -99,6 +98,13 @@ struct walk {
     uint64_t cookie;            /* Of the entry whose instructions run. */
     struct action_block blocks[ACTION_SET_BLOCKS];
 };
+
+/* Where a packet is in the pipeline lies right behind its descriptor. */
+static inline struct walk *
+packet_walk(const struct packet *p)
+{
+    return (struct walk *)(p + 1);
+}
 
 _Static_assert(sizeof(struct packet) == 64, "a packet is one cache line");
 
