@@ -1,0 +1,144 @@
+# raicho: `make demo` shows it at work, `make test` proves it, `make help` lists the rest.
+
+PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3))
+VENV   := .venv
+PY     := $(VENV)/bin/python
+DATA   ?= /var/lib/raicho/config.db
+RUN    ?= /run/raicho
+FUZZ_RUNS ?= 1000000
+
+.DEFAULT_GOAL := help
+.PHONY: help packages venv build lint format test test-c test-fuzz test-python fuzz soak bench \
+        demo run clean distclean
+.DELETE_ON_ERROR:
+
+help: ## Show what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+# ---- set-up: Debian packages, a virtual environment, the build --------------------------------
+
+packages: build/packages.stamp ## Install the Debian packages that are missing (as root)
+build/packages.stamp: .ci/packages
+	@mkdir -p build
+	@PATH="$$PATH:/usr/sbin:/sbin" .ci/packages $(or $(PYTHON),python3.11)
+	@touch $@
+
+venv: $(VENV)/deps.stamp ## Make the virtual environment with everything that tests need
+$(VENV)/deps.stamp: pyproject.toml | build/packages.stamp
+	test -x $(PY) || $(or $(PYTHON),python3.11) -m venv $(VENV)
+	$(PY) -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+	    print(*p["dependencies"], *p["optional-dependencies"]["dev"], sep="\n")' > $(VENV)/deps.txt
+	$(PY) -m pip install -q --disable-pip-version-check --no-input -r $(VENV)/deps.txt
+	@touch $@
+
+build: $(VENV)/deps.stamp ## Compile the C core and its wrappers, put `raicho` into .venv/bin
+	$(PY) setup.py -q build_clib build_ext --inplace
+	@test $(VENV)/editable.stamp -nt pyproject.toml || { \
+	    $(PY) -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e . \
+	    && touch $(VENV)/editable.stamp; }
+
+# ---- using it ------------------------------------------------------------------------------
+
+demo: build ## Two hosts, a switch, a controller: ping across and show the flows (needs root)
+	PYTHONPATH=build/tree:tests $(PY) -m system.demo
+
+run: build ## Start the switch in the foreground with the default configuration
+	$(VENV)/bin/raicho up --run-dir $(RUN) --data $(DATA)
+
+bench: build ## List the benchmarks and run the small ones
+	$(PY) -m bench
+	$(PY) -m pytest bench --benchmark-only -q -o addopts="--import-mode=importlib"
+
+# ---- proving it ----------------------------------------------------------------------------
+
+test: build lint test-c test-fuzz test-python ## Everything: lint, C, sanitizers, fuzz, Python, system
+
+lint: build ## ruff, mypy, cython-lint
+	$(PY) -m ruff check -q .
+	$(PY) -m mypy
+	@sources="$$(find control dataplane cext -name '*.pyx' -o -name '*.pxd')"; \
+	    PATH="$(CURDIR)/$(VENV)/bin:$$PATH"; test -z "$$sources" || cython-lint $$sources
+
+format: build ## Put Python and C into their form
+	$(PY) -m ruff format -q .
+	$(PY) -m ruff check -q --fix .
+	@command -v clang-format >/dev/null && clang-format -i cext/*.[ch] tests/cext/*.[ch] || true
+
+test-python: build ## pytest, system tests in network namespaces included
+	$(PY) -m pytest
+
+soak: build ## The tests that take minutes
+	$(PY) -m pytest -m soak -s
+
+# C programs: the core is compiled once for every flavour, each test is linked with all of it.
+
+CORE      := $(wildcard cext/*.c cext/*/*.c)
+ARCH      := $(if $(filter x86_64,$(shell uname -m)),-march=x86-64-v2)
+CTEST_ALL := -std=gnu11 -g -Wall -Wextra $(if $(filter true,$(CI)),-Werror) $(ARCH) -pthread \
+             -Icext -Itests/cext -Itests/fuzz -MMD -MP
+SANITIZE  := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+CFLAGS_plain := -O2
+CFLAGS_asan  := -O1 $(SANITIZE)
+CFLAGS_tsan  := -O1 -fsanitize=thread
+CFLAGS_fuzz  := -O2 $(SANITIZE)
+
+TESTS_plain := $(wildcard tests/cext/test_*.c)
+TESTS_asan  := $(TESTS_plain)
+TESTS_tsan  := $(wildcard tests/cext/tsan_*.c)
+TESTS_fuzz  := $(wildcard tests/fuzz/fuzz_*.c)
+
+LIBS_plain := -lcmocka
+LIBS_asan  := -lcmocka
+LIBS_fuzz  := build/ctest/fuzz/tests/fuzz/driver.o
+
+programs = $(patsubst %.c,build/ctest/$(1)/%,$(TESTS_$(1)))
+
+define flavour
+build/ctest/$(1)/%.o: %.c Makefile
+	@mkdir -p $$(@D)
+	@echo "CC $(1) $$<"
+	@$$(CC) $$(CTEST_ALL) $$(CFLAGS_$(1)) -c -o $$@ $$<
+
+build/ctest/$(1)/core.a: $(patsubst %.c,build/ctest/$(1)/%.o,$(CORE))
+	@rm -f $$@ && $$(AR) rcs $$@ $$^
+
+$(call programs,$(1)): %: %.o build/ctest/$(1)/core.a $(filter %.o,$(LIBS_$(1)))
+	@$$(CC) $$(CTEST_ALL) $$(CFLAGS_$(1)) -o $$@ $$< $(filter %.o,$(LIBS_$(1))) \
+	    build/ctest/$(1)/core.a $(filter -l%,$(LIBS_$(1))) -lm
+endef
+$(foreach f,plain asan tsan fuzz,$(eval $(call flavour,$(f))))
+.SECONDARY:
+-include $(shell find build/ctest -name '*.d' 2>/dev/null)
+
+.PHONY: ctest-programs fuzz-programs
+ctest-programs: $(foreach f,plain asan tsan,$(call programs,$(f)))
+fuzz-programs: $(call programs,fuzz)
+
+test-c: build/packages.stamp ## C unit tests: plain, under ASan and UBSan, workers under TSan
+	@$(MAKE) --no-print-directory -j$(shell nproc) ctest-programs
+	@set -e; for t in $(call programs,plain); do echo "plain $$t"; $$t; done
+	@set -e; for t in $(call programs,asan); do echo "asan+ubsan $$t"; $$t; done
+	@set -e; for t in $(call programs,tsan); do echo "tsan $$t"; \
+	    TSAN_OPTIONS=halt_on_error=1 setarch -R $$t; done
+
+test-fuzz: build/packages.stamp ## Mutated input, a million of each kind, under ASan and UBSan
+	@$(MAKE) --no-print-directory -j$(shell nproc) fuzz-programs
+	@set -e; for t in $(call programs,fuzz); do $$t $(FUZZ_RUNS); done
+
+fuzz: build/packages.stamp ## Hunt with libFuzzer (clang), FUZZ_TIME seconds for each target
+	@command -v clang-14 >/dev/null || { echo "clang-14 is missing"; exit 1; }
+	@mkdir -p build/hunt; set -e; for t in $(TESTS_fuzz); do \
+	    out=build/hunt/$$(basename $$t .c); mkdir -p $$out.corpus; \
+	    clang-14 $(filter-out -MMD -MP -Werror,$(CTEST_ALL)) -O1 -fsanitize=fuzzer,address,undefined \
+	        -o $$out $$t $(CORE) -lm; \
+	    $$out -max_total_time=$${FUZZ_TIME:-60} $$out.corpus; done
+
+# ---- leaving no trace ----------------------------------------------------------------------
+
+clean: ## Remove what was built
+	rm -rf build $(VENV)/editable.stamp
+	find control dataplane -name '*.so' -delete 2>/dev/null || true
+
+distclean: clean ## ... and the virtual environment
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
