@@ -1,0 +1,281 @@
+"""What is said to the datastore, and what it answers.
+
+A path is written as `/raicho/bridge[name='br0']/port[name='p1']/number`; it may
+end at any node.  Values are JSON-like: a container is a dict, a list is a list
+of dicts that hold their keys, a leaf-list is a list.
+
+A refusal is a Failure: NOT_FOUND for a path, API or lease that is not there,
+INVALID for what the schema forbids, CONFLICT for what another session or
+module was first with, REFUSED, TIMEOUT and UNAVAILABLE for what a participant
+said or did not say.
+"""
+
+from typing import Any
+
+import msgspec
+
+from .envelope import Message, Request
+from .types import Change, Done
+
+# Registration: who is there, what it brings, where it listens.
+
+
+class Api(msgspec.Struct, frozen=True, array_like=True):
+    """An API by *name*, and the *endpoint* that serves this *version* of it."""
+
+    name: str
+    endpoint: str
+    version: str = "1"
+
+
+class Register(Request["Registered"], frozen=True):
+    """Announce a component; the same component may do so again at any time.
+
+    With an *endpoint* it is a participant: it is synchronised at once and
+    asked about every change under its *subscriptions*.  Without one it only
+    registers its modules and APIs, and its subscriptions are merely listed.
+    It must send a Heartbeat more often than every *ttl* seconds.
+    """
+
+    component: str
+    version: str
+    modules: list[str] = msgspec.field(default_factory=list)
+    apis: list[Api] = msgspec.field(default_factory=list)
+    subscriptions: list[str] = msgspec.field(default_factory=list)
+    endpoint: str = ""
+    ttl: float = 10.0
+
+
+class Registered(Message, frozen=True):
+    """The answer to Register: the *lease* to renew, and what became of each module.
+
+    A module is "accepted", or "upgraded" if an older revision was known.  A
+    conflict is a Failure, and nothing is registered.
+    """
+
+    lease: str
+    modules: dict[str, str]
+    revision: int
+
+
+class Heartbeat(Request[Done], frozen=True):
+    """Renew a lease; NOT_FOUND tells the component to register again."""
+
+    component: str
+    lease: str
+
+
+class Unregister(Request[Done], frozen=True):
+    """Leave in good order."""
+
+    component: str
+    lease: str
+
+
+class Lookup(Request["Endpoint"], frozen=True):
+    """Find the endpoint of an API; a *version* that differs is UNSUPPORTED."""
+
+    api: str
+    version: str | None = None
+
+
+class Endpoint(Message, frozen=True):
+    """The answer to Lookup."""
+
+    api: str
+    endpoint: str
+    version: str
+    component: str
+
+
+class ListRegistry(Request["Registry"], frozen=True):
+    """Ask who is registered."""
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True):
+    """One registered component, as seen now.
+
+    *synchronised* is false while a participant has not taken the current
+    configuration; *trouble* says why.
+    """
+
+    component: str
+    version: str
+    endpoint: str
+    apis: list[Api]
+    subscriptions: list[str]
+    alive: bool
+    synchronised: bool
+    trouble: str = ""
+
+
+class Registry(Message, frozen=True):
+    """The answer to ListRegistry."""
+
+    components: list[Entry]
+
+
+# Editing: a session has its own next configuration until it is committed.
+
+
+class Set(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Set a leaf, or merge a container, a list or an entry into what is there."""
+
+    path: str
+    value: Any = None
+
+
+class Delete(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Remove a node and all below it; NOT_FOUND if it is not there."""
+
+    path: str
+
+
+class Edit(Request["Changes"], frozen=True):
+    """Apply *ops* in order to the next configuration of a session, all or none.
+
+    The first Edit of a name opens the session.
+    """
+
+    session: str
+    ops: list[Set | Delete]
+
+
+class Diff(Request["Changes"], frozen=True):
+    """Ask what the session would change."""
+
+    session: str
+
+
+class Changes(Message, frozen=True):
+    """The answer to Edit and Diff: the session against the current configuration."""
+
+    changes: list[Change]
+
+
+class Validate(Request["Faults"], frozen=True):
+    """Check the session against the schema; nobody else is asked."""
+
+    session: str
+
+
+class Fault(msgspec.Struct, frozen=True, array_like=True):
+    """One thing that is wrong: where, which rule it breaks, and what would be right."""
+
+    path: str
+    rule: str
+    reason: str
+
+
+class Faults(Message, frozen=True):
+    """The answer to Validate; no faults is good."""
+
+    faults: list[Fault]
+
+
+class CommitSession(Request["CommitResult"], frozen=True):
+    """Make the next configuration of a session the current one, at all sides or none.
+
+    A *dry_run* ends after prepare, with an abort.  The session is closed by
+    success only.
+    """
+
+    session: str
+    dry_run: bool = False
+    comment: str = ""
+
+
+class CommitResult(Message, frozen=True):
+    """The answer to CommitSession.
+
+    *participants* are those that took part; *revision* is unchanged by a dry run
+    and by a session that changes nothing.
+    """
+
+    txid: str
+    revision: int
+    changes: list[Change]
+    participants: list[str]
+    notes: list[str] = msgspec.field(default_factory=list)
+
+
+class Discard(Request[Done], frozen=True):
+    """Forget a session."""
+
+    session: str
+
+
+# Reading.
+
+
+class GetConfig(Request["Config"], frozen=True):
+    """Read the configuration at and below *path*.
+
+    *side* is "current" or "next"; the latter needs a *session*.  With
+    *defaults*, leaves that are not set are answered with their default.
+    """
+
+    path: str = "/"
+    side: str = "current"
+    session: str = ""
+    defaults: bool = False
+
+
+class Config(Message, frozen=True):
+    """The answer to GetConfig."""
+
+    data: Any
+    revision: int
+
+
+class GetHistory(Request["History"], frozen=True):
+    """Ask for the last *limit* revisions, the newest first."""
+
+    limit: int = 20
+
+
+class Revision(msgspec.Struct, frozen=True, array_like=True):
+    """One committed transaction: *when* is in seconds since the epoch."""
+
+    number: int
+    txid: str
+    who: str
+    when: float
+    comment: str
+    changes: list[Change]
+
+
+class History(Message, frozen=True):
+    """The answer to GetHistory."""
+
+    revisions: list[Revision]
+
+
+class Describe(Request["Description"], frozen=True):
+    """Ask for the schema at and below *path*; keys in it are not needed."""
+
+    path: str = "/"
+
+
+class Description(Message, frozen=True):
+    """The answer to Describe: nested dicts as `datastore.schema.Node` has its fields."""
+
+    node: dict[str, Any]
+
+
+class Committed(Message, frozen=True):
+    """The event `config.committed`: what is current from now on."""
+
+    txid: str
+    revision: int
+    changes: list[Change]
+
+
+REQUESTS = (
+    Register, Heartbeat, Unregister, Lookup, ListRegistry,
+    Edit, Diff, Validate, CommitSession, Discard,
+    GetConfig, GetHistory, Describe,
+)  # fmt: skip
+REPLIES = (
+    Registered, Endpoint, Registry, Changes, Faults, CommitResult, Config, History, Description,
+)  # fmt: skip

@@ -1,0 +1,76 @@
+"""A ZeroMQ socket read by the event loop through its descriptor.
+
+The descriptor signals once and not again until the socket was read to its end,
+and any send may swallow the signal.  So the socket is always read until it
+would block, and looked at again after each send.  Awaiting each message would
+cost five times as much.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import zmq
+
+MAX_MESSAGE = 64 << 20  # bytes in a frame; a longer one closes its connection
+
+
+class Drain:
+    """Hand every message of *socket* to *receive*, *budget* at a time."""
+
+    def __init__(
+        self,
+        socket: zmq.SyncSocket,
+        receive: Callable[[list[bytes]], None],
+        budget: int = 256,
+    ) -> None:
+        self.socket = socket
+        self._receive = receive
+        self._budget = budget
+        self._loop = asyncio.get_running_loop()
+        self._fd: int = socket.fileno()
+        self._turn: asyncio.Handle | None = None
+        self._loop.add_reader(self._fd, self._read)
+        self._look_again()
+
+    def send(self, frames: Sequence[bytes]) -> None:
+        """Send without blocking; raise zmq.Again when there is no room."""
+        try:
+            self.socket.send_multipart(frames, zmq.NOBLOCK)
+        finally:
+            self._look_again()
+
+    def close(self) -> None:
+        """Stop reading and close the socket; a second time does nothing."""
+        if self.socket.closed:
+            return
+        self._loop.remove_reader(self._fd)
+        if self._turn:
+            self._turn.cancel()
+        self.socket.close()
+
+    def _look_again(self) -> None:
+        if self._turn is None and not self.socket.closed:
+            self._turn = self._loop.call_soon(self._read)
+
+    def _read(self) -> None:
+        if self._turn:
+            self._turn.cancel()
+            self._turn = None
+        for _ in range(self._budget):
+            if self.socket.closed:
+                return
+            try:
+                frames = self.socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            self._receive(frames)
+        self._look_again()
+
+
+def open_socket(context: zmq.SyncContext, kind: int, **options: int | bytes) -> zmq.SyncSocket:
+    """Open a socket with the options that all of ours share, and *options* by zmq name."""
+    socket = context.socket(kind)
+    shared = {"LINGER": 0, "MAXMSGSIZE": MAX_MESSAGE, "RECONNECT_IVL": 20, "RECONNECT_IVL_MAX": 500}
+    for name, value in {**shared, **options}.items():
+        socket.setsockopt(getattr(zmq, name), value)
+    return socket
