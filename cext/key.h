@@ -50,7 +50,7 @@ struct flow_key {
     uint64_t word[N_KEY_WORDS];
 };
 
-/* Values of the frag bits in W_L4. */
+/* Values of the frag bits in W_L4; a later fragment has both. */
 enum {
     FRAG_NO = 0,
     FRAG_ANY = 1,       /* Any fragment. */
