@@ -1,0 +1,153 @@
+#ifndef RAICHO_BRIDGE_H
+#define RAICHO_BRIDGE_H
+
+/* Bridge: an OpenFlow datapath: flow tables, groups and the ports under their numbers.
+ *
+ * Threads
+ * =======
+ * The control thread changes it; workers read tables, groups and the port map
+ * without locks (each is replaced as a whole or entry by entry, and retired by
+ * epochs). */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "buffer.h"
+#include "dataplane.h"
+#include "group.h"
+#include "port.h"
+#include "table.h"
+
+enum {
+    BRIDGE_TABLES = 255,            /* Tables 0 to OFPTT_MAX. */
+    BRIDGE_NAME_MAX = 64,
+};
+
+/* OFPP_*: reserved port numbers. */
+enum ofp_port_no {
+    PORT_MAX = 0xffffff00u, PORT_IN_PORT = 0xfffffff8u, PORT_TABLE = 0xfffffff9u,
+    PORT_NORMAL = 0xfffffffau, PORT_FLOOD = 0xfffffffbu, PORT_ALL = 0xfffffffcu,
+    PORT_CONTROLLER = 0xfffffffdu, PORT_LOCAL = 0xfffffffeu, PORT_ANY = 0xffffffffu,
+};
+
+/* OFPPC_*: what a controller may ask of a port; and OFPPS_*: its state. */
+enum { PORT_DOWN = 1, PORT_NO_RECV = 4, PORT_NO_FWD = 32, PORT_NO_PACKET_IN = 64 };
+enum { LINK_DOWN = 1, LINK_BLOCKED = 2, LINK_LIVE = 4 };
+
+/* Reasons of a packet-in. */
+enum { PUNT_NO_MATCH, PUNT_ACTION, PUNT_INVALID_TTL };
+
+/* A port on a bridge. */
+struct attachment {
+    struct port *port;
+    struct bridge *bridge;
+    uint32_t number;
+    _Atomic uint32_t config;            /* PORT_* bits. */
+    _Atomic uint32_t state;             /* LINK_* bits. */
+    uint32_t speed;                     /* Mbit/s, for descriptions. */
+    uint8_t mac[6];
+    uint8_t worker;                     /* Id of the worker that owns it. */
+    uint64_t created_ms;
+    const struct program *program;      /* What its packets start in. */
+
+    /* The owning worker's: packets waiting to go out. */
+    bool queued;                        /* Is in the worker's list. */
+    unsigned n_tx;
+    struct packet *tx[PACKET_VECTOR];
+};
+
+/* The ports of a bridge, replaced as a whole. */
+struct port_map {
+    uint32_t n;                         /* Ports. */
+    uint32_t n_slots;                   /* A power of two, > n. */
+    struct attachment **slots;          /* By number; behind 'list'. */
+    struct attachment *list[];          /* In the order of their numbers. */
+};
+
+/* What the agent may set (OFPT_SET_CONFIG). */
+enum { FRAG_NORMAL = 0, FRAG_DROP = 1, FRAG_REASM = 2 };
+
+/* A slot for one flow table, opened when it is first used. */
+struct flow_table {
+    struct table table;
+    bool open;
+    uint32_t counter_lookup, counter_match;     /* Counter ids; packets only. */
+    uint32_t config;                            /* OFPTC_*; nothing is defined in 1.3. */
+};
+
+struct bridge {
+    char name[BRIDGE_NAME_MAX];
+    struct dataplane *dataplane;
+    uint64_t datapath_id;
+    uint32_t index;                     /* In the dataplane: punted packets carry it. */
+    _Atomic(struct port_map *) ports;
+    _Atomic(struct flow_table *) tables[BRIDGE_TABLES];    /* Null until used. */
+    struct group_table groups;
+    _Atomic uint32_t frag_mode;         /* FRAG_*. */
+    uint16_t miss_send_len;
+    uint32_t max_flows;                 /* In all tables; 0: no limit but memory. */
+    uint32_t n_flows;
+    struct buffer events;               /* Whole OpenFlow messages for the controllers: flow-removed,
+                                         * port-status; taken by bridge_events(). */
+    uint32_t events_lost;               /* Messages that did not fit. */
+};
+
+/* Makes a bridge without ports.  Returns null without memory. */
+struct bridge *bridge_open(struct dataplane *dataplane, const char *name, uint64_t datapath_id);
+
+/* Lets go of everything; its ports must be detached before.  Waits for readers. */
+void bridge_close(struct bridge *bridge);
+
+/* Puts 'port' under 'number' in, owned by worker 'worker'; the worker begins to poll it.
+ * Returns 0, EEXIST (number in use), EINVAL (number 0 or reserved, no such worker) or ENOMEM. */
+int bridge_attach(struct bridge *bridge, struct port *port, uint32_t number, unsigned worker,
+                  struct attachment **attachment);
+
+/* Takes it out.  When it returns no worker uses the port any more. */
+void bridge_detach(struct bridge *bridge, struct attachment *attachment);
+
+/* Worker or control: null if there is no such port. */
+struct attachment *bridge_port(const struct bridge *bridge, uint32_t number);
+
+/* Table 'id' for adding flows: opened if it is not yet; null without memory. */
+struct flow_table *bridge_table_for_add(struct bridge *bridge, unsigned id);
+
+/* Table 'id', or null if nothing was ever added to it. */
+static inline struct flow_table *
+bridge_table(const struct bridge *bridge, unsigned id)
+{
+    return atomic_load_explicit(&bridge->tables[id], memory_order_acquire);
+}
+
+/* --- Worker: the packet's way (bridge_walk.c) -------------------------------- */
+
+/* Sends packets through the tables from 'table' on; takes all of them. */
+void bridge_walk(struct worker *worker, struct bridge *bridge, struct packet **packets, unsigned n,
+                 unsigned table);
+
+/* --- Control: OpenFlow messages (bridge_apply.c, bridge_flow.c, bridge_group.c) - */
+
+/* Applies one whole OpenFlow 1.3 message of a kind that changes state or sends a packet:
+ * FLOW_MOD, GROUP_MOD, METER_MOD, TABLE_MOD, PORT_MOD, PACKET_OUT.  Returns OFWIRE_OK
+ * (see ofwire.h) or the error of the specification; on error nothing has changed. */
+uint32_t bridge_apply(struct bridge *bridge, const uint8_t *message, size_t size, uint64_t now_ms);
+
+/* Applies consecutive whole messages; results[i] for each.  Returns how many
+ * there were; stops at a length that does not fit. */
+size_t bridge_apply_all(struct bridge *bridge, const uint8_t *messages, size_t size,
+                        uint32_t *results, size_t max, uint64_t now_ms);
+
+/* Answers a multipart request.  'out' receives the reply bodies; 'ends' gets the offset behind each
+ * part (a part is at most 65000 bytes; entries are never split).  Returns OFWIRE_OK or an error. */
+uint32_t bridge_multipart(struct bridge *bridge, uint16_t type, const uint8_t *body, size_t size,
+                          struct buffer *out, struct buffer *ends /* uint32_t each */,
+                          uint64_t now_ms);
+
+/* Called by the dataplane when the timer of a flow expires (timeouts). */
+void bridge_flow_expired(struct bridge *bridge, struct flow *flow, uint64_t now_ms);
+
+/* Appends a PORT_STATUS (reason OFPPR_*: 0 add, 1 delete, 2 modify) to the events. */
+void bridge_port_status(struct bridge *bridge, const struct attachment *attachment, uint8_t reason);
+
+#endif

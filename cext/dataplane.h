@@ -1,0 +1,54 @@
+#ifndef RAICHO_DATAPLANE_H
+#define RAICHO_DATAPLANE_H
+
+/* What all bridges and workers of a process share.
+ *
+ * Threads: the control thread's, apart from 'epoch' (see epoch.h). */
+
+#include <stdint.h>
+
+#include "epoch.h"
+#include "program.h"
+#include "stats.h"
+#include "timer.h"
+
+enum {
+    DATAPLANE_WORKERS = 32,
+    DATAPLANE_BRIDGES = 256,
+    TICK_MS = 10,                       /* Of the timing wheel. */
+};
+
+struct bridge;
+struct buckets;
+struct flow;
+struct worker;
+
+struct dataplane {
+    struct epoch epoch;
+    struct program_store programs;
+    struct counter_ids counters;
+    struct timer_wheel wheel;           /* Ticks of TICK_MS. */
+    struct worker *workers[DATAPLANE_WORKERS];
+    struct bridge *bridges[DATAPLANE_BRIDGES];
+    const struct program *into_tables;  /* The program of OpenFlow ports. */
+};
+
+/* Returns 0 or ENOMEM. */
+int dataplane_open(struct dataplane *dataplane, uint64_t now_ms);
+
+/* All workers and bridges must be closed before. */
+void dataplane_close(struct dataplane *dataplane);
+
+/* Housekeeping, to be called at least every TICK_MS while there are timers: expires flows,
+ * frees what was retired, lets go of programs of packets that were sent out. */
+void dataplane_tick(struct dataplane *dataplane, uint64_t now_ms);
+
+/* Takes a flow out of use: frees it, its counter and its program when the readers have passed. */
+void dataplane_retire_flow(struct dataplane *dataplane, struct flow *flow);
+
+/* The same for a program and for the buckets of a group. */
+void dataplane_retire_program(struct dataplane *dataplane, const struct program *program);
+void dataplane_retire_buckets(struct dataplane *dataplane, struct buckets *buckets);
+void dataplane_retire_counter(struct dataplane *dataplane, uint32_t counter);
+
+#endif

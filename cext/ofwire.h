@@ -1,0 +1,74 @@
+#ifndef RAICHO_OFWIRE_H
+#define RAICHO_OFWIRE_H
+
+/* OpenFlow 1.3 bytes <-> table entries.
+ *
+ * What
+ * ====
+ * Decoding checks everything once: lengths, types, prerequisites, duplicates,
+ * ports, groups, tables.  What is behind it has nothing left to check.  The
+ * arguments of the programs it makes are the bytes of the message themselves.
+ *
+ * Every function returns OFWIRE_OK or an error of the specification, (type << 16) | code.
+ *
+ * Reference: OpenFlow Switch Specification 1.3.5, sections 7.2, 7.3, 7.4.4. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bridge.h"
+#include "field.h"
+#include "program.h"
+
+#define OFWIRE_OK 0xffffffffu
+#define OFWIRE_ERROR(TYPE, CODE) ((uint32_t) (TYPE) << 16 | (CODE))
+
+/* Error types and the codes used here (OFPET_*, OFPB?C_*): see ofwire_errors.h. */
+#include "ofwire_errors.h"
+
+/* A match: the fields, and which bits of them count. */
+struct of_match {
+    struct flow_key key;        /* 0 where the mask is 0. */
+    struct flow_key mask;
+};
+
+/* Decodes a struct ofp_match of type OFPMT_OXM with its padding; 'used' gets its padded size. */
+uint32_t ofwire_get_match(const uint8_t *data, size_t size, struct of_match *match, size_t *used);
+
+/* Appends the same, padded; fields in the order of field_table, exact ones without mask. */
+void ofwire_put_match(struct buffer *out, const struct flow_key *key, const struct flow_key *mask);
+
+/* A list of instructions that grows; the write-actions' list apart. */
+struct insn_list {
+    struct insn *insns;
+    unsigned n, size;
+    const struct program *write;        /* Interned sub-program of a write-actions, or null. */
+};
+
+void insn_list_close(struct insn_list *list);
+
+/* Where the actions stand: what they may refer to and must agree with. */
+struct of_scope {
+    struct bridge *bridge;
+    const struct of_match *match;       /* What packets that get here have in common; null: nothing
+                                         * is known (packet-out, buckets), prerequisites of set-field
+                                         * are not checked. */
+    uint8_t table;                      /* Of the flow entry; 0xff for none. */
+    bool in_packet_out;                 /* OFPP_TABLE is allowed. */
+};
+
+/* Decodes a flow entry's instructions (all of 'size' bytes at 'data') into 'list'; offsets in insn.at
+ * count from 'data'.  The program ends in goto_table or action_set. */
+uint32_t ofwire_get_instructions(const struct of_scope *scope, const uint8_t *data, size_t size,
+                                 struct insn_list *list);
+
+/* Decodes an action list for apply: in order, then done.  Offsets count from 'base' <= data. */
+uint32_t ofwire_get_actions(const struct of_scope *scope, const uint8_t *base, const uint8_t *data,
+                            size_t size, struct insn_list *list);
+
+/* Decodes an action list as an action set: sorted in the order of the set, later ones replacing
+ * earlier ones of their kind, insn.order saying where they stood; then done. */
+uint32_t ofwire_get_action_set(const struct of_scope *scope, const uint8_t *base,
+                               const uint8_t *data, size_t size, struct insn_list *list);
+
+#endif

@@ -1,0 +1,154 @@
+#ifndef RAICHO_PROGRAM_H
+#define RAICHO_PROGRAM_H
+
+/* Programs: what happens to a packet, as a list of instructions.
+ *
+ * What
+ * ====
+ * A program is a shape: which instructions, in which order, and where in the
+ * arguments each finds its own.  The arguments belong to the entry (flow,
+ * bucket, port) that uses the program, and lie in 'packet->args' while it
+ * runs.  All entries of one shape share one program, so a vector of packets
+ * that meet many entries is still one loop per instruction.
+ *
+ * Arguments of OpenFlow instructions are the bytes of the OpenFlow message
+ * itself, in network order: nothing is converted when an entry is added, and
+ * statistics give back what was sent.
+ *
+ * To add an instruction, write a function in an op_*.c file and a row in OPS.
+ *
+ * Cost
+ * ====
+ * One indirect call per instruction and vector.
+ *
+ * Threads
+ * =======
+ * Programs are made and dropped by the control thread and do not change.
+ * Workers run them. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "packet.h"
+
+struct worker;
+struct insn;
+
+/* The action set runs in this order (OpenFlow 1.3.5, section 5.10). */
+enum set_order {
+    SET_COPY_TTL_IN, SET_POP, SET_PUSH_MPLS, SET_PUSH_PBB, SET_PUSH_VLAN, SET_COPY_TTL_OUT,
+    SET_DEC_TTL, SET_SET, SET_QUEUE, SET_GROUP, SET_OUTPUT,
+    SET_NEVER,                  /* Not an action: cannot be in an action set. */
+};
+
+/* The instructions: X(name, OpenFlow action or instruction type, order).
+ * 'op_<name>' is the function.  First the actions of OpenFlow, then its
+ * instructions, then ours. */
+#define OPS(X)                                  \
+    X(output,           0,  SET_OUTPUT)         \
+    X(copy_ttl_out,    11,  SET_COPY_TTL_OUT)   \
+    X(copy_ttl_in,     12,  SET_COPY_TTL_IN)    \
+    X(set_mpls_ttl,    15,  SET_SET)            \
+    X(dec_mpls_ttl,    16,  SET_DEC_TTL)        \
+    X(push_vlan,       17,  SET_PUSH_VLAN)      \
+    X(pop_vlan,        18,  SET_POP)            \
+    X(push_mpls,       19,  SET_PUSH_MPLS)      \
+    X(pop_mpls,        20,  SET_POP)            \
+    X(set_queue,       21,  SET_QUEUE)          \
+    X(group,           22,  SET_GROUP)          \
+    X(set_nw_ttl,      23,  SET_SET)            \
+    X(dec_nw_ttl,      24,  SET_DEC_TTL)        \
+    X(set_field,       25,  SET_SET)            \
+    X(push_pbb,        26,  SET_PUSH_PBB)       \
+    X(pop_pbb,         27,  SET_POP)            \
+    X(goto_table,       1,  SET_NEVER)          \
+    X(write_metadata,   2,  SET_NEVER)          \
+    X(write_actions,    3,  SET_NEVER)          \
+    X(clear_actions,    5,  SET_NEVER)          \
+    X(meter,            6,  SET_NEVER)          \
+    X(action_set,       0,  SET_NEVER)  /* Runs the action set; ends the program. */ \
+    X(done,             0,  SET_NEVER)  /* Nothing more to do: ends the program. */  \
+    X(tables,           0,  SET_NEVER)  /* Sends the packets into their bridge's tables. */
+
+enum op {
+#define X(NAME, ...) OP_##NAME,
+    OPS(X)
+#undef X
+    N_OPS
+};
+
+/* Does one instruction to 'n' (<= PACKET_VECTOR) packets.  Packets that it
+ * keeps (sends, drops) it takes out of the vector, closing the gaps in order.
+ * Returns how many are left. */
+typedef unsigned op_run(struct worker *, const struct insn *, struct packet **, unsigned n);
+
+struct op_info {
+    char name[16];
+    uint16_t type;              /* OpenFlow action type, or instruction type. */
+    uint8_t order;              /* enum set_order. */
+    op_run *run;
+};
+
+extern const struct op_info op_table[N_OPS];
+
+enum {
+    INSN_LAST = 1,              /* Only action_set or done follows: the packet itself may go. */
+};
+
+struct insn {
+    uint8_t op;                 /* enum op */
+    uint8_t flags;              /* INSN_* */
+    uint8_t field;              /* set_field: enum field */
+    uint8_t order;              /* write_actions: place of the action as it was sent. */
+    uint16_t at;                /* Where in the arguments the action or instruction begins. */
+    uint16_t size;              /* Its size there, header included; 0 for ours. */
+    const struct program *sub;  /* write_actions: the actions, in the order of the action set. */
+};
+
+struct program {
+    struct program *next;       /* In the store. */
+    uint32_t refs;              /* Entries and programs that use it. */
+    uint32_t hash;
+    uint16_t n;                 /* Instructions, the ending one included. */
+    struct insn insns[];
+};
+
+/* Every program there is, each shape once.  Control thread only. */
+struct program_store {
+    struct program **buckets;
+    uint32_t n_buckets, n_programs;
+};
+
+int program_store_open(struct program_store *store);
+void program_store_close(struct program_store *store);
+
+/* Returns the program with these instructions, with one more reference (subs
+ * are referenced by the program itself, not again), or null without memory.
+ * Sets INSN_LAST. 'insns' ends with an ending instruction (action_set, done, tables or
+ * goto_table). */
+const struct program *program_intern(struct program_store *store, const struct insn *insns,
+                                     unsigned n);
+
+/* Drops a reference.  Only after the readers have passed. */
+void program_release(struct program_store *store, const struct program *program);
+
+/* Runs 'program' on 'n' packets whose 'args' are set.  Returns how many are
+ * left in 'packets': those that a goto_table sends on to walk->table. */
+unsigned program_run(struct worker *worker, const struct program *program,
+                     struct packet **packets, unsigned n);
+
+/* --- For the functions in op_*.c ------------------------------------------- */
+
+/* The bytes of the action on this packet. */
+static inline const uint8_t *
+insn_args(const struct insn *insn, const struct packet *packet)
+{
+    return packet->args + insn->at;
+}
+
+#define X(NAME, ...) op_run op_##NAME;
+OPS(X)
+#undef X
+
+#endif

@@ -1,0 +1,141 @@
+#ifndef RAICHO_STATS_H
+#define RAICHO_STATS_H
+
+/* Counters: one set per worker, written without atomic read-modify-write,
+ * summed by the reader.
+ *
+ * What
+ * ====
+ * A counter counts packets and bytes and remembers when it last did.  Flows,
+ * groups, buckets and meters each have one, known by its id.  Ids are handed
+ * out by the control thread; each worker has the same pages.
+ *
+ * Every packet that comes in goes out, up, or is counted under one reason:
+ *
+ *   received + injected + copied == sent + punted + consumed + sum of drops
+ *
+ * 'consumed' are packets whose copies went out and whose original has nothing
+ * left to do. */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* X(name, what people read). */
+#define DROP_REASONS(X)                                                     \
+    X(no_entry,     "no entry of the table matches, and there is no miss entry") \
+    X(action,       "the entry says so: nothing to do with the packet")     \
+    X(no_port,      "output to a port that is not there")                   \
+    X(in_port,      "output to the port it came from")                      \
+    X(port_down,    "output to a port that is down or does not forward")    \
+    X(port_no_recv, "received on a port that is told not to receive")       \
+    X(tx,           "the port could not take it")                           \
+    X(ttl,          "time to live used up")                                 \
+    X(no_group,     "the group is gone or has no live bucket")              \
+    X(depth,        "groups inside groups too deep")                        \
+    X(fragment,     "fragments are told to be dropped")                     \
+    X(meter,        "over the rate of a meter")                             \
+    X(punt,         "the queue to the control plane is full")               \
+    X(no_buffer,    "no packet to copy into")                               \
+    X(no_room,      "no room for another header")                           \
+    X(segment,      "could not be cut into segments")                       \
+    X(no_program,   "the port has no program")                              \
+    X(handover,     "the queue to another worker is full")
+
+enum drop_reason {
+#define X(NAME, TEXT) DROP_##NAME,
+    DROP_REASONS(X)
+#undef X
+    N_DROP_REASONS
+};
+
+/* Reasons by number, for people; in DROP_REASONS order. */
+struct drop_info {
+    char name[16];
+    char text[64];
+};
+extern const struct drop_info drop_table[N_DROP_REASONS];
+
+struct counter {
+    _Atomic uint64_t packets, bytes;
+    _Atomic uint64_t used;              /* Worker's clock in ms when it last counted; 0 never. */
+};
+
+enum {
+    COUNTER_PAGE = 4096,                /* Counters in a page. */
+    COUNTER_PAGES = 4096,               /* Pages: 16M counters. */
+    COUNTER_NONE = 0,                   /* The counter that nobody reads. */
+};
+
+/* A worker's counters. */
+struct counters {
+    _Atomic(struct counter *) pages[COUNTER_PAGES];
+};
+
+/* What a worker did with packets. */
+struct worker_counters {
+    _Atomic uint64_t received, injected, copied, sent, punted, consumed;
+    _Atomic uint64_t drops[N_DROP_REASONS];
+};
+
+static inline struct counter *
+counter_at(const struct counters *counters, uint32_t id)
+{
+    return atomic_load_explicit(&counters->pages[id / COUNTER_PAGE], memory_order_relaxed)
+           + id % COUNTER_PAGE;
+}
+
+/* Adds to a number that only this thread writes. */
+static inline void
+bump(_Atomic uint64_t *number, uint64_t n)
+{
+    atomic_store_explicit(number,
+        atomic_load_explicit(number, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+static inline void
+counter_add(const struct counters *counters, uint32_t id, uint64_t packets, uint64_t bytes,
+            uint64_t now_ms)
+{
+    struct counter *counter = counter_at(counters, id);
+
+    bump(&counter->packets, packets);
+    bump(&counter->bytes, bytes);
+    atomic_store_explicit(&counter->used, now_ms, memory_order_relaxed);
+}
+
+/* Sums and ids.  Control thread only. */
+struct counter_ids {
+    struct counters **sets;             /* One per worker. */
+    unsigned n_sets;
+    uint32_t n_used;                    /* Ids handed out so far. */
+    uint32_t *free;                     /* Ids given back. */
+    uint32_t n_free, max_free;
+};
+
+struct counter_sum {
+    uint64_t packets, bytes;
+    uint64_t used;                      /* The latest, in ms; 0 never. */
+};
+
+/* Starts with id COUNTER_NONE taken. Returns 0 or ENOMEM. */
+int counter_ids_open(struct counter_ids *ids);
+void counter_ids_close(struct counter_ids *ids);
+
+/* Adds a worker's set, with pages for every id handed out so far. 0 or ENOMEM. */
+int counter_ids_add_set(struct counter_ids *ids, struct counters *counters);
+
+/* Frees the pages of a set that no worker uses, after adding its numbers to another's
+ * ('into', may be null if it is the last). */
+void counter_ids_remove_set(struct counter_ids *ids, struct counters *counters,
+                            struct counters *into);
+
+/* Returns a fresh id, all of whose counters are 0, or COUNTER_NONE without memory. */
+uint32_t counter_new(struct counter_ids *ids);
+
+/* Gives an id back.  Only after the readers have passed (epoch.h). */
+void counter_release(struct counter_ids *ids, uint32_t id);
+
+struct counter_sum counter_read(const struct counter_ids *ids, uint32_t id);
+
+#endif

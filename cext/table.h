@@ -1,0 +1,165 @@
+#ifndef RAICHO_TABLE_H
+#define RAICHO_TABLE_H
+
+/* Flow tables: the entry with the highest priority that a key matches.
+ *
+ * What
+ * ====
+ * A table holds flows.  It has four operations (insert, remove, lookup of a
+ * batch, stats) and the implementation behind them is chosen from what the
+ * table holds; no user ever picks one.  To add an implementation, fill in a
+ * struct match_ops and teach table.c when to choose it.
+ *
+ * A flow does not change while it is in a table: to modify it, insert one
+ * with the same match and priority, which takes its place in one step.
+ *
+ * Threads
+ * =======
+ * One writer (the control thread).  Any number of workers look up at the same time
+ * without locks; a lookup sees the table before or after a change.  Flows taken out
+ * are retired by the caller (epoch.h). */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "epoch.h"
+#include "key.h"
+#include "program.h"
+#include "timer.h"
+
+/* Which words and bits of a key an entry looks at. */
+struct flow_mask {
+    uint32_t hash;
+    uint8_t n;                              /* Words with a bit. */
+    uint8_t word[N_KEY_WORDS];              /* Which; ascending. */
+    uint64_t bits[N_KEY_WORDS];             /* Their masks, in that order. */
+};
+
+/* Fills 'mask' from a key-shaped mask. */
+void flow_mask_from(struct flow_mask *mask, const struct flow_key *bits);
+
+/* Hash of the words of 'key' under 'mask'. */
+uint32_t flow_mask_hash(const struct flow_mask *mask, const struct flow_key *key);
+
+struct flow {
+    /* What workers read. */
+    const struct program *program;
+    const struct flow_mask *mask;           /* The table's; shared by entries with this mask. */
+    _Atomic(struct flow *) lower;           /* Same mask and key, lower priority. */
+    uint64_t cookie;
+    uint32_t hash;                          /* Of the words. */
+    uint32_t counter;
+    uint16_t priority;
+    uint16_t args_size;                     /* Bytes of arguments: the instructions as sent. */
+    uint8_t table;
+    uint8_t n_words;
+
+    /* What only the control thread reads. */
+    uint16_t flags;                         /* OFPFF_*. */
+    uint16_t idle_timeout, hard_timeout;    /* Seconds; 0 never. */
+    uint64_t created_ms;                    /* Monotonic. */
+    struct timer timer;
+
+    uint64_t words[];                       /* Key under the mask, then the arguments. */
+};
+
+/* Returns a flow with room for the words of 'mask' and 'args_size' bytes, or
+ * null.  The caller fills in everything but words, hash, mask, n_words. 'mask' must be
+ * the table's own, see table_mask(). */
+struct flow *flow_new(const struct flow_mask *mask, const struct flow_key *key,
+                      const void *args, size_t args_size);
+
+static inline const uint8_t *
+flow_args(const struct flow *flow)
+{
+    return (const uint8_t *) (flow->words + flow->n_words);
+}
+
+/* Writes back the key and the mask of a flow. */
+void flow_match(const struct flow *flow, struct flow_key *key, struct flow_key *mask);
+
+/* Whether it is the table-miss entry: priority 0, matches everything. */
+static inline bool
+flow_is_miss(const struct flow *flow)
+{
+    return flow->priority == 0 && flow->n_words == 0;
+}
+
+struct table_stats {
+    char implementation[16];
+    uint32_t n_flows;
+    uint32_t n_masks;
+    size_t memory;                          /* Bytes, flows not included. */
+};
+
+struct match_ops;
+
+/* An implementation's state begins with this. */
+struct match {
+    const struct match_ops *ops;
+};
+
+struct table {
+    _Atomic(struct match *) match;          /* Replaced as a whole when another one fits better. */
+    struct epoch *epoch;
+    uint32_t n_flows;
+};
+
+struct match_ops {
+    char name[16];
+    struct match *(*open)(struct epoch *epoch);
+    void (*close)(struct match *);                  /* No readers left. Frees masks, not flows. */
+    const struct flow_mask *(*mask)(struct match *, const struct flow_key *bits);
+    int (*insert)(struct match *, struct flow *flow, struct flow **old);
+    void (*remove)(struct match *, struct flow *flow);
+    void (*lookup)(const struct match *, const struct flow_key *const keys[], unsigned n,
+                   const struct flow *found[]);
+    struct flow *(*find)(const struct match *, const struct flow_key *key,
+                         const struct flow_key *mask, uint16_t priority);
+    void (*each)(const struct match *, bool (*visit)(struct flow *, void *), void *context);
+    void (*stats)(const struct match *, struct table_stats *stats);
+};
+
+extern const struct match_ops match_tuple;
+
+/* Returns 0 or ENOMEM. */
+int table_open(struct table *table, struct epoch *epoch);
+
+/* No readers must be left; releases all flows with 'release'. */
+void table_close(struct table *table, void (*release)(struct flow *, void *), void *context);
+
+/* Returns the table's own copy of a mask, which lives until table_close() or until the
+ * last flow with it is removed; null without memory. */
+const struct flow_mask *table_mask(struct table *table, const struct flow_key *bits);
+
+/* Puts 'flow' in.  If there is one with the same match and priority it is
+ * replaced in one step and returned in 'old' (else null).  Returns 0 or ENOMEM,
+ * in which case nothing has changed. */
+int table_insert(struct table *table, struct flow *flow, struct flow **old);
+
+/* Takes 'flow', which must be in it, out. */
+void table_remove(struct table *table, struct flow *flow);
+
+/* For each of 'n' (<= PACKET_VECTOR) keys: the entry, or null. */
+static inline void
+table_lookup(const struct table *table, const struct flow_key *const keys[], unsigned n,
+             const struct flow *found[])
+{
+    const struct match *match = atomic_load_explicit(&table->match, memory_order_acquire);
+
+    match->ops->lookup(match, keys, n, found);
+}
+
+/* The flow with exactly this match and priority, or null. Control thread. */
+struct flow *table_find(const struct table *table, const struct flow_key *key,
+                        const struct flow_key *mask, uint16_t priority);
+
+/* Calls visit(flow, context) for every flow until it returns false; it may
+ * remove the flow that it is given.  Control thread. */
+void table_each(const struct table *table, bool (*visit)(struct flow *, void *), void *context);
+
+void table_stats(const struct table *table, struct table_stats *stats);
+
+#endif

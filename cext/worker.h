@@ -1,0 +1,132 @@
+#ifndef RAICHO_WORKER_H
+#define RAICHO_WORKER_H
+
+/* Workers: receive, parse, run, transmit, quiesce.
+ *
+ * What
+ * ====
+ * A worker is a thread that polls the ports it owns and takes each vector of packets to
+ * its end before it receives the next.  It is entered once, with worker_run(),
+ * and left when it is told to stop.
+ *
+ * Threads
+ * =======
+ * What is marked control is called by the control thread while the worker runs. */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bridge.h"
+#include "dataplane.h"
+#include "packet.h"
+#include "pool.h"
+#include "ring.h"
+#include "stats.h"
+
+enum worker_mode { WORKER_ADAPTIVE, WORKER_POLL };
+
+/* The ports a worker polls, replaced as a whole. */
+struct poll_set {
+    uint32_t n;
+    struct attachment *list[];
+};
+
+/* A packet on its way to the control plane, in 'punts'.  Host order. */
+struct punt {
+    uint64_t cookie, metadata, tunnel_id;
+    uint32_t bridge;                    /* Its index. */
+    uint32_t in_port;
+    uint32_t len;                       /* Bytes of frame that follow: all of it. */
+    uint16_t max_len;                   /* As the output action or the miss asks. */
+    uint8_t reason;                     /* PUNT_*. */
+    uint8_t table;
+    uint8_t frame[];
+};
+
+/* A packet from the control plane, in 'injects'. */
+struct inject {
+    struct bridge *bridge;
+    const struct program *program;
+    uint32_t in_port;
+    uint32_t args_size;                 /* Arguments of the program, first, padded to 8. */
+    uint32_t len;                       /* Then the frame. */
+    uint32_t reserved;
+    uint8_t bytes[];
+};
+
+/* A program that a packet in 'injects' uses, until the worker is behind it. */
+struct pending_program;
+
+struct worker {
+    unsigned id;                        /* Also its number as an epoch reader. */
+    struct dataplane *dataplane;
+    struct pool small, large;
+    struct counters counters;           /* By counter id. */
+    struct worker_counters totals;
+    _Atomic(struct poll_set *) polls;
+    uint64_t now_ms;                    /* Monotonic; as of the start of this vector. */
+    struct attachment *waiting[PACKET_VECTOR];  /* Ports with packets in 'tx'. */
+    unsigned n_waiting;
+
+    struct ring punts;                  /* To the control thread. */
+    int punt_fd;                        /* eventfd: punts were added. */
+    bool punted;                        /* Since the last signal. */
+    struct ring injects;                /* From the control thread. */
+    struct ring handovers[DATAPLANE_WORKERS];   /* From other workers; opened when needed. */
+    int wake_fd;                        /* eventfd: wakes it while it sleeps. */
+    _Atomic bool asleep, stop;
+    _Atomic uint32_t mode;              /* enum worker_mode */
+    struct pending_program *pending;    /* Control thread's. */
+};
+
+/* Control.  Makes a worker with id 'id', with 'n_packets' small packets (0: a sensible
+ * number).  Returns null without memory or if the id is taken. */
+struct worker *worker_open(struct dataplane *dataplane, unsigned id, uint32_t n_packets);
+
+/* Control.  The thread must have left worker_run(), and its ports must be detached. */
+void worker_close(struct worker *worker);
+
+/* The loop.  Returns when worker_stop() was called. */
+void worker_run(struct worker *worker);
+void worker_stop(struct worker *worker);
+
+/* One round of the loop without sleeping, for tests and benchmarks that own the worker's thread
+ * themselves.  Returns how many packets it received. */
+unsigned worker_round(struct worker *worker);
+
+/* Control.  Sends a packet through 'program' (whose reference it takes) with 'args';
+ * returns 0, ENOBUFS (queue full; counted) or EMSGSIZE; on error the reference stays the caller's. */
+int worker_inject(struct worker *worker, struct bridge *bridge, const struct program *program,
+                  const void *args, size_t args_size, uint32_t in_port,
+                  const void *frame, size_t len);
+
+/* Control.  Wakes it if it sleeps, so that it sees what was published. */
+void worker_wake(struct worker *worker);
+
+/* Control.  The oldest punted packet, or null; and letting go of it. */
+struct punt *worker_punt_peek(struct worker *worker);
+void worker_punt_consume(struct worker *worker);
+
+/* --- For instructions ------------------------------------------------------- */
+
+/* Drops packets under a reason (those with 'copied' set count as consumed). */
+void worker_drop(struct worker *worker, struct packet **packets, unsigned n,
+                 enum drop_reason reason);
+
+/* A copy of a packet with its walk (action set excluded), or null (counted). */
+struct packet *worker_copy(struct worker *worker, const struct packet *packet);
+
+/* Queues a packet to leave by a port of its bridge; takes it. Completes offloads that the port does not take. */
+void worker_send(struct worker *worker, struct attachment *to, struct packet *packet);
+
+/* Queues a packet for the control plane; takes it. */
+void worker_punt(struct worker *worker, struct packet *packet, uint8_t reason, uint16_t max_len);
+
+/* Sends everything queued to the ports. */
+void worker_flush(struct worker *worker);
+
+/* Fills the key again if an instruction has changed the headers. */
+void packet_refresh(struct packet *packet);
+
+#endif
