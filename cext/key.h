@@ -61,4 +61,17 @@ enum {
     VID_PRESENT = 0x1000,       /* OFPVID_PRESENT: there is a tag. */
 };
 
+/* Values of ipv6_exthdr (OpenFlow's OFPIEH_*). */
+enum {
+    EXTHDR_NONEXT = 1,          /* "No next header". */
+    EXTHDR_ESP = 2,
+    EXTHDR_AUTH = 4,
+    EXTHDR_DEST = 8,            /* Destination options. */
+    EXTHDR_FRAG = 16,
+    EXTHDR_ROUTER = 32,
+    EXTHDR_HOP = 64,            /* Hop-by-hop options, as the first header. */
+    EXTHDR_UNREP = 128,         /* A header is repeated that should not be. */
+    EXTHDR_UNSEQ = 256,         /* Not in the order of RFC 2460, section 4.1. */
+};
+
 #endif

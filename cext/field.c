@@ -1,0 +1,138 @@
+/* The match fields: the table, and moving values in and out of keys. */
+
+#include "field.h"
+
+#include "bytes.h"
+#include "headers.h"
+
+enum { EXACT, MASK };
+enum { RO, SET };
+
+const struct field_info field_table[N_FIELDS] = {
+#define F(NAME, CLASS, NUMBER, BITS, MASKABLE, SETTABLE, WORD, SHIFT, NEEDS)    \
+    [FIELD_##NAME] = {                                                          \
+        .name = #NAME, .oxm_class = CLASS, .oxm_field = NUMBER, .bits = BITS,   \
+        .size = (BITS + 7) / 8, .maskable = MASKABLE, .settable = SETTABLE,     \
+        .word = WORD, .shift = SHIFT, .needs = NEEDS,                           \
+    },
+    FIELDS(F)
+#undef F
+};
+
+/* One condition, on top of those of another row. */
+struct condition {
+    uint8_t also;               /* An enum field_needs. */
+    uint8_t field;
+    uint16_t mask;              /* Bits of the field that must be matched; 0: all, any value. */
+    uint16_t values[2];         /* Either will do. */
+};
+
+static const struct condition conditions[N_NEEDS] = {
+    [NEEDS_IN_PORT]    = { NEEDS_NONE, FIELD_in_port, 0, { 0 } },
+    [NEEDS_VLAN]       = { NEEDS_NONE, FIELD_vlan_vid, VID_PRESENT, { VID_PRESENT, VID_PRESENT } },
+    [NEEDS_IP]         = { NEEDS_NONE, FIELD_eth_type, 0xffff, { ETH_TYPE_IPV4, ETH_TYPE_IPV6 } },
+    [NEEDS_IPV4]       = { NEEDS_NONE, FIELD_eth_type, 0xffff, { ETH_TYPE_IPV4, ETH_TYPE_IPV4 } },
+    [NEEDS_IPV6]       = { NEEDS_NONE, FIELD_eth_type, 0xffff, { ETH_TYPE_IPV6, ETH_TYPE_IPV6 } },
+    [NEEDS_ARP]        = { NEEDS_NONE, FIELD_eth_type, 0xffff, { ETH_TYPE_ARP, ETH_TYPE_ARP } },
+    [NEEDS_MPLS]       = { NEEDS_NONE, FIELD_eth_type, 0xffff,
+                           { ETH_TYPE_MPLS, ETH_TYPE_MPLS_MULTICAST } },
+    [NEEDS_PBB]        = { NEEDS_NONE, FIELD_eth_type, 0xffff, { ETH_TYPE_PBB, ETH_TYPE_PBB } },
+    [NEEDS_TCP]        = { NEEDS_IP, FIELD_ip_proto, 0xff, { IP_PROTO_TCP, IP_PROTO_TCP } },
+    [NEEDS_UDP]        = { NEEDS_IP, FIELD_ip_proto, 0xff, { IP_PROTO_UDP, IP_PROTO_UDP } },
+    [NEEDS_SCTP]       = { NEEDS_IP, FIELD_ip_proto, 0xff, { IP_PROTO_SCTP, IP_PROTO_SCTP } },
+    [NEEDS_ICMPV4]     = { NEEDS_IPV4, FIELD_ip_proto, 0xff, { IP_PROTO_ICMPV4, IP_PROTO_ICMPV4 } },
+    [NEEDS_ICMPV6]     = { NEEDS_IPV6, FIELD_ip_proto, 0xff, { IP_PROTO_ICMPV6, IP_PROTO_ICMPV6 } },
+    [NEEDS_ND]         = { NEEDS_ICMPV6, FIELD_icmpv6_type, 0xff,
+                           { ND_SOLICITATION, ND_ADVERTISEMENT } },
+    [NEEDS_ND_SOLICIT] = { NEEDS_ICMPV6, FIELD_icmpv6_type, 0xff,
+                           { ND_SOLICITATION, ND_SOLICITATION } },
+    [NEEDS_ND_ADVERT]  = { NEEDS_ICMPV6, FIELD_icmpv6_type, 0xff,
+                           { ND_ADVERTISEMENT, ND_ADVERTISEMENT } },
+};
+
+int
+field_by_oxm(unsigned oxm_class, unsigned oxm_field)
+{
+    for (int i = 0; i < N_FIELDS; i++) {
+        if (field_table[i].oxm_field == oxm_field && field_table[i].oxm_class == oxm_class) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+uint64_t
+field_word_mask(enum field field, unsigned i)
+{
+    const struct field_info *info = &field_table[field];
+
+    if (i >= (info->bits + 63u) / 64) {
+        return 0;
+    }
+    return info->bits < 64 ? ((UINT64_C(1) << info->bits) - 1) << info->shift : UINT64_MAX;
+}
+
+void
+field_put(struct flow_key *key, enum field field, const uint8_t *value)
+{
+    const struct field_info *info = &field_table[field];
+    uint64_t *word = &key->word[info->word];
+    uint64_t mask = field_word_mask(field, 0), bits = 0;
+
+    if (info->bits == 128) {
+        word[0] = get_be64(value);
+        word[1] = get_be64(value + 8);
+        return;
+    }
+    for (unsigned i = 0; i < info->size; i++) {
+        bits = bits << 8 | value[i];
+    }
+    *word = (*word & ~mask) | (bits << info->shift & mask);
+}
+
+void
+field_get(const struct flow_key *key, enum field field, uint8_t *value)
+{
+    const struct field_info *info = &field_table[field];
+    const uint64_t *word = &key->word[info->word];
+
+    if (info->bits == 128) {
+        put_be64(value, word[0]);
+        put_be64(value + 8, word[1]);
+        return;
+    }
+
+    uint64_t bits = (*word & field_word_mask(field, 0)) >> info->shift;
+
+    for (unsigned i = info->size; i-- > 0; bits >>= 8) {
+        value[i] = (uint8_t)bits;
+    }
+}
+
+static bool
+condition_met(const struct condition *c, const struct flow_key *key, const struct flow_key *mask)
+{
+    const struct field_info *info = &field_table[c->field];
+    uint64_t width = field_word_mask(c->field, 0);
+    uint64_t want = c->mask ? (uint64_t)c->mask << info->shift : width;
+    uint64_t value = (key->word[info->word] & want) >> info->shift;
+
+    if ((mask->word[info->word] & want) != want) {
+        return false;
+    }
+    return !c->mask || value == c->values[0] || value == c->values[1];
+}
+
+bool
+field_needs_met(enum field field, const struct flow_key *key, const struct flow_key *mask)
+{
+    const struct condition *c;
+
+    for (unsigned row = field_table[field].needs; row != NEEDS_NONE; row = c->also) {
+        c = &conditions[row];
+        if (!condition_met(c, key, mask)) {
+            return false;
+        }
+    }
+    return true;
+}
