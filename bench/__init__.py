@@ -1,0 +1,1 @@
+"""One file for each number that people care about; `python -m bench` lists them."""

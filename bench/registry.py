@@ -1,0 +1,35 @@
+"""The table of benchmarks: a name, the module that measures, and what it says."""
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable
+from importlib import import_module
+from typing import NamedTuple, Protocol
+
+from .harness import Row
+
+
+class Module(Protocol):
+    """What a benchmark's module offers."""
+
+    def add_arguments(self, parser: ArgumentParser) -> None: ...
+
+    def rows(self, options: Namespace) -> Iterable[Row]: ...
+
+
+class Benchmark(NamedTuple):
+    module: str
+    what: str
+
+
+BENCHMARKS = {
+    "pipeline": Benchmark(
+        "bench.pipeline",
+        "packets per second of one worker: parse, tables, one output, between memory ports",
+    ),
+}
+
+
+def load(name: str) -> Module:
+    """Import a benchmark only when it is wanted: a list needs no compiled code."""
+    module: Module = import_module(BENCHMARKS[name].module)
+    return module

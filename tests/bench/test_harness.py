@@ -1,0 +1,79 @@
+"""The one JSON form, and workloads that are what they say."""
+
+import json
+import struct
+
+import numpy as np
+import pytest
+
+from bench import openflow, workload
+from bench.harness import Row, as_json, sample
+
+FORM = {"name", "unit", "min", "value", "max", "runs", "peer", "peer_value", "ratio", "goal"}
+SMALL = [name for name in workload.WORKLOADS if "1M" not in name and "new flow" not in name]
+
+
+def test_the_json_has_the_machine_and_the_rows_and_leaves_out_what_does_not_apply() -> None:
+    rows = [Row("a", "pps", [3, 1, 2]), Row("b", "us", [2], "ovs", [4], "2x", False)]
+    form = json.loads(as_json(rows))
+    assert set(form) == {"machine", "rows"}
+    assert form["rows"][0] == {
+        "name": "a", "unit": "pps", "min": 1, "value": 2, "max": 3, "runs": 3,
+    }  # fmt: skip
+    assert set(form["rows"][1]) == FORM
+
+
+def test_a_ratio_above_one_is_in_favour_of_raicho_for_rates_and_for_times() -> None:
+    assert Row("rate", "pps", [20], "x", [10]).ratio == 2
+    assert Row("time", "us", [10], "x", [20], more_is_better=False).ratio == 2
+
+
+def test_a_warm_up_run_does_not_count() -> None:
+    values = iter([100.0, 1.0, 2.0, 3.0])
+    assert sample(lambda: next(values), 3) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_same_seed_gives_the_same_workload_and_another_seed_another(name: str) -> None:
+    one, again, other = (workload.make(name, seed) for seed in (1, 1, 2))
+    assert one.rules == again.rules
+    assert np.array_equal(one.frames, again.frames)
+    assert not np.array_equal(one.frames, other.frames)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_rules_are_whole_flow_mods(name: str) -> None:
+    made = workload.make(name, 1)
+    at = count = 0
+    while at < len(made.rules):
+        version, kind, size, _ = struct.unpack_from("!BBHI", made.rules, at)
+        assert (version, kind) == (openflow.VERSION, openflow.FLOW_MOD)
+        at, count = at + size, count + 1
+    assert (at, count) == (len(made.rules), made.n_rules)
+
+
+def test_an_independent_decoder_reads_the_flow_mods() -> None:
+    parser = pytest.importorskip("os_ken.ofproto.ofproto_v1_3_parser")
+    ofproto = pytest.importorskip("os_ken.ofproto.ofproto_v1_3")
+    protocol = pytest.importorskip("os_ken.ofproto.ofproto_protocol")
+    datapath = protocol.ProtocolDesc(ofproto.OFP_VERSION)
+    message = openflow.flow_mod(
+        {"eth_type": 0x0800, "ipv4_dst": (0x0A000000, 0xFF000000)},
+        openflow.apply(openflow.set_field("eth_dst", 3), openflow.dec_ttl(), openflow.output(2)),
+        openflow.goto(4),
+        table=3,
+        priority=7,
+    )
+    read = parser.OFPFlowMod.parser(datapath, 4, 14, len(message), 0, message)
+    assert (read.table_id, read.priority) == (3, 7)
+    assert dict(read.match.items()) == {"eth_type": 0x0800, "ipv4_dst": ("10.0.0.0", "255.0.0.0")}
+    actions = [type(action).__name__ for action in read.instructions[0].actions]
+    assert actions == ["OFPActionSetField", "OFPActionDecNwTtl", "OFPActionOutput"]
+    assert read.instructions[1].table_id == 4
+
+
+def test_frames_carry_a_right_ipv4_checksum() -> None:
+    frames = workload.make("10k exact rules, 10k flows", 3).frames[:100]
+    words = frames[:, 14:34].copy().view(">u2").astype(np.uint32)
+    total = words.sum(axis=1)
+    assert set(((total & 0xFFFF) + (total >> 16)).tolist()) == {0xFFFF}
