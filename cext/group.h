@@ -53,6 +53,7 @@ struct group {
 /* Groups by number: open addressing, replaced as a whole when it grows. */
 struct group_map {
     uint32_t n_slots;                   /* A power of two. */
+    uint32_t n_busy;                    /* Slots in use or used before. */
     _Atomic(struct group *) slots[];
 };
 
@@ -69,7 +70,7 @@ struct group *group_find(const struct group_table *table, uint32_t id);
 
 /* Control.  Returns 0 or ENOMEM (nothing changed). */
 int group_insert(struct group_table *table, struct epoch *epoch, struct group *group);
-void group_remove(struct group_table *table, struct epoch *epoch, struct group *group);
+void group_remove(struct group_table *table, struct group *group);
 
 /* Control: calls visit for each group, in the order of the table. */
 void group_each(const struct group_table *table, void (*visit)(struct group *, void *), void *context);

@@ -123,10 +123,10 @@ struct program_store {
 int program_store_open(struct program_store *store);
 void program_store_close(struct program_store *store);
 
-/* Returns the program with these instructions, with one more reference (subs
- * are referenced by the program itself, not again), or null without memory.
- * Sets INSN_LAST. 'insns' ends with an ending instruction (action_set, done, tables or
- * goto_table). */
+/* Returns the program with these instructions, with one more reference, or
+ * null without memory.  Takes over the caller's references to the subs, unless it
+ * returns null.  Sets INSN_LAST.  'insns' ends with an ending instruction
+ * (action_set, done, tables or goto_table). */
 const struct program *program_intern(struct program_store *store, const struct insn *insns,
                                      unsigned n);
 

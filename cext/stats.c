@@ -1,0 +1,177 @@
+/* Counters: see stats.h. */
+
+#include "stats.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+const struct drop_info drop_table[N_DROP_REASONS] = {
+#define X(NAME, TEXT) { #NAME, TEXT },
+    DROP_REASONS(X)
+#undef X
+};
+
+static struct counter *
+page_of(const struct counters *counters, uint32_t page)
+{
+    return atomic_load_explicit(&counters->pages[page], memory_order_relaxed);
+}
+
+static int
+add_page(struct counters *counters, uint32_t page)
+{
+    struct counter *fresh = calloc(COUNTER_PAGE, sizeof *fresh);
+
+    if (!fresh) {
+        return ENOMEM;
+    }
+    atomic_store_explicit(&counters->pages[page], fresh, memory_order_release);
+    return 0;
+}
+
+static uint32_t
+pages_used(const struct counter_ids *ids)
+{
+    return (ids->n_used + COUNTER_PAGE - 1) / COUNTER_PAGE;
+}
+
+int
+counter_ids_open(struct counter_ids *ids)
+{
+    *ids = (struct counter_ids) { .n_used = 1, .max_free = 1024 };
+    ids->free = malloc(ids->max_free * sizeof *ids->free);
+    return ids->free ? 0 : ENOMEM;
+}
+
+void
+counter_ids_close(struct counter_ids *ids)
+{
+    free(ids->sets);
+    free(ids->free);
+    *ids = (struct counter_ids) { 0 };
+}
+
+static void
+free_pages(struct counters *counters)
+{
+    for (uint32_t page = 0; page < COUNTER_PAGES; page++) {
+        free(page_of(counters, page));
+        atomic_store_explicit(&counters->pages[page], NULL, memory_order_relaxed);
+    }
+}
+
+int
+counter_ids_add_set(struct counter_ids *ids, struct counters *counters)
+{
+    struct counters **sets = realloc(ids->sets, (ids->n_sets + 1) * sizeof *sets);
+
+    if (!sets) {
+        return ENOMEM;
+    }
+    ids->sets = sets;
+    for (uint32_t page = 0; page < pages_used(ids); page++) {
+        if (add_page(counters, page)) {
+            free_pages(counters);
+            return ENOMEM;
+        }
+    }
+    sets[ids->n_sets++] = counters;
+    return 0;
+}
+
+static uint64_t
+load(const _Atomic uint64_t *number)
+{
+    return atomic_load_explicit(number, memory_order_relaxed);
+}
+
+/* Moves the numbers of one set to another that has no worker either. */
+static void
+merge(struct counters *into, const struct counters *from, uint32_t n_used)
+{
+    for (uint32_t id = 0; id < n_used; id++) {
+        const struct counter *counter = counter_at(from, id);
+        uint64_t used = load(&counter->used), at = load(&counter_at(into, id)->used);
+        counter_add(into, id, load(&counter->packets), load(&counter->bytes),
+                    used > at ? used : at);
+    }
+}
+
+void
+counter_ids_remove_set(struct counter_ids *ids, struct counters *counters, struct counters *into)
+{
+    if (into) {
+        merge(into, counters, ids->n_used);
+    }
+    for (unsigned i = 0; i < ids->n_sets; i++) {
+        if (ids->sets[i] == counters) {
+            ids->sets[i] = ids->sets[--ids->n_sets];
+            break;
+        }
+    }
+    free_pages(counters);
+}
+
+/* Sets a counter that no worker uses to 0. */
+static void
+clear(const struct counter_ids *ids, uint32_t id)
+{
+    for (unsigned i = 0; i < ids->n_sets; i++) {
+        struct counter *counter = counter_at(ids->sets[i], id);
+        atomic_store_explicit(&counter->packets, 0, memory_order_relaxed);
+        atomic_store_explicit(&counter->bytes, 0, memory_order_relaxed);
+        atomic_store_explicit(&counter->used, 0, memory_order_relaxed);
+    }
+}
+
+uint32_t
+counter_new(struct counter_ids *ids)
+{
+    if (ids->n_free) {
+        uint32_t id = ids->free[--ids->n_free];
+        clear(ids, id);
+        return id;
+    }
+    if (ids->n_used == COUNTER_PAGES * COUNTER_PAGE) {
+        return COUNTER_NONE;
+    }
+    uint32_t page = ids->n_used / COUNTER_PAGE;
+    for (unsigned i = 0; i < ids->n_sets; i++) {
+        if (!page_of(ids->sets[i], page) && add_page(ids->sets[i], page)) {
+            return COUNTER_NONE;
+        }
+    }
+    return ids->n_used++;
+}
+
+void
+counter_release(struct counter_ids *ids, uint32_t id)
+{
+    if (id == COUNTER_NONE) {
+        return;
+    }
+    if (ids->n_free == ids->max_free) {
+        uint32_t *more = realloc(ids->free, 2 * ids->max_free * sizeof *more);
+        if (!more) {
+            return;                 /* The id is never used again. */
+        }
+        ids->free = more;
+        ids->max_free *= 2;
+    }
+    ids->free[ids->n_free++] = id;
+}
+
+struct counter_sum
+counter_read(const struct counter_ids *ids, uint32_t id)
+{
+    struct counter_sum sum = { 0 };
+
+    for (unsigned i = 0; i < ids->n_sets; i++) {
+        const struct counter *counter = counter_at(ids->sets[i], id);
+        uint64_t used = load(&counter->used);
+        sum.packets += load(&counter->packets);
+        sum.bytes += load(&counter->bytes);
+        sum.used = used > sum.used ? used : sum.used;
+    }
+    return sum;
+}
