@@ -1,0 +1,76 @@
+"""The forwarder: XSUB where publishers connect, XPUB where subscribers do.
+
+It keeps no event and waits for nobody: a subscriber that does not read loses
+events once its queue is full, and sees the gap in their numbers.
+"""
+
+from collections import Counter
+from typing import Any
+
+import zmq
+
+from ..component import Component
+from ..message import CallError, Code, Failure
+from ..message.drain import Drain, open_socket
+from .topics import Topics
+
+QUEUE = 10_000  # messages that wait for one subscriber
+SUBSCRIBE, UNSUBSCRIBE = 1, 0  # first byte of what XPUB receives
+
+
+class Bus(Component):
+    """Forward events; know the topics."""
+
+    name = "bus"
+
+    async def open(self) -> None:
+        """Bind both sides."""
+        self.topics = Topics()
+        self.counters: Counter[str] = Counter()
+        publishers = open_socket(self.context, zmq.XSUB, RCVHWM=QUEUE)
+        subscribers = open_socket(self.context, zmq.XPUB, SNDHWM=QUEUE, XPUB_VERBOSER=1)
+        self._publishers = Drain(publishers, self._forward)
+        self._subscribers = Drain(subscribers, self._subscribe)
+        self.apis = {
+            "bus.pub": self.bootstrap.endpoint("bus.pub"),
+            "bus.sub": self.bootstrap.endpoint("bus.sub"),
+        }
+        publishers.bind(self.apis["bus.pub"])
+        subscribers.bind(self.apis["bus.sub"])
+
+    async def close(self) -> None:
+        """Close both sides."""
+        self._publishers.close()
+        self._subscribers.close()
+
+    def state(self, path: str) -> Any:
+        """Return the rows of /topics or of /subscriptions."""
+        match path.strip("/"):
+            case "topics":
+                return self.topics.listing()
+            case "subscriptions":
+                return self.topics.interests()
+        reason = "no such state; the bus has /topics and /subscriptions"
+        raise CallError(Failure(Code.NOT_FOUND, reason, path))
+
+    def stats(self, names: list[str]) -> dict[str, Any]:
+        """Return what was forwarded and what was not."""
+        return {"bus": {name: self.counters[name] for name in ("messages", "bytes", "malformed")}}
+
+    def _forward(self, frames: list[bytes]) -> None:
+        if len(frames) != 2:
+            self.counters["malformed"] += 1
+            return
+        self.topics.publish(frames[0], frames[1])
+        self.counters["messages"] += 1
+        self.counters["bytes"] += len(frames[1])
+        self._subscribers.send(frames)
+
+    def _subscribe(self, frames: list[bytes]) -> None:
+        frame = frames[0]
+        if not frame or frame[0] not in (SUBSCRIBE, UNSUBSCRIBE):
+            self.counters["malformed"] += 1
+            return
+        note = self.topics.subscribe if frame[0] == SUBSCRIBE else self.topics.unsubscribe
+        if note(frame[1:]):
+            self._publishers.send([frame])

@@ -1,0 +1,7 @@
+"""What every component is: a process with a control endpoint that registers itself."""
+
+from .component import Bootstrap, Component
+from .lock import AlreadyRunning, Lock, holder
+from .process import run
+
+__all__ = ["AlreadyRunning", "Bootstrap", "Component", "Lock", "holder", "run"]

@@ -1,0 +1,297 @@
+"""The frame of a component: sockets, the common requests, registration, health."""
+
+import asyncio
+import inspect
+import logging
+import os
+import time
+import uuid
+from argparse import ArgumentParser
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+import zmq
+
+from .. import __version__
+from ..message import (
+    Abort,
+    Api,
+    CallError,
+    Change,
+    Code,
+    Commit,
+    ControlClient,
+    ControlServer,
+    Done,
+    Failure,
+    Get,
+    Info,
+    Information,
+    Message,
+    Modules,
+    Ping,
+    Pong,
+    Prepare,
+    Prepared,
+    Publisher,
+    Register,
+    Request,
+    Sample,
+    Schema,
+    Stats,
+    Value,
+)
+from . import logs
+from .lock import Lock
+from .registration import TTL, Registration
+
+log = logging.getLogger(__name__)
+
+LOG_PATH = "/raicho/log"  # every component takes its log level from here
+
+Answer = Callable[[bytes, Any], Awaitable[Message]]
+
+
+class Bootstrap(msgspec.Struct, frozen=True):
+    """All that a component is told when it starts; the rest is configuration."""
+
+    run_dir: Path
+    datastore: str
+    identity: str
+    log_level: str = logs.DEFAULT_LEVEL
+    options: Mapping[str, str] = {}
+
+    def endpoint(self, name: str) -> str:
+        """Return the ipc endpoint *name* in the run directory."""
+        return f"ipc://{self.run_dir}/{name}"
+
+
+class Component:
+    """One process of raicho.  Subclasses fill in the attributes and hooks.
+
+    Hooks run in the event loop.  `open` comes before the control endpoint
+    answers, `close` after it stopped.  `prepare`, `commit` and `abort` never
+    overlap.  A subclass with requests of its own adds to `self.answers`.
+    """
+
+    name: ClassVar[str] = ""  # the usual identity
+    registers: ClassVar[bool] = True  # False for the datastore itself
+    ttl: ClassVar[float] = TTL
+
+    def __init__(self, bootstrap: Bootstrap) -> None:
+        self.bootstrap = bootstrap
+        self.identity = bootstrap.identity
+        self.instance = uuid.uuid4().hex
+        self.state_of_health = "starting"
+        self.yang: list[str] = []  # texts of the modules it brings
+        self.apis: dict[str, str] = {}  # name -> endpoint
+        self.subscriptions: list[str] = []  # top-level paths
+        self.stopping = asyncio.Event()
+        self.exit_code = 0
+        self.answers: dict[type[Request[Any]], Answer] = {
+            Ping: self._ping,
+            Info: self._info,
+            Schema: self._schema,
+            Prepare: self._prepare,
+            Commit: self._commit,
+            Abort: self._abort,
+            Get: self._get,
+            Stats: self._stats,
+        }
+        self._started = time.monotonic()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._one_phase = asyncio.Lock()
+        self._pending: tuple[str, str | None] | None = None  # txid, log level
+        self._committed: deque[str] = deque(maxlen=64)
+        self._registration: Registration | None = None
+
+    # What subclasses fill in.
+
+    @classmethod
+    def add_arguments(cls, parser: ArgumentParser) -> None:
+        """Add bootstrap arguments beyond the common ones; they arrive as options."""
+
+    async def open(self) -> None:
+        """Open what the component serves."""
+
+    async def close(self) -> None:
+        """Close what `open` opened; also called when that failed half-way."""
+
+    async def prepare(self, txid: str, changes: list[Change], config: dict[str, Any]) -> None:
+        """Check a configuration and get ready for it; raise ConfigError to refuse."""
+
+    async def commit(self, txid: str) -> None:
+        """Let what was prepared take effect."""
+
+    async def abort(self, txid: str) -> None:
+        """Forget what was prepared."""
+
+    def state(self, path: str) -> Any:
+        """Return the state at *path*, also as an awaitable; raise CallError if unknown."""
+        raise CallError(Failure(Code.NOT_FOUND, "no such state", path))
+
+    def stats(self, names: list[str]) -> Any:
+        """Return counters as a dict, also as an awaitable; no names means all."""
+        return {}
+
+    # Life.
+
+    async def start(self) -> None:
+        """Take the identity, open everything and answer."""
+        self.bootstrap.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock = Lock(self.bootstrap.run_dir, self.identity)
+        self.context = zmq.Context()
+        self.endpoint = self.bootstrap.endpoint(f"{self.identity}.control")
+        self.publisher = Publisher(self.context, self.bootstrap.endpoint("bus.pub"), self.identity)
+        self.datastore = ControlClient(self.context, self.bootstrap.datastore)
+        self._server: ControlServer | None = None
+        try:
+            await self.open()
+            self._server = ControlServer(self.context, self.endpoint, self.handle)
+        except BaseException:
+            await self.stop()
+            raise
+        self.state_of_health = "degraded" if self.registers else "ready"
+        if self.registers:
+            self._registration = Registration(
+                self.datastore, self._register(), self._registration_changed
+            )
+            self.spawn(self._registration.keep())
+
+    async def stop(self) -> None:
+        """Close everything; a second time does nothing."""
+        if self.context.closed:
+            return
+        self.state_of_health = "stopping"
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._registration:
+            await self._registration.leave()
+        if self._server:
+            self._server.close()
+        try:
+            await self.close()
+        finally:
+            self.publisher.close()
+            self.datastore.close()
+            self.context.destroy(linger=0)
+            self._lock.release()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run *work* beside the rest; if it fails, the component stops with an error."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._spawned_ended)
+        return task
+
+    def _spawned_ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("a task failed, the component stops", exc_info=error)
+            self.exit_code = 1
+            self.stopping.set()
+
+    def _register(self) -> Register:
+        apis = {f"{self.identity}.control": self.endpoint, **self.apis}
+        return Register(
+            component=self.identity,
+            version=__version__,
+            modules=self.yang,
+            apis=[Api(name, endpoint) for name, endpoint in apis.items()],
+            subscriptions=[*self.subscriptions, LOG_PATH],
+            endpoint=self.endpoint,
+            ttl=self.ttl,
+        )
+
+    def _registration_changed(self, registered: bool) -> None:
+        if self.state_of_health in ("ready", "degraded"):
+            self.state_of_health = "ready" if registered else "degraded"
+
+    # Requests.
+
+    async def handle(self, peer: bytes, request: Request[Any]) -> Message:
+        """Answer a request by the method that `answers` names."""
+        answer = self.answers.get(type(request))
+        if answer is None:
+            name = type(request).__name__
+            raise CallError(Failure(Code.UNSUPPORTED, f"{self.identity} does not answer {name}"))
+        return await answer(peer, request)
+
+    async def _ping(self, peer: bytes, request: Ping) -> Pong:
+        return Pong(self.instance)
+
+    async def _info(self, peer: bytes, request: Info) -> Information:
+        uptime = time.monotonic() - self._started
+        return Information(
+            self.identity, __version__, os.getpid(), uptime, self.state_of_health, self.instance
+        )
+
+    async def _schema(self, peer: bytes, request: Schema) -> Modules:
+        return Modules(self.yang)
+
+    async def _get(self, peer: bytes, request: Get) -> Value:
+        return Value(await _result(self.state(request.path)))
+
+    async def _stats(self, peer: bytes, request: Stats) -> Sample:
+        own = {
+            "control": dict(self._server.counters) if self._server else {},
+            "events": dict(self.publisher.counters),
+        }
+        data = own | await _result(self.stats(request.names))
+        if request.names:
+            data = {name: data[name] for name in request.names if name in data}
+        return Sample(time.time(), data)
+
+    async def _prepare(self, peer: bytes, request: Prepare) -> Prepared:
+        async with self._one_phase:
+            if self._pending and self._pending[0] == request.txid:
+                return Prepared()
+            await self._drop_pending()
+            level = logs.level_in(request.config, self.identity)
+            try:
+                await self.prepare(request.txid, request.changes, request.config)
+            except CallError as error:
+                raise self._signed(error) from error
+            self._pending = request.txid, level
+        return Prepared()
+
+    async def _commit(self, peer: bytes, request: Commit) -> Done:
+        async with self._one_phase:
+            if request.txid in self._committed:
+                return Done()
+            if not self._pending or self._pending[0] != request.txid:
+                reason = f"transaction {request.txid} is not prepared"
+                raise CallError(Failure(Code.NOT_FOUND, reason, None, self.identity))
+            try:
+                await self.commit(request.txid)
+            except CallError as error:
+                raise self._signed(error) from error
+            logs.set_level(self._pending[1] or self.bootstrap.log_level)
+            self._committed.append(request.txid)
+            self._pending = None
+        return Done()
+
+    async def _abort(self, peer: bytes, request: Abort) -> Done:
+        async with self._one_phase:
+            if self._pending and self._pending[0] == request.txid:
+                await self._drop_pending()
+        return Done()
+
+    async def _drop_pending(self) -> None:
+        """Abort what is prepared: a new prepare means that its coordinator gave it up."""
+        if self._pending:
+            txid, self._pending = self._pending[0], None
+            await self.abort(txid)
+
+    def _signed(self, error: CallError) -> CallError:
+        failure = error.failure
+        participant = failure.participant or self.identity
+        return CallError(msgspec.structs.replace(failure, participant=participant))
+
+
+async def _result(value: Any) -> Any:
+    return await value if inspect.isawaitable(value) else value

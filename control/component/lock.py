@@ -1,0 +1,56 @@
+"""One process per identity, and who it is: a locked file with the PID in it.
+
+The kernel lets go of the lock when the process ends, however it ends, so a
+file that is left behind says nothing and a held one never lies.  Without this
+a second copy would take over the first one's ipc sockets without a word.
+"""
+
+import fcntl
+import os
+from pathlib import Path
+
+
+class AlreadyRunning(Exception):
+    """Another process has the identity."""
+
+
+def path_of(run_dir: Path, identity: str) -> Path:
+    """Return the file that *identity* locks."""
+    return run_dir / f"{identity}.pid"
+
+
+class Lock:
+    """Hold *identity* for the life of this object or process."""
+
+    def __init__(self, run_dir: Path, identity: str) -> None:
+        self._fd = os.open(path_of(run_dir, identity), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._fd)
+            pid = holder(run_dir, identity)
+            raise AlreadyRunning(f"{identity} runs already in {run_dir}, as {pid}") from None
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, b"%d\n" % os.getpid(), 0)
+
+    def release(self) -> None:
+        """Let another process have the identity."""
+        if self._fd >= 0:
+            os.ftruncate(self._fd, 0)
+            os.close(self._fd)
+            self._fd = -1
+
+
+def holder(run_dir: Path, identity: str) -> int | None:
+    """Return the PID of the process that has *identity*, None if there is none."""
+    try:
+        fd = os.open(path_of(run_dir, identity), os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return int(os.pread(fd, 32, 0).strip() or b"0") or None
+    finally:
+        os.close(fd)
+    return None

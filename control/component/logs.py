@@ -1,0 +1,35 @@
+"""Logging of a component: one line a message, the level from the configuration."""
+
+import logging
+import sys
+from typing import Any
+
+DEFAULT_LEVEL = "info"
+LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+
+def start_logging(identity: str, level: str) -> None:
+    """Send what this process logs to standard error."""
+    layout = f"%(asctime)s {identity}[%(process)d] %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(stream=sys.stderr, format=layout)
+    set_level(level)
+
+
+def set_level(level: str) -> None:
+    """Log messages of *level* and above from now on."""
+    logging.getLogger("raicho").setLevel(LEVELS[level])
+
+
+def level_in(config: dict[str, Any], identity: str) -> str | None:
+    """Find the level of *identity* in a configuration tree, None if it is not set."""
+    tree = config.get("raicho", config)
+    for entry in tree.get("log", {}).get("component", []):
+        if entry.get("name") == identity:
+            level = entry.get("level")
+            return level if level in LEVELS else None
+    return None

@@ -1,0 +1,72 @@
+"""A component as a process: arguments, signals, logging."""
+
+import asyncio
+import logging
+import signal
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+from . import logs
+from .component import Bootstrap, Component
+from .lock import AlreadyRunning
+
+COMMON = {"run_dir", "datastore", "identity", "log_level"}
+
+log = logging.getLogger(__name__)
+
+
+def run(kind: type[Component], argv: Sequence[str] | None = None) -> int:
+    """Run a component until SIGTERM or SIGINT; return the exit code."""
+    return run_until_signal(_bootstrap(kind, argv), kind)
+
+
+def run_until_signal(bootstrap: Bootstrap, make: Callable[[Bootstrap], Component]) -> int:
+    """Run what *make* makes until SIGTERM or SIGINT; return the exit code."""
+    logs.start_logging(bootstrap.identity, bootstrap.log_level)
+    try:
+        return asyncio.run(_live(bootstrap, make))
+    except (AlreadyRunning, OSError, zmq.ZMQError) as error:
+        print(f"raicho: {error}", file=sys.stderr)
+        return 1
+
+
+async def _live(bootstrap: Bootstrap, make: Callable[[Bootstrap], Component]) -> int:
+    component = make(bootstrap)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, component.stopping.set)
+    await component.start()
+    log.info("started, listening at %s", component.endpoint)
+    try:
+        await component.stopping.wait()
+    finally:
+        await component.stop()
+    log.info("stopped")
+    return component.exit_code
+
+
+def _bootstrap(kind: type[Component], argv: Sequence[str] | None) -> Bootstrap:
+    parser = ArgumentParser(f"python -m {kind.__module__.rpartition('.')[0]}")
+    parser.add_argument("--run-dir", type=Path, default=Path("/run/raicho"))
+    parser.add_argument("--datastore", help="its control endpoint; in the run directory if absent")
+    parser.add_argument("--identity", default=kind.name)
+    parser.add_argument("--log-level", choices=logs.LEVELS, default=logs.DEFAULT_LEVEL)
+    kind.add_arguments(parser)
+    return bootstrap_from(parser.parse_args(argv))
+
+
+def bootstrap_from(arguments: Namespace) -> Bootstrap:
+    """Return the bootstrap that *arguments* describe."""
+    named: dict[str, Any] = vars(arguments)
+    return Bootstrap(
+        run_dir=arguments.run_dir.absolute(),
+        datastore=arguments.datastore or f"ipc://{arguments.run_dir.absolute()}/datastore.control",
+        identity=arguments.identity,
+        log_level=arguments.log_level,
+        options={key: str(value) for key, value in named.items() if key not in COMMON and value},
+    )
