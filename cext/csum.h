@@ -10,10 +10,15 @@
 
 #include "packet.h"
 
-/* Adds 'n' bytes to a partial sum. An odd last byte is padded with 0. */
+/* Adds 'n' bytes to a partial sum.  An odd last byte is padded with 0. */
 uint32_t csum_add(uint32_t sum, const void *data, size_t n);
 
-/* Folds a partial sum and inverts it: the value as it is stored. */
+/* Adds the pseudo header of 'n' bytes of payload of 'proto' behind the IPv4 or
+ * IPv6 header at 'ip'. */
+uint32_t csum_add_pseudo(uint32_t sum, const uint8_t *ip, uint8_t proto, uint32_t n);
+
+/* Folds a partial sum and inverts it: the value as it is stored, so that
+ * memcpy() puts it where it belongs. */
 uint16_t csum_fold(uint32_t sum);
 
 /* The checksum at 'at' (2 bytes) after 'n' bytes (even) it covers changed
@@ -23,13 +28,23 @@ void csum_update(uint8_t *at, const void *old, const void *new, size_t n);
 /* The same for UDP: 0 (no checksum) stays, a result of 0 becomes 0xffff. */
 void csum_update_udp(uint8_t *at, const void *old, const void *new, size_t n);
 
-/* CRC32c as SCTP stores it. 'data' is the whole SCTP packet; its checksum
- * field (bytes 8-11) is taken as 0. */
+/* The same for a sum that was left to hardware (offload.flags has NEEDS_CSUM):
+ * what is stored is the folded sum of the pseudo header, not inverted. */
+void csum_update_partial(uint8_t *at, const void *old, const void *new, size_t n);
+
+/* CRC32c as SCTP stores it: memcpy() puts it where it belongs.  'data' is the
+ * whole SCTP packet; its checksum field (bytes 8-11) is taken as 0.  0 if there
+ * is no whole header. */
 uint32_t csum_sctp(const uint8_t *data, size_t n);
 
+/* Writes the checksum of the IPv4 header at 'ip'. */
+void csum_ipv4(uint8_t *ip);
+
 /* The checksum of a transport header that begins at offset p->l4, computed
- * from scratch over the IP payload with its pseudo header, and stored. Does
- * nothing without p->l4 or for fragments. */
+ * from scratch over the IP payload with its pseudo header, and stored.  Does
+ * nothing without p->l3 and p->l4, for fragments, for lengths that are wrong,
+ * and where a routing header still has segments left (the last destination is
+ * not in the IPv6 header then). */
 void csum_transport(struct packet *p);
 
 #endif

@@ -53,8 +53,14 @@ static const struct condition conditions[N_NEEDS] = {
 int
 field_by_oxm(unsigned oxm_class, unsigned oxm_field)
 {
+    const struct field_info *info = field_table;
+
+    if (oxm_field < N_FIELDS && info[oxm_field].oxm_field == oxm_field
+        && info[oxm_field].oxm_class == oxm_class) {
+        return (int)oxm_field;      /* Most rows lie at their own number. */
+    }
     for (int i = 0; i < N_FIELDS; i++) {
-        if (field_table[i].oxm_field == oxm_field && field_table[i].oxm_class == oxm_class) {
+        if (info[i].oxm_field == oxm_field && info[i].oxm_class == oxm_class) {
             return i;
         }
     }

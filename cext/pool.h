@@ -30,8 +30,11 @@ struct pool {
 };
 
 /* Makes a pool of 'n_slots' packets for frames of 'size' bytes.  Returns 0 or
- * ENOMEM.  Memory is touched only when used if 'size' is above one page. */
+ * ENOMEM.  Memory is touched only when used; small packets ask for huge pages. */
 int pool_open(struct pool *pool, uint32_t n_slots, uint32_t size);
+
+/* Lets go of the memory of all its packets, wherever they are.  A pool of
+ * zeros, or one that is closed, stays as it is. */
 void pool_close(struct pool *pool);
 
 /* Takes up to 'n' packets; returns how many there were.  A new packet has its
@@ -42,9 +45,14 @@ unsigned pool_get(struct pool *pool, struct packet *packets[], unsigned n);
 /* Gives packets back, each to its own pool. */
 void packet_free(struct packet *packets[], unsigned n);
 
+/* Sets the length of a frame that is now in a packet of a pool, and its tailroom.
+ * 'len' bytes behind 'data' must be inside the slot. */
+void packet_set_len(struct packet *p, uint32_t len);
+
 /* Grows or shrinks the front of a frame: moves 'data' by 'n' bytes and leaves
  * the bytes behind it where they are.  Returns false (nothing changed) if
- * there is no such headroom. Offsets are the caller's business. */
+ * there is no such headroom.  'n' bytes that are pulled must be in the frame.
+ * Offsets, also offload.csum_start, are the caller's business. */
 bool packet_push(struct packet *p, unsigned n);
 void packet_pull(struct packet *p, unsigned n);
 
