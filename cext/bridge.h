@@ -18,6 +18,7 @@
 #include "group.h"
 #include "port.h"
 #include "table.h"
+#include "timer.h"
 
 enum {
     BRIDGE_TABLES = 255,            /* Tables 0 to OFPTT_MAX. */
@@ -68,12 +69,10 @@ struct port_map {
 /* What the agent may set (OFPT_SET_CONFIG). */
 enum { FRAG_NORMAL = 0, FRAG_DROP = 1, FRAG_REASM = 2 };
 
-/* A slot for one flow table, opened when it is first used. */
 struct flow_table {
     struct table table;
-    bool open;
-    uint32_t counter_lookup, counter_match;     /* Counter ids; packets only. */
-    uint32_t config;                            /* OFPTC_*; nothing is defined in 1.3. */
+    uint32_t lookups, matches;          /* Counter ids; packets only. */
+    uint32_t config;                    /* OFPTC_*; nothing is defined in 1.3. */
 };
 
 struct bridge {
@@ -82,8 +81,9 @@ struct bridge {
     uint64_t datapath_id;
     uint32_t index;                     /* In the dataplane: punted packets carry it. */
     _Atomic(struct port_map *) ports;
-    _Atomic(struct flow_table *) tables[BRIDGE_TABLES];    /* Null until used. */
+    struct flow_table tables[BRIDGE_TABLES];
     struct group_table groups;
+    struct timer_wheel wheel;           /* Of flows; ticks of TICK_MS. */
     _Atomic uint32_t frag_mode;         /* FRAG_*. */
     uint16_t miss_send_len;
     uint32_t max_flows;                 /* In all tables; 0: no limit but memory. */
@@ -94,7 +94,8 @@ struct bridge {
 };
 
 /* Makes a bridge without ports.  Returns null without memory. */
-struct bridge *bridge_open(struct dataplane *dataplane, const char *name, uint64_t datapath_id);
+struct bridge *bridge_open(struct dataplane *dataplane, const char *name, uint64_t datapath_id,
+                           uint64_t now_ms);
 
 /* Lets go of everything; its ports must be detached before.  Waits for readers. */
 void bridge_close(struct bridge *bridge);
@@ -102,23 +103,13 @@ void bridge_close(struct bridge *bridge);
 /* Puts 'port' under 'number' in, owned by worker 'worker'; the worker begins to poll it.
  * Returns 0, EEXIST (number in use), EINVAL (number 0 or reserved, no such worker) or ENOMEM. */
 int bridge_attach(struct bridge *bridge, struct port *port, uint32_t number, unsigned worker,
-                  struct attachment **attachment);
+                  uint64_t now_ms, struct attachment **attachment);
 
 /* Takes it out.  When it returns no worker uses the port any more. */
 void bridge_detach(struct bridge *bridge, struct attachment *attachment);
 
 /* Worker or control: null if there is no such port. */
 struct attachment *bridge_port(const struct bridge *bridge, uint32_t number);
-
-/* Table 'id' for adding flows: opened if it is not yet; null without memory. */
-struct flow_table *bridge_table_for_add(struct bridge *bridge, unsigned id);
-
-/* Table 'id', or null if nothing was ever added to it. */
-static inline struct flow_table *
-bridge_table(const struct bridge *bridge, unsigned id)
-{
-    return atomic_load_explicit(&bridge->tables[id], memory_order_acquire);
-}
 
 /* --- Worker: the packet's way (bridge_walk.c) -------------------------------- */
 
@@ -144,8 +135,9 @@ uint32_t bridge_multipart(struct bridge *bridge, uint16_t type, const uint8_t *b
                           struct buffer *out, struct buffer *ends /* uint32_t each */,
                           uint64_t now_ms);
 
-/* Called by the dataplane when the timer of a flow expires (timeouts). */
-void bridge_flow_expired(struct bridge *bridge, struct flow *flow, uint64_t now_ms);
+/* The timer of a flow has come: its idle or hard timeout may be over.  For
+ * timer_wheel_advance(); 'bridge' is its context. */
+void bridge_flow_timer(struct timer *timer, void *bridge);
 
 /* Appends a PORT_STATUS (reason OFPPR_*: 0 add, 1 delete, 2 modify) to the events. */
 void bridge_port_status(struct bridge *bridge, const struct attachment *attachment, uint8_t reason);

@@ -10,12 +10,11 @@
 #include "epoch.h"
 #include "program.h"
 #include "stats.h"
-#include "timer.h"
 
 enum {
     DATAPLANE_WORKERS = 32,
     DATAPLANE_BRIDGES = 256,
-    TICK_MS = 10,                       /* Of the timing wheel. */
+    TICK_MS = 10,                       /* Of the bridges' timing wheels. */
 };
 
 struct bridge;
@@ -27,14 +26,13 @@ struct dataplane {
     struct epoch epoch;
     struct program_store programs;
     struct counter_ids counters;
-    struct timer_wheel wheel;           /* Ticks of TICK_MS. */
-    struct worker *workers[DATAPLANE_WORKERS];
-    struct bridge *bridges[DATAPLANE_BRIDGES];
+    _Atomic(struct worker *) workers[DATAPLANE_WORKERS];
+    _Atomic(struct bridge *) bridges[DATAPLANE_BRIDGES];
     const struct program *into_tables;  /* The program of OpenFlow ports. */
 };
 
 /* Returns 0 or ENOMEM. */
-int dataplane_open(struct dataplane *dataplane, uint64_t now_ms);
+int dataplane_open(struct dataplane *dataplane);
 
 /* All workers and bridges must be closed before. */
 void dataplane_close(struct dataplane *dataplane);

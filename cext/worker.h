@@ -46,8 +46,8 @@ struct punt {
 
 /* A packet from the control plane, in 'injects'. */
 struct inject {
-    struct bridge *bridge;
     const struct program *program;
+    uint32_t bridge;                    /* Its index. */
     uint32_t in_port;
     uint32_t args_size;                 /* Arguments of the program, first, padded to 8. */
     uint32_t len;                       /* Then the frame. */
@@ -55,8 +55,22 @@ struct inject {
     uint8_t bytes[];
 };
 
+/* A packet from another worker to a port of this one, in 'handovers'. */
+struct handover {
+    uint32_t bridge;                    /* Its index. */
+    uint32_t number;                    /* Of the port. */
+    struct offload offload;
+    uint16_t out_queue;
+    uint32_t len;
+    uint8_t frame[];
+};
+
 /* A program that a packet in 'injects' uses, until the worker is behind it. */
-struct pending_program;
+struct pending_program {
+    struct pending_program *next;
+    const struct program *program;
+    size_t position;                    /* Of the ring's tail when it is free. */
+};
 
 struct worker {
     unsigned id;                        /* Also its number as an epoch reader. */
@@ -77,7 +91,7 @@ struct worker {
     int wake_fd;                        /* eventfd: wakes it while it sleeps. */
     _Atomic bool asleep, stop;
     _Atomic uint32_t mode;              /* enum worker_mode */
-    struct pending_program *pending;    /* Control thread's. */
+    struct pending_program *pending, *pending_last;    /* Control thread's; oldest first. */
 };
 
 /* Control.  Makes a worker with id 'id', with 'n_packets' small packets (0: a sensible
@@ -104,15 +118,22 @@ int worker_inject(struct worker *worker, struct bridge *bridge, const struct pro
 /* Control.  Wakes it if it sleeps, so that it sees what was published. */
 void worker_wake(struct worker *worker);
 
+/* Control.  Lets go of programs whose packets have been handled. */
+void worker_release_pending(struct worker *worker);
+
 /* Control.  The oldest punted packet, or null; and letting go of it. */
 struct punt *worker_punt_peek(struct worker *worker);
 void worker_punt_consume(struct worker *worker);
 
 /* --- For instructions ------------------------------------------------------- */
 
-/* Drops packets under a reason (those with 'copied' set count as consumed). */
+/* Drops packets under a reason. */
 void worker_drop(struct worker *worker, struct packet **packets, unsigned n,
                  enum drop_reason reason);
+
+/* Ends packets that have nothing left to do: those with 'copied' set are consumed, the
+ * others dropped by their actions. */
+void worker_end(struct worker *worker, struct packet **packets, unsigned n);
 
 /* A copy of a packet with its walk (action set excluded), or null (counted). */
 struct packet *worker_copy(struct worker *worker, const struct packet *packet);

@@ -1,0 +1,124 @@
+/* Dataplane: see dataplane.h. */
+
+#include "dataplane.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bridge.h"
+#include "group.h"
+#include "table.h"
+#include "worker.h"
+
+int
+dataplane_open(struct dataplane *dataplane)
+{
+    const struct insn into_tables = { .op = OP_tables };
+
+    memset(dataplane, 0, sizeof *dataplane);
+    epoch_init(&dataplane->epoch);
+    int error = program_store_open(&dataplane->programs);
+    if (!error) {
+        error = counter_ids_open(&dataplane->counters);
+    }
+    if (!error) {
+        dataplane->into_tables = program_intern(&dataplane->programs, &into_tables, 1);
+    }
+    if (error || !dataplane->into_tables) {
+        dataplane_close(dataplane);
+        return error ? error : ENOMEM;
+    }
+    return 0;
+}
+
+void
+dataplane_close(struct dataplane *dataplane)
+{
+    epoch_close(&dataplane->epoch);
+    program_store_close(&dataplane->programs);
+    counter_ids_close(&dataplane->counters);
+}
+
+void
+dataplane_tick(struct dataplane *dataplane, uint64_t now_ms)
+{
+    for (unsigned i = 0; i < DATAPLANE_BRIDGES; i++) {
+        struct bridge *bridge = atomic_load_explicit(&dataplane->bridges[i], memory_order_relaxed);
+        if (bridge) {
+            timer_wheel_advance(&bridge->wheel, now_ms / TICK_MS, bridge_flow_timer, bridge);
+        }
+    }
+    for (unsigned i = 0; i < DATAPLANE_WORKERS; i++) {
+        struct worker *worker = atomic_load_explicit(&dataplane->workers[i], memory_order_relaxed);
+        if (worker) {
+            worker_release_pending(worker);
+        }
+    }
+    epoch_reclaim(&dataplane->epoch);
+}
+
+static void
+release_program(void *program, void *dataplane_)
+{
+    struct dataplane *dataplane = dataplane_;
+
+    program_release(&dataplane->programs, program);
+}
+
+void
+dataplane_retire_program(struct dataplane *dataplane, const struct program *program)
+{
+    epoch_retire(&dataplane->epoch, (void *) program, release_program, dataplane);
+}
+
+static void
+release_counter(void *id, void *dataplane_)
+{
+    struct dataplane *dataplane = dataplane_;
+
+    counter_release(&dataplane->counters, (uintptr_t) id);
+}
+
+void
+dataplane_retire_counter(struct dataplane *dataplane, uint32_t counter)
+{
+    epoch_retire(&dataplane->epoch, (void *) (uintptr_t) counter, release_counter, dataplane);
+}
+
+static void
+release_flow(void *flow_, void *dataplane_)
+{
+    struct dataplane *dataplane = dataplane_;
+    struct flow *flow = flow_;
+
+    program_release(&dataplane->programs, flow->program);
+    counter_release(&dataplane->counters, flow->counter);
+    free(flow);
+}
+
+void
+dataplane_retire_flow(struct dataplane *dataplane, struct flow *flow)
+{
+    epoch_retire(&dataplane->epoch, flow, release_flow, dataplane);
+}
+
+static void
+release_buckets(void *buckets_, void *dataplane_)
+{
+    struct dataplane *dataplane = dataplane_;
+    struct buckets *buckets = buckets_;
+
+    for (uint32_t i = 0; i < buckets->n; i++) {
+        program_release(&dataplane->programs, buckets->bucket[i].program);
+        counter_release(&dataplane->counters, buckets->bucket[i].counter);
+    }
+    free(buckets->wire);
+    free(buckets);
+}
+
+void
+dataplane_retire_buckets(struct dataplane *dataplane, struct buckets *buckets)
+{
+    epoch_retire(&dataplane->epoch, buckets, release_buckets, dataplane);
+}
