@@ -1,0 +1,38 @@
+"""What can be wrong with a schema, a path or a configuration."""
+
+import msgspec
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """One thing that is wrong: where, which rule it breaks, and what would be right."""
+
+    path: str
+    rule: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+class Invalid(Exception):
+    """A configuration, or a change of it, that the schema forbids; never without a fault."""
+
+    def __init__(self, *faults: Fault) -> None:
+        super().__init__("\n".join(map(str, faults)))
+        self.faults = faults
+
+
+class NoSuchNode(Invalid):
+    """A path that leads to nothing."""
+
+
+class SchemaError(Exception):
+    """A module that cannot be taken; *path* is where, in the data or in the text."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path, self.reason = path, reason
+
+
+class SchemaConflict(SchemaError):
+    """A module that contradicts one that is known."""

@@ -1,0 +1,305 @@
+"""From YANG texts to the schema tree; pyang reads, this file decides what is kept.
+
+Supported: containers, lists with keys, leaves, leaf-lists, groupings, augments,
+typedefs, the types of values.py with range, length, pattern and enum, default,
+mandatory, unique, min- and max-elements, config, leafref without predicates,
+and must and when as far as xpath.py reads them.  What is not supported is
+refused when the module is loaded, with its place, rather than ignored.
+
+To support another statement, add a row to PROPERTIES or RESTRICTIONS.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+from pyang import context, error, repository
+
+from .fault import SchemaConflict, SchemaError
+from .nodes import Kind, Must, Node, Pattern, Type
+from .values import INTEGERS, BadValue, canonical
+from .xpath import BadExpression, Expression, compile_expression
+
+Statement = Any  # pyang has no types
+
+MAX_LENGTH = (1 << 63) - 1
+
+
+class Module(msgspec.Struct, frozen=True):
+    """A module as a component brought it."""
+
+    name: str
+    revision: str
+    text: str
+
+
+class _Texts(repository.Repository):  # type: ignore[misc]
+    """Shows pyang the texts that it may import."""
+
+    def __init__(self, modules: Mapping[str, Module]) -> None:
+        self._modules = modules
+
+    def get_modules_and_revisions(self, ctx: Any) -> list[tuple[str, str, str]]:
+        return [(module.name, module.revision, module.name) for module in self._modules.values()]
+
+    def get_module_from_handle(self, handle: str) -> tuple[str, str, str]:
+        return f"{handle}.yang", "yang", self._modules[handle].text
+
+
+def read_module(text: str) -> Module:
+    """Find name and revision of a module."""
+    ctx = context.Context(_Texts({}))
+    parsed = context.yang_parser.YangParser().parse(ctx, "module", text)
+    if parsed is None or parsed.keyword != "module":
+        reasons = _complaints(ctx) or ["this is no YANG module"]
+        raise SchemaError("module", "; ".join(reasons))
+    revisions = [s.arg for s in parsed.search("revision")]
+    if not revisions:
+        raise SchemaError(parsed.arg, "the module has no revision")
+    return Module(parsed.arg, max(revisions), text)
+
+
+def compile_schema(modules: Mapping[str, Module]) -> Node:
+    """Return the root of the tree that all *modules* make together."""
+    ctx = context.Context(_Texts(modules))
+    parsed = [ctx.add_module(f"{m.name}.yang", m.text) for m in modules.values()]
+    ctx.validate()
+    complaints = _complaints(ctx)
+    if complaints:
+        raise _conflict_or_error(ctx, complaints)
+    for module in parsed:
+        _check_module(module)
+    children = _children("", [c for module in parsed for c in module.i_children])
+    return Node("", Kind.CONTAINER, children=children)
+
+
+def _complaints(ctx: Any) -> list[str]:
+    return [
+        f"{pos.ref}:{pos.line}: {error.err_to_str(tag, args)}"
+        for pos, tag, args in ctx.errors
+        if error.is_error(error.err_level(tag))
+    ]
+
+
+def _conflict_or_error(ctx: Any, complaints: list[str]) -> SchemaError:
+    for _, tag, args in ctx.errors:
+        if tag == "DUPLICATE_CHILD_NAME":
+            return SchemaConflict(str(args[1]), "; ".join(complaints))
+    place, _, reason = complaints[0].partition(": ")
+    return SchemaError(place, "; ".join([reason, *complaints[1:]]))
+
+
+def _place(stmt: Statement) -> str:
+    return f"{stmt.pos.ref}:{stmt.pos.line}"
+
+
+REFUSED_ANYWHERE = {"deviation", "anydata", "anyxml", "rpc", "notification", "action", "choice"}
+
+
+def _check_module(module: Statement) -> None:
+    """Refuse what would have to be honoured and is not."""
+    for stmt in _all_statements(module):
+        if stmt.keyword in REFUSED_ANYWHERE:
+            raise SchemaError(_place(stmt), f"{stmt.keyword} is not supported")
+        if stmt.keyword in ("augment", "uses"):
+            for keyword in ("when", "if-feature"):
+                if stmt.search_one(keyword):
+                    reason = f"{keyword} in {stmt.keyword} is not supported"
+                    raise SchemaError(_place(stmt), reason)
+
+
+def _all_statements(stmt: Statement) -> Iterator[Statement]:
+    yield stmt
+    for sub in stmt.substmts:
+        yield from _all_statements(sub)
+
+
+# Nodes.
+
+
+def _children(path: str, stmts: list[Statement]) -> dict[str, Node]:
+    found: dict[str, Node] = {}
+    for stmt in stmts:
+        if stmt.keyword not in tuple(Kind):
+            raise SchemaError(_place(stmt), f"{stmt.keyword} is not supported")
+        node = _node(f"{path}/{stmt.arg}", stmt)
+        other = found.get(node.name)
+        if other:
+            raise SchemaConflict(
+                f"{path}/{node.name}",
+                f"{node.module} brings a {_what(node)} where {other.module} has a {_what(other)}",
+            )
+        found[node.name] = node
+    return found
+
+
+def _what(node: Node) -> str:
+    return f"{node.kind} of type {node.type.name}" if node.type else str(node.kind)
+
+
+def _node(path: str, stmt: Statement) -> Node:
+    fields: dict[str, Any] = {
+        "name": stmt.arg,
+        "kind": Kind(stmt.keyword),
+        "module": stmt.i_module.i_modulename,
+        "place": _place(stmt),
+        "children": _children(path, getattr(stmt, "i_children", [])),
+    }
+    for sub in stmt.substmts:
+        reader = PROPERTIES.get(sub.keyword)
+        if reader:
+            name, value = reader(sub)
+            repeats = name in fields and name in ("musts", "unique")
+            fields[name] = fields[name] + value if repeats else value
+        elif isinstance(sub.keyword, str) and sub.keyword not in ELSEWHERE:
+            raise SchemaError(_place(sub), f"{sub.keyword} is not supported")
+    return _with_default(path, Node(**fields))
+
+
+def _with_default(path: str, node: Node) -> Node:
+    """Bring defaults into the form that values have."""
+    default = node.default
+    if node.type and default is None and not node.mandatory:
+        default = node.type.default
+    if node.kind is not Kind.LEAF or node.type is None or default is None:
+        if default is not None:
+            raise SchemaError(node.place, f"a default of a {node.kind} is not supported")
+        return node
+    try:
+        return msgspec.structs.replace(node, default=canonical(node.type, default))
+    except BadValue as bad:
+        raise SchemaError(node.place, f"bad default of {path}: {bad}") from bad
+
+
+def _text(stmt: Statement) -> str:
+    return " ".join(stmt.arg.split())
+
+
+def _names(stmt: Statement) -> tuple[str, ...]:
+    return tuple(name.rpartition(":")[2] for name in stmt.arg.split())
+
+
+def _must(stmt: Statement) -> Must:
+    message = stmt.search_one("error-message")
+    expression = _expression(stmt)
+    return Must(expression, _text(message) if message else f"{expression.text} does not hold")
+
+
+def _expression(stmt: Statement) -> Expression:
+    try:
+        return compile_expression(" ".join(stmt.arg.split()))
+    except BadExpression as bad:
+        raise SchemaError(_place(stmt), f"{stmt.keyword}: {bad}") from bad
+
+
+PROPERTIES: dict[str, Callable[[Statement], tuple[str, Any]]] = {
+    "description": lambda s: ("description", _text(s)),
+    "units": lambda s: ("units", s.arg),
+    "key": lambda s: ("keys", _names(s)),
+    "unique": lambda s: ("unique", (_names(s),)),
+    "config": lambda s: ("config", s.arg == "true"),
+    "mandatory": lambda s: ("mandatory", s.arg == "true"),
+    "min-elements": lambda s: ("min_elements", int(s.arg)),
+    "max-elements": lambda s: ("max_elements", None if s.arg == "unbounded" else int(s.arg)),
+    "default": lambda s: ("default", s.arg),
+    "must": lambda s: ("musts", (_must(s),)),
+    "when": lambda s: ("when", _must(s)),
+    "type": lambda s: ("type", _type(s)),
+}
+
+ELSEWHERE = {  # read as children, by pyang, or meant for people
+    "container", "list", "leaf", "leaf-list", "uses", "grouping", "typedef", "augment",
+    "reference", "status", "ordered-by",
+}  # fmt: skip
+
+
+# Types.
+
+
+def _type(stmt: Statement) -> Type:
+    """Resolve a type: what it is derived from, then its own restrictions."""
+    typedef = getattr(stmt, "i_typedef", None)
+    if typedef is not None:
+        type_ = _named(_type(typedef.search_one("type")), typedef)
+    else:
+        type_ = _builtin(stmt)
+    for keyword in {sub.keyword for sub in stmt.substmts if isinstance(sub.keyword, str)}:
+        restrict = RESTRICTIONS.get(keyword)
+        if restrict is None:
+            raise SchemaError(_place(stmt), f"{keyword} in a type is not supported")
+        type_ = msgspec.structs.replace(type_, **restrict(type_, stmt.search(keyword)))
+    if type_.base == "leafref":
+        return _follow_leafref(type_, stmt)
+    return type_
+
+
+def _named(type_: Type, typedef: Statement) -> Type:
+    default, description = typedef.search_one("default"), typedef.search_one("description")
+    return msgspec.structs.replace(
+        type_,
+        name=typedef.arg,
+        description=_text(description) if description else "",
+        default=default.arg if default else type_.default,
+    )
+
+
+def _builtin(stmt: Statement) -> Type:
+    if stmt.arg in INTEGERS:
+        return Type(stmt.arg, stmt.arg, ranges=(INTEGERS[stmt.arg],))
+    if stmt.arg in ("string", "boolean", "enumeration", "union", "leafref"):
+        return Type(stmt.arg, stmt.arg)
+    raise SchemaError(_place(stmt), f"the type {stmt.arg} is not supported")
+
+
+def _follow_leafref(type_: Type, stmt: Statement) -> Type:
+    target = getattr(stmt.i_type_spec, "i_target_node", None)
+    if target is None:
+        raise SchemaError(_place(stmt), "a leafref inside a union or a typedef is not supported")
+    referred = _type(target.search_one("type"))
+    return msgspec.structs.replace(type_, members=(referred,))
+
+
+def _spans(bounds: tuple[tuple[int, int], ...], stmt: Statement) -> tuple[tuple[int, int], ...]:
+    ends = {"min": bounds[0][0], "max": bounds[-1][1]}
+    spans: list[tuple[int, int]] = []
+    for part in stmt.arg.split("|"):
+        low, _, high = (word.strip() for word in part.partition(".."))
+        numbers = [ends[w] if w in ends else int(w, 0) for w in (low, high or low)]
+        spans.append((numbers[0], numbers[1]))
+    return tuple(spans)
+
+
+_PATTERN_WORD = re.compile(r"\\.|\[\^?|\]|\(\?|.", re.DOTALL)
+_UNKNOWN_TO_PYTHON = {"(?", *(f"\\{letter}" for letter in "pPiIcC")}
+
+
+def _pattern(stmt: Statement) -> Pattern:
+    """Translate a pattern of XML Schema, where ^ and $ are letters like others."""
+    words: list[str] = []
+    inside = False  # of brackets
+    for word in _PATTERN_WORD.findall(stmt.arg):
+        if word in _UNKNOWN_TO_PYTHON or (inside and word[0] == "["):
+            raise SchemaError(_place(stmt), f"{word} in the pattern {stmt.arg} is not supported")
+        words.append(f"\\{word}" if word in ("^", "$") and not inside else word)
+        inside = word[0] == "[" or (inside and word != "]")
+    modifier = stmt.search_one("modifier")
+    return Pattern(stmt.arg, _regex(stmt, "".join(words)), modifier is not None)
+
+
+def _regex(stmt: Statement, text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text, re.ASCII)
+    except re.error as bad:
+        raise SchemaError(_place(stmt), f"the pattern {stmt.arg} is not supported: {bad}") from bad
+
+
+RESTRICTIONS: dict[str, Callable[[Type, list[Statement]], dict[str, Any]]] = {
+    "range": lambda t, s: {"ranges": _spans(t.ranges, s[0])},
+    "length": lambda t, s: {"lengths": _spans(t.lengths or ((0, MAX_LENGTH),), s[0])},
+    "pattern": lambda t, s: {"patterns": t.patterns + tuple(map(_pattern, s))},
+    "enum": lambda t, s: {"values": tuple(enum.arg for enum in s)},
+    "type": lambda t, s: {"members": tuple(map(_type, s))},
+    "path": lambda t, s: {"target": _expression(s[0])},
+    "require-instance": lambda t, s: {},
+}
