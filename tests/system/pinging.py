@@ -1,0 +1,61 @@
+"""Pings that go on in the background, and what became of them."""
+
+import re
+import threading
+from dataclasses import dataclass
+from typing import Self
+
+from .lab import Namespace
+
+SUMMARY = re.compile(r"(\d+) packets transmitted, (\d+) received")
+IN_A_ROW = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many pings were sent and answered."""
+
+    sent: int
+    answered: int
+
+    @property
+    def lost(self) -> int:
+        return self.sent - self.answered
+
+
+def ping(host: Namespace, address: str, *options: str, timeout: float = 120) -> Counted:
+    """Run ping to its own end, so that the last answer is waited for."""
+    text = host.run("ping", "-q", "-W", "2", *options, address, check=False, timeout=timeout)
+    found = SUMMARY.search(text)
+    assert found, text
+    return Counted(int(found[1]), int(found[2]))
+
+
+class Pinging:
+    """Ping every 10 ms, in runs that each come to their end, until the block is left."""
+
+    def __init__(self, host: Namespace, address: str) -> None:
+        self._arguments = (host, address, "-i", "0.01", "-c", str(IN_A_ROW))
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._error: BaseException | None = None
+        self.counted = Counted(0, 0)
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                more = ping(*self._arguments)
+                so_far = self.counted
+                self.counted = Counted(so_far.sent + more.sent, so_far.answered + more.answered)
+        except BaseException as error:
+            self._error = error
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        if self._error:
+            raise self._error

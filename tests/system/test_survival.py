@@ -1,0 +1,96 @@
+"""The parts that decide may die: no packet is lost, and each part comes back."""
+
+import pytest
+
+from .conftest import ADDRESSES, DEVICES, Site
+from .lab import wait_until
+from .needs import needs
+from .pinging import Pinging
+from .switch import MODULES
+
+pytestmark = needs("ping")
+
+BEFORE_AND_AFTER = 100  # pings on either side of a death
+
+
+def _more(pings: Pinging, count: int = BEFORE_AND_AFTER) -> None:
+    """Wait for so many more pings."""
+    target = pings.counted.sent + count
+    wait_until(lambda: pings.counted.sent >= target, "more pings", 60)
+
+
+@pytest.mark.parametrize("identity", ["openflow", "bus", "datastore"])
+def test_a_killed_component_comes_back_and_no_ping_is_lost(site: Site, identity: str) -> None:
+    """G7, C13: the supervisor starts it again; forwarding goes on all the time."""
+    controller = site.controlled()
+    others = {name: pid for name, pid in site.switch.pids().items() if name != identity}
+    with Pinging(site.hosts[0], ADDRESSES[1]) as pings:
+        _more(pings)
+        killed = site.switch.kill(identity)
+        wait_until(lambda: site.switch.pid(identity) not in (None, killed), "a new process", 30)
+        site.switch.wait_ready(identity)
+        if identity == "openflow":
+            controller.wait_for_switch(2)
+        _more(pings)
+    assert pings.counted.lost == 0
+    now = {name: pid for name, pid in site.switch.pids().items() if name != identity}
+    assert now == others
+
+
+def test_a_killed_supervisor_leaves_the_others_running_and_can_be_started_again(
+    site: Site,
+) -> None:
+    """G7: started again by hand, it takes over what runs."""
+    site.controlled()
+    before = site.switch.pids()
+    with Pinging(site.hosts[0], ADDRESSES[1]) as pings:
+        _more(pings)
+        site.switch.kill("supervisor")
+        _more(pings)
+        del before["supervisor"]
+        assert {name: site.switch.pid(name) for name in before} == before
+        site.switch.up()
+        _more(pings)
+        assert site.switch.pid("dataplane") == before["dataplane"]
+    assert pings.counted.lost == 0
+
+
+def test_all_deaths_one_after_the_other_lose_no_ping(site: Site) -> None:
+    """G2, G7: the run of the four together, as an operator's bad day."""
+    site.controlled()
+    with Pinging(site.hosts[0], ADDRESSES[1]) as pings:
+        for identity in ("openflow", "bus", "datastore"):
+            killed = site.switch.kill(identity)
+            wait_until(
+                lambda name=identity, old=killed: site.switch.pid(name) not in (None, old),
+                f"{identity} to be started again",
+                30,
+            )
+            site.switch.wait_ready(identity)
+        site.switch.kill("supervisor")
+        site.switch.up()
+        _more(pings)
+    assert pings.counted.lost == 0
+
+
+def test_a_dataplane_started_again_forwards_with_its_configuration(site: Site) -> None:
+    """C13: configuration from the datastore, flows from the controller."""
+    controller = site.controlled()
+    seen = len(controller.events("switch"))
+    killed = site.switch.kill("dataplane")
+    wait_until(lambda: site.switch.pid("dataplane") not in (None, killed), "a new process", 30)
+    site.switch.wait_ready("dataplane")
+    controller.wait_for_switch(seen + 1)
+    site.wait_reachable()
+
+
+def test_the_configuration_survives_the_end_of_everything(site: Site) -> None:
+    """K2: what was committed is there after a new start."""
+    site.switch.bridge(DEVICES)
+    before = site.switch.configuration()
+    site.switch.process.terminate()
+    site.switch.process.wait(30)
+    wait_until(lambda: not any(site.switch.pids().values()), "all to end", 30)
+    site.switch.up()
+    assert site.switch.configuration() == before
+    assert set(site.switch.pids()) == set(MODULES)
