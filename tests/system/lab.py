@@ -148,7 +148,7 @@ class Lab:
         self.namespaces.clear()
 
 
-def _end(process: subprocess.Popen[bytes], patience: float = 10) -> None:
+def _end(process: subprocess.Popen[bytes], patience: float = 30) -> None:
     """Ask a process of ours to end, then make it."""
     if process.poll() is None:
         process.terminate()

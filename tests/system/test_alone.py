@@ -1,10 +1,13 @@
 """Each component starts alone and answers: no other process is needed for that."""
 
+import os
+import signal
 import sys
 from pathlib import Path
 
 import pytest
 
+from raicho.control.component import holder
 from raicho.control.message import CallError, Ping
 
 from .lab import Lab, wait_until
@@ -32,3 +35,6 @@ def test_a_component_started_alone_answers_ping(identity: str, folder: Path) -> 
         wait_until(answers, f"{identity} to answer")
     finally:
         lab.close()
+        for other in MODULES:  # the supervisor's children, should it not have ended them
+            if pid := holder(folder / "run", other):
+                os.kill(pid, signal.SIGKILL)
