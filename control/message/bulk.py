@@ -202,6 +202,7 @@ class BulkClient:
         self._on_link = on_link
         self._ids = itertools.count(1)
         self._window = asyncio.Semaphore(window)
+        self._turn = asyncio.Lock()
         self._waiting: dict[int, _Reply] = {}
         socket = open_socket(context, zmq.DEALER, ROUTING_ID=b"b" + uuid.uuid4().bytes, IMMEDIATE=1)
         watched = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
@@ -231,18 +232,24 @@ class BulkClient:
             self._fail_all("was closed")
 
     async def _exchange(self, ident: int, frames: list[bytes]) -> tuple[BulkReply, list[bytes]]:
+        if self._drain.socket.closed:
+            raise CallError(Failure(Code.UNAVAILABLE, f"{self.endpoint} was closed"))
         future: _Reply = asyncio.get_running_loop().create_future()
         self._waiting[ident] = future
         try:
-            while not future.done():
-                try:
-                    self._drain.send(frames)
-                    break
-                except zmq.Again:
+            async with self._turn:  # in order, also while there is no room
+                while not future.done() and not self._sent(frames):
                     await asyncio.wait([future], timeout=SEND_RETRY)
             return await future
         finally:
             del self._waiting[ident]
+
+    def _sent(self, frames: list[bytes]) -> bool:
+        try:
+            self._drain.send(frames)
+        except zmq.Again:
+            return False
+        return True
 
     def _receive(self, frames: list[bytes]) -> None:
         try:

@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Callable, Iterable
 from typing import TypeVar, cast
 
-import msgspec
 import zmq
 
 from . import catalogue
@@ -35,6 +34,7 @@ class ControlClient:
         endpoint: str,
         *,
         window: int = 256,
+        retry: float = FIRST_RETRY,
         extra: Iterable[type[Message]] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -42,9 +42,11 @@ class ControlClient:
         self.malformed = 0
         self.repeated = 0
         self._clock = clock
+        self._retry = retry
         self._decoder = catalogue.decoder(extra)
         self._ids = itertools.count(1)
         self._window = asyncio.Semaphore(window)
+        self._turn = asyncio.Lock()
         self._waiting: dict[int, asyncio.Future[Message]] = {}
         identity = b"c" + uuid.uuid4().bytes
         socket = open_socket(context, zmq.DEALER, ROUTING_ID=identity, IMMEDIATE=1)
@@ -74,23 +76,25 @@ class ControlClient:
                 future.set_result(Failure(Code.UNAVAILABLE, f"{self.endpoint} was closed"))
 
     async def _exchange(self, ident: int, frame: bytes) -> Message:
+        if self._drain.socket.closed:
+            return Failure(Code.UNAVAILABLE, f"{self.endpoint} was closed")
         future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._waiting[ident] = future
-        pause = FIRST_RETRY
+        pause = self._retry
         try:
-            while not self._drain.socket.closed:
-                sent = self._send(frame)
-                done, _ = await asyncio.wait([future], timeout=pause if sent else CONNECT_RETRY)
-                if done:
-                    return future.result()
-                if sent:
-                    pause = min(2 * pause, LAST_RETRY)
+            async with self._turn:  # in order, also while there is nobody to send to
+                while not future.done() and not self._sent(frame):
+                    await asyncio.wait([future], timeout=CONNECT_RETRY)
+            while not future.done():
+                await asyncio.wait([future], timeout=pause)
+                pause = min(2 * pause, LAST_RETRY)
+                if not future.done() and self._sent(frame):
                     self.repeated += 1
-            return Failure(Code.UNAVAILABLE, f"{self.endpoint} was closed")
+            return future.result()
         finally:
             del self._waiting[ident]
 
-    def _send(self, frame: bytes) -> bool:
+    def _sent(self, frame: bytes) -> bool:
         try:
             self._drain.send([frame])
         except zmq.Again:
@@ -103,7 +107,7 @@ class ControlClient:
             if envelope.version != VERSION or envelope.kind is Kind.REQUEST:
                 raise Malformed("neither reply nor error of this version")
             reply = self._decoder.decode(envelope.body)
-        except (Malformed, msgspec.DecodeError):
+        except (ValueError, RecursionError):  # Malformed, and what msgspec raises
             self.malformed += 1
             return
         future = self._waiting.get(envelope.id)

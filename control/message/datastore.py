@@ -279,3 +279,10 @@ REQUESTS = (
 REPLIES = (
     Registered, Endpoint, Registry, Changes, Faults, CommitResult, Config, History, Description,
 )  # fmt: skip
+
+
+class Diverged(Message, frozen=True):
+    """The event `config.diverged`: a participant does not hold what is current."""
+
+    component: str
+    reason: str

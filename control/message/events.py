@@ -84,12 +84,14 @@ class Publisher:
 
     def publish(self, topic: str, body: Message | dict[str, Any]) -> int:
         """Send an event at the end of this turn of the loop; return its number."""
+        raw: Any = msgspec.Raw(_encoder.encode(body))  # fails here, not in the loop
         self._sequence[topic] = sequence = self._sequence[topic] + 1
-        event = Event(VERSION, self.source, self._incarnation, sequence, self._clock(), body)
-        self._batches.setdefault(topic, []).append(event)
+        event = Event(VERSION, self.source, self._incarnation, sequence, self._clock(), raw)
+        batch = self._batches.setdefault(topic, [])
+        batch.append(event)
         self.counters["published"] += 1
-        if len(self._batches[topic]) >= BATCH:
-            self._send(topic, self._batches.pop(topic))
+        if len(batch) >= BATCH:
+            self.flush()
         elif self._flush_soon is None:
             self._flush_soon = asyncio.get_running_loop().call_soon(self.flush)
         return sequence
