@@ -1,0 +1,59 @@
+"""A process that may or may not be a child of ours, known by its descriptor."""
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+
+
+class Child:
+    """Watch a process; *ended* is done when it is gone and says how."""
+
+    def __init__(self, pid: int, process: subprocess.Popen[bytes] | None = None) -> None:
+        self.pid = pid
+        self.adopted = process is None
+        self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._process = process
+        self._loop = asyncio.get_running_loop()
+        self._pidfd = os.pidfd_open(pid)  # ProcessLookupError if it is gone already
+        self._loop.add_reader(self._pidfd, self._gone)
+
+    @classmethod
+    def start(cls, command: Sequence[str]) -> "Child":
+        """Start a process in a session of its own, so that it outlives us."""
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+        return cls(process.pid, process)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal, if the process is still there."""
+        if not self.ended.done():
+            signal.pidfd_send_signal(self._pidfd, number)
+
+    async def stop(self, patience: float) -> None:
+        """Ask the process to end, then make it."""
+        self.send(signal.SIGTERM)
+        self.send(signal.SIGCONT)  # a stopped process would not hear it
+        await asyncio.wait([self.ended], timeout=patience)
+        self.send(signal.SIGKILL)
+        await self.ended
+
+    def forget(self) -> None:
+        """Stop watching."""
+        if self._pidfd >= 0:
+            self._loop.remove_reader(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = -1
+
+    def _gone(self) -> None:
+        how = self._how()
+        self.forget()
+        self.ended.set_result(how)
+
+    def _how(self) -> str:
+        code = self._process.wait() if self._process else None
+        if code is None:
+            return "ended"
+        if code < 0:
+            return f"was killed by {signal.Signals(-code).name}"
+        return f"ended with exit code {code}"

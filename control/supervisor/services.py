@@ -1,0 +1,34 @@
+"""The components that make up a switch, in the order in which they need each other."""
+
+import sys
+
+import msgspec
+
+from ..component import Bootstrap
+
+
+class Service(msgspec.Struct, frozen=True):
+    """How one component is started; `{name}` in arguments is an option of ours."""
+
+    identity: str
+    module: str
+    arguments: tuple[str, ...] = ()
+
+    def command(self, bootstrap: Bootstrap) -> list[str]:
+        """Return the command line that starts it beside us."""
+        return [
+            *(sys.executable, "-P", "-m", self.module),
+            *("--run-dir", str(bootstrap.run_dir)),
+            *("--datastore", bootstrap.datastore),
+            *("--identity", self.identity),
+            *("--log-level", bootstrap.log_level),
+            *(argument.format_map(bootstrap.options) for argument in self.arguments),
+        ]
+
+
+SERVICES = (
+    Service("bus", "raicho.control.bus"),
+    Service("datastore", "raicho.control.datastore", ("--data", "{data}")),
+    Service("dataplane", "raicho.dataplane"),
+    Service("openflow", "raicho.control.openflow"),
+)

@@ -1,0 +1,188 @@
+"""Start the components, watch them, start them again, and tell everybody.
+
+Each component has one task here, which follows its Watch.  Components that run
+already, found by the lock of their identity, are adopted: so the supervisor
+itself can be killed and started again, and nothing else notices.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from argparse import ArgumentParser
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from ..component import Bootstrap, Component, holder
+from ..message import Alert, CallError, Code, ControlClient, Failure, Info, Information
+from .child import Child
+from .services import SERVICES, Service
+from .watch import Policy, State, Watch
+
+STOP_PATIENCE = 5.0  # seconds from SIGTERM to SIGKILL
+FIRST_LOOK = 0.05  # seconds between questions to a component that starts
+TURN = 3.0  # seconds that a slow start holds up the start of others
+RESUBSCRIBE = 0.5  # seconds until subscribers are back at a new bus
+
+log = logging.getLogger(__name__)
+
+
+class Ward:
+    """One component under supervision."""
+
+    def __init__(self, service: Service, watch: Watch, client: ControlClient) -> None:
+        self.service = service
+        self.watch = watch
+        self.client = client
+        self.child: Child | None = None
+        self.information: Information | None = None
+        self.alert: Alert | None = None  # the last
+
+
+class Supervisor(Component):
+    """Keep the services of a table running."""
+
+    name = "supervisor"
+
+    def __init__(
+        self,
+        bootstrap: Bootstrap,
+        services: Sequence[Service] = SERVICES,
+        policy: Policy | None = None,
+    ) -> None:
+        super().__init__(bootstrap)
+        self.wards: list[Ward] = []
+        self.alerts: deque[Alert] = deque(maxlen=100)
+        self._services = services
+        self._policy = policy or Policy()
+        self._one_at_a_time = asyncio.Lock()
+
+    @classmethod
+    def add_arguments(cls, parser: ArgumentParser) -> None:
+        """Add what is passed on to the datastore."""
+        parser.add_argument("--data", default="/var/lib/raicho/config.db")
+
+    async def open(self) -> None:
+        """Begin to bring the components up."""
+        for service in self._services:
+            client = ControlClient(
+                self.context, self.bootstrap.endpoint(f"{service.identity}.control")
+            )
+            self.wards.append(Ward(service, Watch(self._policy, time.monotonic()), client))
+        self.spawn(self._bring_up())
+
+    async def close(self) -> None:
+        """Stop the components, the last started first."""
+        for ward in reversed(self.wards):
+            if ward.child:
+                log.info("stopping %s", ward.service.identity)
+                await ward.child.stop(STOP_PATIENCE)
+            ward.client.close()
+
+    def state(self, path: str) -> Any:
+        """Return the rows of /components or of /alerts."""
+        match path.strip("/"):
+            case "components":
+                return [_row(ward, time.monotonic()) for ward in self.wards]
+            case "alerts":
+                return [[alert.component, alert.cause, alert.pid] for alert in self.alerts]
+        reason = "no such state; the supervisor has /components and /alerts"
+        raise CallError(Failure(Code.NOT_FOUND, reason, path))
+
+    async def _bring_up(self) -> None:
+        """Start the components in order, each when the one before answers."""
+        for ward in self.wards:
+            await self._begin(ward)
+            self.spawn(self._mind(ward))
+
+    async def _mind(self, ward: Ward) -> None:
+        """Follow one component for ever."""
+        while True:
+            while ward.child and not ward.child.ended.done():
+                await self._beat(ward, self._policy.heartbeat)
+            await asyncio.sleep(max(0.0, ward.watch.due - time.monotonic()))
+            await self._begin(ward)
+
+    async def _begin(self, ward: Ward) -> None:
+        """Start or adopt a component; let no other start until it answers."""
+        async with self._one_at_a_time:
+            self._start_or_adopt(ward)
+            deadline = time.monotonic() + TURN
+            while ward.watch.state is State.STARTING and time.monotonic() < deadline:
+                await self._beat(ward, FIRST_LOOK)
+        if ward.service.identity == "bus" and ward.alert:
+            await asyncio.sleep(RESUBSCRIBE)  # nobody heard of it while it was away
+            self._publish(ward.alert)
+
+    def _start_or_adopt(self, ward: Ward) -> None:
+        identity = ward.service.identity
+        pid = holder(self.bootstrap.run_dir, identity)
+        ward.child = None
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                ward.child = Child(pid)
+                ward.watch.adopted(time.monotonic())
+                log.info("adopted %s, which runs as %d", identity, pid)
+                return
+        ward.child = Child.start(ward.service.command(self.bootstrap))
+        ward.watch.started(time.monotonic())
+        log.info("started %s as %d", identity, ward.child.pid)
+
+    async def _beat(self, ward: Ward, interval: float) -> None:
+        """Ask the component once and wait out *interval*; act on what is seen."""
+        child = ward.child
+        assert child is not None
+        began = time.monotonic()
+        question = asyncio.create_task(self._ask(ward))
+        either: set[asyncio.Future[Any]] = {question, child.ended}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        question.cancel()
+        left = began + interval - time.monotonic()
+        if not child.ended.done() and left > 0:
+            await asyncio.wait([child.ended], timeout=left)
+        if child.ended.done():
+            self._lost(ward, child.ended.result())
+        elif complaint := ward.watch.complaint(time.monotonic()):
+            child.send(signal.SIGKILL)
+            await child.ended
+            self._lost(ward, complaint)
+
+    async def _ask(self, ward: Ward) -> None:
+        try:
+            ward.information = await ward.client.call(Info(), self._policy.heartbeat)
+        except CallError:
+            return  # the Watch counts the time
+        ward.watch.heard(time.monotonic())
+
+    def _lost(self, ward: Ward, cause: str) -> None:
+        """Tell everybody that a component is gone."""
+        assert ward.child is not None
+        alert = Alert(ward.service.identity, cause, ward.child.pid, ward.watch.restarts)
+        ward.watch.ended(time.monotonic())
+        ward.information = None
+        ward.alert = alert
+        self.alerts.append(alert)
+        log.error("%s (pid %d) %s", alert.component, alert.pid, cause)
+        self._publish(alert)
+
+    def _publish(self, alert: Alert) -> None:
+        self.publisher.publish(f"alert.{alert.component}", alert)
+
+
+def _row(ward: Ward, now: float) -> dict[str, Any]:
+    """Return what `raicho status` shows of a component."""
+    info = ward.information
+    health = info.state if info else ""
+    running = ward.watch.state is not State.WAIT
+    return {
+        "component": ward.service.identity,
+        "pid": ward.child.pid if ward.child and running else None,
+        "state": health if ward.watch.state is State.UP and health else str(ward.watch.state),
+        "uptime": round(info.uptime, 1) if info else None,
+        "restarts": ward.watch.restarts,
+        "version": info.version if info else None,
+        "last_alert": ward.alert.cause if ward.alert else None,
+        "adopted": bool(ward.child and ward.child.adopted),
+    }
