@@ -1,0 +1,293 @@
+/* Bridge: making it, and the ports in it.  See bridge.h. */
+
+#include "bridge.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker.h"
+
+/* --- Ports by number ---------------------------------------------------------- */
+
+static struct port_map *
+bridge_ports(const struct bridge *bridge)
+{
+    return atomic_load_explicit(&bridge->ports, memory_order_relaxed);
+}
+
+static uint32_t
+slot_of(const struct port_map *map, uint32_t number)
+{
+    return number & (map->n_slots - 1);
+}
+
+struct attachment *
+bridge_port(const struct bridge *bridge, uint32_t number)
+{
+    const struct port_map *map = atomic_load_explicit(&bridge->ports, memory_order_acquire);
+
+    for (uint32_t i = slot_of(map, number);; i = (i + 1) & (map->n_slots - 1)) {
+        struct attachment *attachment = map->slots[i];
+        if (!attachment || attachment->number == number) {
+            return attachment;
+        }
+    }
+}
+
+static void
+index_ports(struct port_map *map)
+{
+    for (uint32_t i = 0; i < map->n; i++) {
+        uint32_t slot = slot_of(map, map->list[i]->number);
+        while (map->slots[slot]) {
+            slot = (slot + 1) & (map->n_slots - 1);
+        }
+        map->slots[slot] = map->list[i];
+    }
+}
+
+/* A map of the ports of 'old' and 'added', without 'removed'; null without memory. */
+static struct port_map *
+port_map_new(const struct port_map *old, struct attachment *added, const struct attachment *removed)
+{
+    uint32_t max = (old ? old->n : 0) + 1, n_slots = 4;
+
+    while (n_slots < max * 2) {
+        n_slots *= 2;
+    }
+    struct port_map *map = calloc(1, sizeof *map + (max + n_slots) * sizeof map->list[0]);
+    if (!map) {
+        return NULL;
+    }
+    map->n_slots = n_slots;
+    map->slots = map->list + max;
+    for (uint32_t i = 0; old && i < old->n; i++) {
+        if (added && added->number < old->list[i]->number) {
+            map->list[map->n++] = added;
+            added = NULL;
+        }
+        if (old->list[i] != removed) {
+            map->list[map->n++] = old->list[i];
+        }
+    }
+    if (added) {
+        map->list[map->n++] = added;
+    }
+    index_ports(map);
+    return map;
+}
+
+static void
+publish_ports(struct bridge *bridge, struct port_map *map)
+{
+    struct port_map *old = bridge_ports(bridge);
+
+    atomic_store_explicit(&bridge->ports, map, memory_order_release);
+    epoch_free(&bridge->dataplane->epoch, old);
+}
+
+/* --- What workers poll ----------------------------------------------------------- */
+
+static int
+change_polls(struct worker *worker, struct attachment *added, const struct attachment *removed)
+{
+    struct poll_set *old = atomic_load_explicit(&worker->polls, memory_order_relaxed);
+    struct poll_set *new = malloc(sizeof *new + (old->n + 1) * sizeof new->list[0]);
+
+    if (!new) {
+        return ENOMEM;
+    }
+    new->n = 0;
+    for (uint32_t i = 0; i < old->n; i++) {
+        if (old->list[i] != removed) {
+            new->list[new->n++] = old->list[i];
+        }
+    }
+    if (added) {
+        new->list[new->n++] = added;
+    }
+    atomic_store_explicit(&worker->polls, new, memory_order_release);
+    epoch_free(&worker->dataplane->epoch, old);
+    worker_wake(worker);
+    return 0;
+}
+
+static struct worker *
+attachment_worker(const struct attachment *attachment)
+{
+    return atomic_load_explicit(&attachment->bridge->dataplane->workers[attachment->worker],
+                                memory_order_relaxed);
+}
+
+static int
+publish_attachment(struct attachment *attachment)
+{
+    struct bridge *bridge = attachment->bridge;
+    struct port_map *map = port_map_new(bridge_ports(bridge), attachment, NULL);
+
+    if (!map) {
+        return ENOMEM;
+    }
+    int error = change_polls(attachment_worker(attachment), attachment, NULL);
+    if (error) {
+        free(map);
+        return error;
+    }
+    publish_ports(bridge, map);
+    return 0;
+}
+
+int
+bridge_attach(struct bridge *bridge, struct port *port, uint32_t number, unsigned worker,
+              uint64_t now_ms, struct attachment **attached)
+{
+    struct attachment *attachment;
+
+    if (!number || number > PORT_MAX || worker >= DATAPLANE_WORKERS
+        || !atomic_load_explicit(&bridge->dataplane->workers[worker], memory_order_relaxed)) {
+        return EINVAL;
+    }
+    if (bridge_port(bridge, number)) {
+        return EEXIST;
+    }
+    attachment = calloc(1, sizeof *attachment);
+    if (!attachment) {
+        return ENOMEM;
+    }
+    attachment->port = port;
+    attachment->bridge = bridge;
+    attachment->number = number;
+    attachment->worker = worker;
+    attachment->created_ms = now_ms;
+    attachment->program = bridge->dataplane->into_tables;
+    int error = publish_attachment(attachment);
+    if (error) {
+        free(attachment);
+        return error;
+    }
+    *attached = attachment;
+    return 0;
+}
+
+void
+bridge_detach(struct bridge *bridge, struct attachment *attachment)
+{
+    struct worker *worker = attachment_worker(attachment);
+    struct port_map *map;
+
+    /* Taking a port out must not fail: without memory, wait for some. */
+    while (!(map = port_map_new(bridge_ports(bridge), NULL, attachment))
+           || change_polls(worker, NULL, attachment)) {
+        free(map);
+        epoch_synchronize(&bridge->dataplane->epoch);
+    }
+    publish_ports(bridge, map);
+    epoch_synchronize(&bridge->dataplane->epoch);
+    free(attachment);
+}
+
+/* --- Making and closing -------------------------------------------------------------- */
+
+static int
+open_tables(struct bridge *bridge)
+{
+    struct dataplane *dataplane = bridge->dataplane;
+
+    for (unsigned i = 0; i < BRIDGE_TABLES; i++) {
+        struct flow_table *table = &bridge->tables[i];
+        if (table_open(&table->table, &dataplane->epoch)) {
+            return ENOMEM;
+        }
+        table->lookups = counter_new(&dataplane->counters);
+        table->matches = counter_new(&dataplane->counters);
+    }
+    return 0;
+}
+
+static void
+retire_flow(struct flow *flow, void *bridge_)
+{
+    struct bridge *bridge = bridge_;
+
+    timer_stop(&bridge->wheel, &flow->timer);
+    dataplane_retire_flow(bridge->dataplane, flow);
+}
+
+static void
+retire_group(struct group *group, void *bridge_)
+{
+    struct bridge *bridge = bridge_;
+
+    dataplane_retire_buckets(bridge->dataplane,
+                             atomic_load_explicit(&group->buckets, memory_order_relaxed));
+    dataplane_retire_counter(bridge->dataplane, group->counter);
+    epoch_free(&bridge->dataplane->epoch, group);
+}
+
+static void
+free_bridge(struct bridge *bridge)
+{
+    for (unsigned i = 0; i < BRIDGE_TABLES; i++) {
+        struct flow_table *table = &bridge->tables[i];
+        if (atomic_load_explicit(&table->table.match, memory_order_relaxed)) {
+            table_close(&table->table, retire_flow, bridge);
+        }
+        dataplane_retire_counter(bridge->dataplane, table->lookups);
+        dataplane_retire_counter(bridge->dataplane, table->matches);
+    }
+    if (atomic_load_explicit(&bridge->groups.map, memory_order_relaxed)) {
+        group_each(&bridge->groups, retire_group, bridge);
+        group_table_close(&bridge->groups);
+    }
+    free(bridge_ports(bridge));
+    buffer_close(&bridge->events);
+    free(bridge);
+}
+
+static int
+find_index(const struct dataplane *dataplane)
+{
+    for (int i = 0; i < DATAPLANE_BRIDGES; i++) {
+        if (!atomic_load_explicit(&dataplane->bridges[i], memory_order_relaxed)) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+struct bridge *
+bridge_open(struct dataplane *dataplane, const char *name, uint64_t datapath_id, uint64_t now_ms)
+{
+    struct bridge *bridge = calloc(1, sizeof *bridge);
+    int index = find_index(dataplane);
+
+    if (!bridge || index < 0) {
+        free(bridge);
+        return NULL;
+    }
+    strncpy(bridge->name, name, sizeof bridge->name - 1);
+    bridge->dataplane = dataplane;
+    bridge->datapath_id = datapath_id;
+    bridge->index = index;
+    bridge->miss_send_len = 128;
+    timer_wheel_init(&bridge->wheel, now_ms / TICK_MS);
+    atomic_init(&bridge->ports, port_map_new(NULL, NULL, NULL));
+    if (!bridge_ports(bridge) || group_table_open(&bridge->groups) || open_tables(bridge)) {
+        free_bridge(bridge);
+        return NULL;
+    }
+    atomic_store_explicit(&dataplane->bridges[index], bridge, memory_order_release);
+    return bridge;
+}
+
+void
+bridge_close(struct bridge *bridge)
+{
+    struct dataplane *dataplane = bridge->dataplane;
+
+    atomic_store_explicit(&dataplane->bridges[bridge->index], NULL, memory_order_release);
+    epoch_synchronize(&dataplane->epoch);
+    free_bridge(bridge);
+    epoch_reclaim(&dataplane->epoch);
+}

@@ -1,0 +1,158 @@
+/* The way of packets through the tables of a bridge.
+ *
+ * How
+ * ===
+ * All packets of a vector that are in one table are looked up together, and
+ * those whose entries have the same program run through it together.  Packets
+ * that a goto-table sends on wait until their table is the lowest that any of
+ * them is in; goto-table leads only forward, so every table is visited once. */
+
+#include "bridge.h"
+#include "worker.h"
+
+/* Counts what each packet met, and gives it the entry's arguments. */
+static void
+enter_entries(struct worker *worker, struct packet **packets, const struct flow *const *flows,
+              unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        const struct flow *flow = flows[i];
+        struct walk *walk = packet_walk(packets[i]);
+
+        counter_add(&worker->counters, flow->counter, 1, packets[i]->len, worker->now_ms);
+        packets[i]->args = flow_args(flow);
+        walk->cookie = flow->cookie;
+        walk->from_miss = flow_is_miss(flow);
+    }
+}
+
+/* Takes the packets whose entry has 'program' out of both lists, in order. */
+static unsigned
+take_program(const struct program *program, struct packet **packets, const struct flow **flows,
+             unsigned *n, struct packet **taken)
+{
+    unsigned n_taken = 0, kept = 0;
+
+    for (unsigned i = 0; i < *n; i++) {
+        if (flows[i]->program == program) {
+            taken[n_taken++] = packets[i];
+        } else {
+            packets[kept] = packets[i];
+            flows[kept++] = flows[i];
+        }
+    }
+    *n = kept;
+    return n_taken;
+}
+
+/* Runs the programs of the entries; packets that go on are left in 'packets'. */
+static unsigned
+run_entries(struct worker *worker, struct packet **packets, const struct flow **flows, unsigned n)
+{
+    struct packet *taken[PACKET_VECTOR], *going_on[PACKET_VECTOR];
+    unsigned n_going_on = 0;
+
+    enter_entries(worker, packets, flows, n);
+    while (n) {
+        const struct program *program = flows[0]->program;
+        unsigned n_taken = take_program(program, packets, flows, &n, taken);
+
+        n_taken = program_run(worker, program, taken, n_taken);
+        for (unsigned i = 0; i < n_taken; i++) {
+            going_on[n_going_on++] = taken[i];
+        }
+    }
+    for (unsigned i = 0; i < n_going_on; i++) {
+        packets[i] = going_on[i];
+    }
+    return n_going_on;
+}
+
+/* Takes packets without an entry out and drops them; returns how many have one. */
+static unsigned
+drop_misses(struct worker *worker, struct packet **packets, const struct flow **flows, unsigned n)
+{
+    struct packet *missed[PACKET_VECTOR];
+    unsigned n_missed = 0, kept = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        if (flows[i]) {
+            packets[kept] = packets[i];
+            flows[kept++] = flows[i];
+        } else {
+            missed[n_missed++] = packets[i];
+        }
+    }
+    worker_drop(worker, missed, n_missed, DROP_no_entry);
+    return kept;
+}
+
+static unsigned
+walk_table(struct worker *worker, struct bridge *bridge, unsigned id, struct packet **packets,
+           unsigned n)
+{
+    const struct flow_key *keys[PACKET_VECTOR];
+    const struct flow *flows[PACKET_VECTOR];
+    const struct flow_table *table = &bridge->tables[id];
+
+    for (unsigned i = 0; i < n; i++) {
+        packet_refresh(packets[i]);
+        packet_walk(packets[i])->table = id;
+        keys[i] = &packet_walk(packets[i])->key;
+    }
+    table_lookup(&table->table, keys, n, flows);
+    counter_add(&worker->counters, table->lookups, n, 0, worker->now_ms);
+    n = drop_misses(worker, packets, flows, n);
+    counter_add(&worker->counters, table->matches, n, 0, worker->now_ms);
+    return run_entries(worker, packets, flows, n);
+}
+
+static unsigned
+lowest_table(struct packet *const *packets, unsigned n)
+{
+    unsigned lowest = BRIDGE_TABLES;
+
+    for (unsigned i = 0; i < n; i++) {
+        unsigned table = packet_walk(packets[i])->table;
+        lowest = table < lowest ? table : lowest;
+    }
+    return lowest;
+}
+
+/* Moves the packets that are not in table 'id' from 'packets' to 'later'. */
+static unsigned
+set_apart(struct packet **packets, unsigned *n, unsigned id, struct packet **later)
+{
+    unsigned n_later = 0, kept = 0;
+
+    for (unsigned i = 0; i < *n; i++) {
+        if (packet_walk(packets[i])->table == id) {
+            packets[kept++] = packets[i];
+        } else {
+            later[n_later++] = packets[i];
+        }
+    }
+    *n = kept;
+    return n_later;
+}
+
+void
+bridge_walk(struct worker *worker, struct bridge *bridge, struct packet **packets, unsigned n,
+            unsigned table)
+{
+    struct packet *here[PACKET_VECTOR], *later[PACKET_VECTOR];
+
+    for (unsigned i = 0; i < n; i++) {
+        here[i] = packets[i];
+    }
+    n = walk_table(worker, bridge, table, here, n);
+    while (n) {
+        unsigned id = lowest_table(here, n);
+        unsigned n_later = set_apart(here, &n, id, later);
+
+        n = walk_table(worker, bridge, id, here, n);
+        for (unsigned i = 0; i < n_later; i++) {
+            here[n++] = later[i];
+        }
+    }
+}

@@ -1,0 +1,205 @@
+/* Group: the buckets of a group, each with a packet of its own. */
+
+#include "bridge.h"
+#include "bytes.h"
+#include "group.h"
+#include "hash.h"
+#include "worker.h"
+
+/* --- Which buckets are alive ------------------------------------------------------------ */
+
+static bool
+port_live(const struct bridge *bridge, uint32_t number)
+{
+    const struct attachment *attachment = bridge_port(bridge, number);
+
+    return attachment
+           && !(atomic_load_explicit(&attachment->config, memory_order_relaxed) & PORT_DOWN)
+           && !(atomic_load_explicit(&attachment->state, memory_order_relaxed) & LINK_DOWN);
+}
+
+static bool bucket_live(const struct bridge *bridge, const struct bucket *bucket, unsigned depth);
+
+static bool
+group_live(const struct bridge *bridge, uint32_t id, unsigned depth)
+{
+    const struct group *group = group_find(&bridge->groups, id);
+
+    if (!group || depth == GROUP_DEPTH) {
+        return false;
+    }
+    const struct buckets *buckets = atomic_load_explicit(&group->buckets, memory_order_acquire);
+    for (uint32_t i = 0; i < buckets->n; i++) {
+        if (bucket_live(bridge, &buckets->bucket[i], depth + 1)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A bucket that watches nothing is alive. */
+static bool
+bucket_live(const struct bridge *bridge, const struct bucket *bucket, unsigned depth)
+{
+    return (bucket->watch_port == PORT_ANY || port_live(bridge, bucket->watch_port))
+           && (bucket->watch_group == GROUP_ANY
+               || group_live(bridge, bucket->watch_group, depth));
+}
+
+/* --- Which bucket a packet takes ------------------------------------------------------------ */
+
+/* Hash of the addresses, protocol and ports: the same for all packets of a
+ * conversation in one direction. */
+static uint32_t
+flow_hash(struct packet *packet)
+{
+    struct walk *walk = packet_walk(packet);
+
+    packet_refresh(packet);
+    if (!walk->flow_hash) {
+        const uint64_t *word = walk->key.word;
+        uint64_t hash = hash_word(0, word[W_ETH_DST]);
+
+        hash = hash_word(hash, word[W_ETH_SRC]);
+        hash = hash_word(hash, word[W_IPV4]);
+        hash = hash_word(hash, word[W_L4] & 0xffffffffff000000u);
+        for (unsigned i = W_IPV6_SRC; i <= W_IPV6_DST_LOW; i++) {
+            hash = hash_word(hash, word[i]);
+        }
+        walk->flow_hash = hash_finish(hash) | 1;
+    }
+    return walk->flow_hash;
+}
+
+/* log2 of x / 2^32 for x in [1, 2^32], in 1/65536, to about 1 %: exponent, and the
+ * mantissa's curve by a parabola. */
+static int64_t
+log2_fraction(uint64_t x)
+{
+    unsigned exponent = 63 - __builtin_clzll(x);
+    uint64_t mantissa = (x << (63 - exponent) << 1) >> 48;      /* 0 to 65535 */
+    uint64_t curve = mantissa * (65536 - mantissa) / 65536 * 22713 / 65536;
+
+    return ((int64_t) exponent - 32) * 65536 + (int64_t) (mantissa + curve);
+}
+
+/* Weighted rendezvous: every live bucket draws a number from the flow's hash and
+ * its own place, and the best wins; when a bucket goes away only its own flows move
+ * (D. Thaler, C. Ravishankar, "Using Name-Based Mappings to Increase Hit
+ * Rates", IEEE/ACM ToN 6(1), 1998). */
+static const struct bucket *
+select_bucket(const struct bridge *bridge, const struct buckets *buckets, struct packet *packet)
+{
+    const struct bucket *best = NULL;
+    uint64_t best_score = UINT64_MAX;
+    uint32_t hash = flow_hash(packet);
+
+    for (uint32_t i = 0; i < buckets->n; i++) {
+        const struct bucket *bucket = &buckets->bucket[i];
+        if (!bucket->weight || !bucket_live(bridge, bucket, 0)) {
+            continue;
+        }
+        uint64_t draw = (uint64_t) hash_finish(hash_word(hash, i + 1)) + 1;
+        uint64_t score = (uint64_t) -log2_fraction(draw) * 65536 / bucket->weight;
+        if (!best || score < best_score) {
+            best = bucket;
+            best_score = score;
+        }
+    }
+    return best;
+}
+
+static const struct bucket *
+first_live(const struct bridge *bridge, const struct buckets *buckets)
+{
+    for (uint32_t i = 0; i < buckets->n; i++) {
+        if (bucket_live(bridge, &buckets->bucket[i], 0)) {
+            return &buckets->bucket[i];
+        }
+    }
+    return NULL;
+}
+
+/* The one bucket of a group that is not of type all; null if there is none. */
+static const struct bucket *
+one_bucket(const struct bridge *bridge, const struct buckets *buckets, struct packet *packet)
+{
+    switch (buckets->type) {
+    case GROUP_SELECT:
+        return select_bucket(bridge, buckets, packet);
+    case GROUP_FAST_FAILOVER:
+        return first_live(bridge, buckets);
+    default:
+        return buckets->n ? &buckets->bucket[0] : NULL;
+    }
+}
+
+/* --- Running ---------------------------------------------------------------------------------- */
+
+/* Takes the packet through a bucket. */
+static void
+run_bucket(struct worker *worker, const struct bucket *bucket, struct packet *packet)
+{
+    counter_add(&worker->counters, bucket->counter, 1, packet->len, worker->now_ms);
+    packet->args = bucket->args;
+    packet_walk(packet)->depth++;
+    program_run(worker, bucket->program, &packet, 1);
+}
+
+/* Every bucket gets a copy, the last one the packet itself. */
+static void
+run_all(struct worker *worker, const struct buckets *buckets, struct packet *packet)
+{
+    for (uint32_t i = 0; i + 1 < buckets->n; i++) {
+        struct packet *copy = worker_copy(worker, packet);
+        if (copy) {
+            run_bucket(worker, &buckets->bucket[i], copy);
+        }
+    }
+    run_bucket(worker, &buckets->bucket[buckets->n - 1], packet);
+}
+
+/* Takes the packet through a group. */
+static void
+run_group(struct worker *worker, uint32_t id, struct packet *packet)
+{
+    const struct bridge *bridge = packet_walk(packet)->bridge;
+    const struct group *group = group_find(&bridge->groups, id);
+    const struct bucket *bucket = NULL;
+
+    if (!group || packet_walk(packet)->depth == GROUP_DEPTH) {
+        worker_drop(worker, &packet, 1, group ? DROP_depth : DROP_no_group);
+        return;
+    }
+    const struct buckets *buckets = atomic_load_explicit(&group->buckets, memory_order_acquire);
+    counter_add(&worker->counters, group->counter, 1, packet->len, worker->now_ms);
+    if (buckets->type == GROUP_ALL && buckets->n) {
+        run_all(worker, buckets, packet);
+    } else if ((bucket = one_bucket(bridge, buckets, packet))) {
+        run_bucket(worker, bucket, packet);
+    } else {
+        worker_drop(worker, &packet, 1, DROP_no_group);
+    }
+}
+
+/* struct ofp_action_group: type, len, group_id. */
+unsigned
+op_group(struct worker *worker, const struct insn *insn, struct packet **packets, unsigned n)
+{
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        struct packet *packet = packets[i];
+        uint32_t id = get_be32(insn_args(insn, packet) + 4);
+
+        if (!(insn->flags & INSN_LAST) || packet_walk(packet)->n_blocks) {
+            packets[kept++] = packet;
+            packet->copied = true;
+            packet = worker_copy(worker, packet);
+        }
+        if (packet) {
+            run_group(worker, id, packet);
+        }
+    }
+    return kept;
+}

@@ -1,0 +1,113 @@
+/* Output: to a port, to a reserved port, to the control plane. */
+
+#include "bridge.h"
+#include "bytes.h"
+#include "worker.h"
+
+/* Whether packets may leave by a port now. */
+static bool
+forwards(const struct attachment *to)
+{
+    return !(atomic_load_explicit(&to->config, memory_order_relaxed) & (PORT_DOWN | PORT_NO_FWD))
+           && !(atomic_load_explicit(&to->state, memory_order_relaxed) & LINK_DOWN);
+}
+
+static void
+send_to(struct worker *worker, struct packet *packet, struct attachment *to)
+{
+    if (!to) {
+        worker_drop(worker, &packet, 1, DROP_no_port);
+    } else if (!forwards(to)) {
+        worker_drop(worker, &packet, 1, DROP_port_down);
+    } else {
+        worker_send(worker, to, packet);
+    }
+}
+
+/* A copy for every port but the one it came from, the packet itself to the last. */
+static void
+flood(struct worker *worker, struct packet *packet)
+{
+    const struct bridge *bridge = packet_walk(packet)->bridge;
+    const struct port_map *map = atomic_load_explicit(&bridge->ports, memory_order_acquire);
+    struct attachment *last = NULL;
+
+    for (uint32_t i = 0; i < map->n; i++) {
+        struct attachment *to = map->list[i];
+        if (to->number == packet->in_port || !forwards(to)) {
+            continue;
+        }
+        struct packet *copy = last ? worker_copy(worker, packet) : NULL;
+        if (copy) {
+            worker_send(worker, last, copy);
+        }
+        last = to;
+    }
+    send_to(worker, packet, last);
+}
+
+static void
+to_controller(struct worker *worker, struct packet *packet, uint16_t max_len)
+{
+    const struct walk *walk = packet_walk(packet);
+    const struct attachment *from = bridge_port(walk->bridge, packet->in_port);
+
+    if (from && atomic_load_explicit(&from->config, memory_order_relaxed) & PORT_NO_PACKET_IN) {
+        worker_drop(worker, &packet, 1, DROP_action);
+    } else {
+        worker_punt(worker, packet, walk->from_miss ? PUNT_NO_MATCH : PUNT_ACTION, max_len);
+    }
+}
+
+/* Takes the packet. */
+static void
+output(struct worker *worker, struct packet *packet, uint32_t port, uint16_t max_len)
+{
+    struct bridge *bridge = packet_walk(packet)->bridge;
+
+    switch (port) {
+    case PORT_IN_PORT:
+        send_to(worker, packet, bridge_port(bridge, packet->in_port));
+        break;
+    case PORT_TABLE:
+        bridge_walk(worker, bridge, &packet, 1, 0);
+        break;
+    case PORT_FLOOD:
+    case PORT_ALL:
+        flood(worker, packet);
+        break;
+    case PORT_CONTROLLER:
+        to_controller(worker, packet, max_len);
+        break;
+    default:
+        if (port == packet->in_port) {
+            worker_drop(worker, &packet, 1, DROP_in_port);
+        } else {
+            send_to(worker, packet, bridge_port(bridge, port));
+        }
+    }
+}
+
+/* struct ofp_action_output: type, len, port, max_len. */
+unsigned
+op_output(struct worker *worker, const struct insn *insn, struct packet **packets, unsigned n)
+{
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        struct packet *packet = packets[i];
+        const uint8_t *args = insn_args(insn, packet);
+        uint32_t port = get_be32(args + 4);
+        uint16_t max_len = get_be16(args + 8);
+
+        if (!(insn->flags & INSN_LAST) || packet_walk(packet)->n_blocks) {
+            packets[kept++] = packet;
+            packet->copied = true;
+            packet = worker_copy(worker, packet);
+        }
+        if (packet) {
+            output(worker, packet, port, max_len);
+        }
+    }
+    return kept;
+}

@@ -1,0 +1,450 @@
+/* Workers: the loop.  See worker.h; what instructions do with packets is in
+ * worker_packet.c. */
+
+#include "worker.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "parse.h"
+
+enum {
+    SMALL_PACKETS = 4096,
+    LARGE_PACKETS = 512,
+    PUNT_BYTES = 8 << 20,
+    INJECT_BYTES = 4 << 20,
+    INJECTS_PER_ROUND = 64,
+    IDLE_ROUNDS = 32,           /* Empty rounds before it sleeps. */
+    SLEEP_MS = 500,             /* Longest sleep. */
+    POLLED_SLEEP_MS = 1,        /* The same with a port that cannot wake it. */
+};
+
+static uint64_t
+monotonic_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void
+signal_fd(int fd)
+{
+    uint64_t one = 1;
+
+    /* A full eventfd is signalled already. */
+    if (write(fd, &one, sizeof one) < 0) {
+        return;
+    }
+}
+
+/* --- Making and closing --------------------------------------------------------------- */
+
+static int
+open_parts(struct worker *worker, uint32_t n_packets)
+{
+    worker->punt_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    struct poll_set *polls = calloc(1, sizeof *polls);
+    atomic_init(&worker->polls, polls);
+    if (worker->punt_fd < 0 || worker->wake_fd < 0 || !polls
+        || pool_open(&worker->small, n_packets ? n_packets : SMALL_PACKETS, PACKET_SMALL)
+        || pool_open(&worker->large, LARGE_PACKETS, PACKET_LARGE)
+        || ring_open(&worker->punts, PUNT_BYTES)
+        || ring_open(&worker->injects, INJECT_BYTES)) {
+        return ENOMEM;
+    }
+    return counter_ids_add_set(&worker->dataplane->counters, &worker->counters);
+}
+
+static void
+close_parts(struct worker *worker)
+{
+    for (unsigned i = 0; i < DATAPLANE_WORKERS; i++) {
+        ring_close(&worker->handovers[i]);
+    }
+    ring_close(&worker->injects);
+    ring_close(&worker->punts);
+    pool_close(&worker->large);
+    pool_close(&worker->small);
+    free(atomic_load(&worker->polls));
+    close(worker->wake_fd);
+    close(worker->punt_fd);
+    free(worker);
+}
+
+/* Every worker can hand packets to every other one. */
+static int
+open_handovers(struct worker *worker)
+{
+    for (unsigned i = 0; i < DATAPLANE_WORKERS; i++) {
+        struct worker *other = atomic_load(&worker->dataplane->workers[i]);
+        if (other && (ring_open(&worker->handovers[i], INJECT_BYTES)
+                      || (!other->handovers[worker->id].memory
+                          && ring_open(&other->handovers[worker->id], INJECT_BYTES)))) {
+            return ENOMEM;
+        }
+    }
+    return 0;
+}
+
+struct worker *
+worker_open(struct dataplane *dataplane, unsigned id, uint32_t n_packets)
+{
+    if (id >= DATAPLANE_WORKERS || atomic_load(&dataplane->workers[id])) {
+        return NULL;
+    }
+    struct worker *worker = aligned_alloc(64, (sizeof *worker + 63) & ~(size_t) 63);
+    if (!worker) {
+        return NULL;
+    }
+    memset(worker, 0, sizeof *worker);
+    worker->id = id;
+    worker->dataplane = dataplane;
+    worker->now_ms = monotonic_ms();
+    if (open_parts(worker, n_packets) || open_handovers(worker)) {
+        close_parts(worker);
+        return NULL;
+    }
+    atomic_store(&dataplane->workers[id], worker);
+    return worker;
+}
+
+void
+worker_close(struct worker *worker)
+{
+    struct dataplane *dataplane = worker->dataplane;
+    struct counters *heir = NULL;
+
+    atomic_store(&dataplane->workers[worker->id], NULL);
+    epoch_offline(&dataplane->epoch, worker->id);
+    epoch_synchronize(&dataplane->epoch);
+    ring_close(&worker->injects);
+    while (worker->pending) {
+        struct pending_program *pending = worker->pending;
+        worker->pending = pending->next;
+        program_release(&dataplane->programs, pending->program);
+        free(pending);
+    }
+    for (unsigned i = 0; i < dataplane->counters.n_sets; i++) {
+        if (dataplane->counters.sets[i] != &worker->counters) {
+            heir = dataplane->counters.sets[i];
+        }
+    }
+    counter_ids_remove_set(&dataplane->counters, &worker->counters, heir);
+    close_parts(worker);
+}
+
+/* --- What the control thread sends ------------------------------------------------------- */
+
+void
+worker_wake(struct worker *worker)
+{
+    /* Pairs with the fence in fall_asleep(): either it sees what was published
+     * before it sleeps, or we see that it is asleep. */
+    atomic_thread_fence(memory_order_seq_cst);
+    if (atomic_load_explicit(&worker->asleep, memory_order_relaxed)) {
+        signal_fd(worker->wake_fd);
+    }
+}
+
+int
+worker_inject(struct worker *worker, struct bridge *bridge, const struct program *program,
+              const void *args, size_t args_size, uint32_t in_port, const void *frame, size_t len)
+{
+    struct pending_program *pending = malloc(sizeof *pending);
+    size_t args_padded = (args_size + 7) & ~(size_t) 7;
+    struct inject *inject;
+
+    if (len > PACKET_LARGE) {
+        free(pending);
+        return EMSGSIZE;
+    }
+    inject = pending ? ring_reserve(&worker->injects, sizeof *inject + args_padded + len) : NULL;
+    if (!inject) {
+        free(pending);
+        return ENOBUFS;
+    }
+    *inject = (struct inject) {
+        .program = program, .bridge = bridge->index, .in_port = in_port,
+        .args_size = args_padded, .len = len,
+    };
+    memcpy(inject->bytes, args, args_size);
+    memcpy(inject->bytes + args_padded, frame, len);
+    ring_commit(&worker->injects);
+    *pending = (struct pending_program) {
+        .program = program, .position = atomic_load(&worker->injects.head),
+    };
+    if (worker->pending) {
+        worker->pending_last->next = pending;
+    } else {
+        worker->pending = pending;
+    }
+    worker->pending_last = pending;
+    worker_wake(worker);
+    return 0;
+}
+
+void
+worker_release_pending(struct worker *worker)
+{
+    size_t tail = atomic_load_explicit(&worker->injects.tail, memory_order_acquire);
+
+    while (worker->pending && (ssize_t) (tail - worker->pending->position) >= 0) {
+        struct pending_program *pending = worker->pending;
+        worker->pending = pending->next;
+        dataplane_retire_program(worker->dataplane, pending->program);
+        free(pending);
+    }
+}
+
+struct punt *
+worker_punt_peek(struct worker *worker)
+{
+    size_t size;
+
+    return ring_peek(&worker->punts, &size);
+}
+
+void
+worker_punt_consume(struct worker *worker)
+{
+    ring_consume(&worker->punts);
+}
+
+/* --- A round -------------------------------------------------------------------------------- */
+
+static struct bridge *
+bridge_at(const struct worker *worker, uint32_t index)
+{
+    return atomic_load_explicit(&worker->dataplane->bridges[index], memory_order_acquire);
+}
+
+/* A packet with the bytes of a frame; null if there is none (the drop is counted). */
+static struct packet *
+packet_from(struct worker *worker, const uint8_t *frame, uint32_t len)
+{
+    struct pool *pool = len <= worker->small.size ? &worker->small : &worker->large;
+    struct packet *packet;
+
+    if (!pool_get(pool, &packet, 1)) {
+        bump(&worker->totals.drops[DROP_no_buffer], 1);
+        return NULL;
+    }
+    memcpy(packet->data, frame, len);
+    packet->len = len;
+    packet->tailroom = pool->size - len < UINT16_MAX ? pool->size - len : UINT16_MAX;
+    return packet;
+}
+
+static void
+run_injected(struct worker *worker, const struct inject *inject)
+{
+    struct bridge *bridge = bridge_at(worker, inject->bridge);
+    struct packet *packet = packet_from(worker, inject->bytes + inject->args_size, inject->len);
+
+    if (!packet) {
+        return;
+    }
+    packet->in_port = inject->in_port;
+    packet->args = inject->bytes;
+    packet_walk(packet)->bridge = bridge;
+    parse_vector(&packet, 1);
+    if (bridge) {
+        program_run(worker, inject->program, &packet, 1);
+    } else {
+        worker_drop(worker, &packet, 1, DROP_no_port);
+    }
+}
+
+static unsigned
+run_injects(struct worker *worker)
+{
+    struct inject *inject;
+    size_t size;
+    unsigned n = 0;
+
+    while (n < INJECTS_PER_ROUND && (inject = ring_peek(&worker->injects, &size))) {
+        bump(&worker->totals.injected, 1);
+        run_injected(worker, inject);
+        ring_consume(&worker->injects);
+        n++;
+    }
+    return n;
+}
+
+static void
+send_handover(struct worker *worker, const struct handover *handover)
+{
+    const struct bridge *bridge = bridge_at(worker, handover->bridge);
+    struct attachment *to = bridge ? bridge_port(bridge, handover->number) : NULL;
+    struct packet *packet = packet_from(worker, handover->frame, handover->len);
+
+    if (!packet) {
+        return;
+    }
+    packet->offload = handover->offload;
+    packet->out_queue = handover->out_queue;
+    if (to && to->worker == worker->id) {
+        worker_send(worker, to, packet);
+    } else {
+        worker_drop(worker, &packet, 1, DROP_no_port);
+    }
+}
+
+static unsigned
+send_handovers(struct worker *worker)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < DATAPLANE_WORKERS; i++) {
+        struct ring *ring = &worker->handovers[i];
+        struct handover *handover;
+        size_t size;
+
+        for (unsigned j = 0; ring->memory && j < PACKET_VECTOR
+                             && (handover = ring_peek(ring, &size)); j++) {
+            send_handover(worker, handover);
+            ring_consume(ring);
+            n++;
+        }
+    }
+    return n;
+}
+
+/* Gives the packets that a port has received their place in the pipeline. */
+static void
+admit(struct attachment *from, struct packet **packets, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        packets[i]->in_port = from->number;
+        packet_walk(packets[i])->bridge = from->bridge;
+    }
+    parse_vector(packets, n);
+}
+
+static unsigned
+receive_from(struct worker *worker, struct attachment *from)
+{
+    struct packet *packets[PACKET_VECTOR];
+    struct port *port = from->port;
+    unsigned n = port->ops->receive(port, &worker->small, &worker->large, packets, PACKET_VECTOR);
+
+    if (!n) {
+        return 0;
+    }
+    bump(&worker->totals.received, n);
+    if (atomic_load_explicit(&from->config, memory_order_relaxed) & (PORT_NO_RECV | PORT_DOWN)) {
+        worker_drop(worker, packets, n, DROP_port_no_recv);
+    } else {
+        admit(from, packets, n);
+        program_run(worker, from->program, packets, n);
+    }
+    return n;
+}
+
+unsigned
+worker_round(struct worker *worker)
+{
+    const struct poll_set *polls = atomic_load_explicit(&worker->polls, memory_order_acquire);
+    unsigned n = 0;
+
+    worker->now_ms = monotonic_ms();
+    n += run_injects(worker);
+    n += send_handovers(worker);
+    for (uint32_t i = 0; i < polls->n; i++) {
+        n += receive_from(worker, polls->list[i]);
+    }
+    worker_flush(worker);
+    if (worker->punted) {
+        worker->punted = false;
+        signal_fd(worker->punt_fd);
+    }
+    epoch_quiesce(&worker->dataplane->epoch, worker->id);
+    return n;
+}
+
+/* --- Sleeping ---------------------------------------------------------------------------------- */
+
+static bool
+rings_empty(const struct worker *worker)
+{
+    bool empty = ring_empty(&worker->injects);
+
+    for (unsigned i = 0; i < DATAPLANE_WORKERS; i++) {
+        empty &= !worker->handovers[i].memory || ring_empty(&worker->handovers[i]);
+    }
+    return empty;
+}
+
+/* What to wait for: the wake-up, and the ports that can wake.  Returns how many. */
+static unsigned
+collect_fds(const struct worker *worker, struct pollfd *fds, unsigned max, int *timeout)
+{
+    const struct poll_set *polls = atomic_load_explicit(&worker->polls, memory_order_acquire);
+    unsigned n = 0;
+
+    fds[n++] = (struct pollfd) { .fd = worker->wake_fd, .events = POLLIN };
+    *timeout = SLEEP_MS;
+    for (uint32_t i = 0; i < polls->n; i++) {
+        int fd = polls->list[i]->port->fd;
+        if (fd >= 0 && n < max) {
+            fds[n++] = (struct pollfd) { .fd = fd, .events = POLLIN };
+        } else {
+            *timeout = POLLED_SLEEP_MS;
+        }
+    }
+    return n;
+}
+
+static void
+fall_asleep(struct worker *worker)
+{
+    struct pollfd fds[PACKET_VECTOR];
+    int timeout;
+    uint64_t unused;
+
+    atomic_store_explicit(&worker->asleep, true, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst);
+    unsigned n = collect_fds(worker, fds, PACKET_VECTOR, &timeout);
+    epoch_offline(&worker->dataplane->epoch, worker->id);
+    if (rings_empty(worker) && !atomic_load(&worker->stop)) {
+        poll(fds, n, timeout);
+    }
+    epoch_quiesce(&worker->dataplane->epoch, worker->id);
+    atomic_store_explicit(&worker->asleep, false, memory_order_relaxed);
+    while (read(worker->wake_fd, &unused, sizeof unused) > 0) {
+        continue;
+    }
+}
+
+void
+worker_run(struct worker *worker)
+{
+    unsigned idle = 0;
+
+    epoch_quiesce(&worker->dataplane->epoch, worker->id);
+    while (!atomic_load_explicit(&worker->stop, memory_order_relaxed)) {
+        idle = worker_round(worker) ? 0 : idle + 1;
+        if (idle > IDLE_ROUNDS
+            && atomic_load_explicit(&worker->mode, memory_order_relaxed) == WORKER_ADAPTIVE) {
+            fall_asleep(worker);
+            idle = 0;
+        }
+    }
+    epoch_offline(&worker->dataplane->epoch, worker->id);
+    atomic_store(&worker->stop, false);
+}
+
+void
+worker_stop(struct worker *worker)
+{
+    atomic_store(&worker->stop, true);
+    signal_fd(worker->wake_fd);
+}

@@ -1,0 +1,237 @@
+/* What instructions do with packets: drop, copy, send, punt.  See worker.h. */
+
+#include <string.h>
+
+#include "offload.h"
+#include "parse.h"
+#include "worker.h"
+
+enum {
+    OFFLOAD_NEEDS_CSUM = 1,     /* VIRTIO_NET_HDR_F_NEEDS_CSUM */
+};
+
+void
+worker_drop(struct worker *worker, struct packet **packets, unsigned n, enum drop_reason reason)
+{
+    if (n) {
+        bump(&worker->totals.drops[reason], n);
+        packet_free(packets, n);
+    }
+}
+
+void
+worker_end(struct worker *worker, struct packet **packets, unsigned n)
+{
+    unsigned consumed = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        consumed += packets[i]->copied;
+    }
+    bump(&worker->totals.consumed, consumed);
+    bump(&worker->totals.drops[DROP_action], n - consumed);
+    packet_free(packets, n);
+}
+
+void
+packet_refresh(struct packet *packet)
+{
+    if (packet->stale) {
+        parse(packet, &packet_walk(packet)->key);
+        packet->stale = false;
+    }
+}
+
+static void
+copy_walk(struct walk *to, const struct walk *from)
+{
+    to->key = from->key;
+    to->bridge = from->bridge;
+    to->flow_hash = from->flow_hash;
+    to->table = from->table;
+    to->depth = from->depth;
+    to->from_miss = from->from_miss;
+    to->cookie = from->cookie;
+    to->n_blocks = 0;
+}
+
+struct packet *
+worker_copy(struct worker *worker, const struct packet *packet)
+{
+    struct pool *pool = packet->len <= worker->small.size ? &worker->small : &worker->large;
+    struct packet *copy;
+
+    bump(&worker->totals.copied, 1);
+    if (!pool_get(pool, &copy, 1)) {
+        bump(&worker->totals.drops[DROP_no_buffer], 1);
+        return NULL;
+    }
+    uint8_t *data = copy->data;
+    uint16_t headroom = copy->headroom;
+    *copy = *packet;
+    copy->data = data;
+    copy->headroom = headroom;
+    copy->tailroom = pool->size - packet->len < UINT16_MAX ? pool->size - packet->len : UINT16_MAX;
+    copy->pool = pool;
+    copy->copied = false;
+    memcpy(copy->data, packet->data, packet->len);
+    copy_walk(packet_walk(copy), packet_walk(packet));
+    return copy;
+}
+
+/* --- Sending ------------------------------------------------------------------------- */
+
+static void
+flush_port(struct worker *worker, struct attachment *to)
+{
+    unsigned n = to->n_tx;
+    unsigned sent = to->port->ops->transmit(to->port, to->tx, n);
+
+    bump(&worker->totals.sent, sent);
+    bump(&worker->totals.drops[DROP_tx], n - sent);
+    to->n_tx = 0;
+}
+
+void
+worker_flush(struct worker *worker)
+{
+    for (unsigned i = 0; i < worker->n_waiting; i++) {
+        flush_port(worker, worker->waiting[i]);
+        worker->waiting[i]->queued = false;
+    }
+    worker->n_waiting = 0;
+}
+
+/* Puts a packet that the port can take into its queue. */
+static void
+enqueue(struct worker *worker, struct attachment *to, struct packet *packet)
+{
+    if (to->n_tx == PACKET_VECTOR) {
+        flush_port(worker, to);
+    }
+    if (!to->queued) {
+        if (worker->n_waiting == PACKET_VECTOR) {
+            worker_flush(worker);
+        }
+        to->queued = true;
+        worker->waiting[worker->n_waiting++] = to;
+    }
+    to->tx[to->n_tx++] = packet;
+}
+
+static void
+hand_over(struct worker *worker, const struct attachment *to, struct packet *packet)
+{
+    struct worker *owner = atomic_load_explicit(&worker->dataplane->workers[to->worker],
+                                                memory_order_acquire);
+    struct handover *handover = NULL;
+
+    if (owner && owner->handovers[worker->id].memory) {
+        handover = ring_reserve(&owner->handovers[worker->id], sizeof *handover + packet->len);
+    }
+    if (!handover) {
+        worker_drop(worker, &packet, 1, DROP_handover);
+        return;
+    }
+    handover->bridge = to->bridge->index;
+    handover->number = to->number;
+    handover->offload = packet->offload;
+    handover->out_queue = packet->out_queue;
+    handover->len = packet->len;
+    memcpy(handover->frame, packet->data, packet->len);
+    ring_commit(&owner->handovers[worker->id]);
+    worker_wake(owner);
+    packet_free(&packet, 1);
+}
+
+/* Cuts a packet that is to be segmented and hands the pieces on; takes it. */
+static void
+segment(struct worker *worker, struct packet *packet,
+        void (*hand_on)(struct worker *, struct packet *, void *), void *context)
+{
+    struct packet *pieces[PACKET_VECTOR];
+    unsigned n = offload_segment(packet, &worker->small, &worker->large, pieces, PACKET_VECTOR);
+
+    if (!n) {
+        worker_drop(worker, &packet, 1, DROP_segment);
+        return;
+    }
+    bump(&worker->totals.copied, n - 1);
+    for (unsigned i = 0; i < n; i++) {
+        *packet_walk(pieces[i]) = *packet_walk(packet);
+        pieces[i]->in_port = packet->in_port;
+        hand_on(worker, pieces[i], context);
+    }
+    packet_free(&packet, 1);
+}
+
+static void
+send_piece(struct worker *worker, struct packet *packet, void *to)
+{
+    worker_send(worker, to, packet);
+}
+
+void
+worker_send(struct worker *worker, struct attachment *to, struct packet *packet)
+{
+    uint32_t takes = to->port->capabilities;
+
+    if (to->worker != worker->id) {
+        hand_over(worker, to, packet);
+        return;
+    }
+    if (packet->offload.gso_type && !(takes & PORT_TAKES_GSO)) {
+        segment(worker, packet, send_piece, to);
+        return;
+    }
+    if (packet->offload.flags & OFFLOAD_NEEDS_CSUM && !(takes & PORT_TAKES_CSUM)) {
+        offload_checksum(packet);
+    }
+    enqueue(worker, to, packet);
+}
+
+/* --- To the control plane ------------------------------------------------------------- */
+
+struct punting {
+    uint8_t reason;
+    uint16_t max_len;
+};
+
+static void
+punt_piece(struct worker *worker, struct packet *packet, void *punting_)
+{
+    const struct punting *punting = punting_;
+
+    worker_punt(worker, packet, punting->reason, punting->max_len);
+}
+
+void
+worker_punt(struct worker *worker, struct packet *packet, uint8_t reason, uint16_t max_len)
+{
+    struct punting punting = { reason, max_len };
+    const struct walk *walk = packet_walk(packet);
+    struct punt *punt;
+
+    if (packet->offload.gso_type) {
+        segment(worker, packet, punt_piece, &punting);
+        return;
+    }
+    if (packet->offload.flags & OFFLOAD_NEEDS_CSUM) {
+        offload_checksum(packet);
+    }
+    punt = ring_reserve(&worker->punts, sizeof *punt + packet->len);
+    if (!punt) {
+        worker_drop(worker, &packet, 1, DROP_punt);
+        return;
+    }
+    *punt = (struct punt) {
+        .cookie = walk->cookie, .metadata = walk->key.word[W_METADATA],
+        .tunnel_id = walk->key.word[W_TUNNEL_ID], .bridge = walk->bridge->index,
+        .in_port = packet->in_port, .len = packet->len, .max_len = max_len,
+        .reason = reason, .table = walk->table,
+    };
+    memcpy(punt->frame, packet->data, packet->len);
+    ring_commit(&worker->punts);
+    worker->punted = true;
+    bump(&worker->totals.punted, 1);
+    packet_free(&packet, 1);
+}
