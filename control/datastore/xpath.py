@@ -10,7 +10,7 @@ loaded.  An expression is compiled once into closures over an Instance.
 
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -22,7 +22,7 @@ class Instance(Protocol):
     def parent(self) -> "Instance | None":
         """Return what it lies in; nothing lies above the root."""
 
-    def children(self, name: str) -> list["Instance"]:
+    def children(self, name: str) -> Sequence["Instance"]:
         """Return what lies in it under *name*: the entries of a list, or at most one."""
 
     def text(self) -> str:
@@ -211,7 +211,7 @@ def _step(at: Instance, step: str) -> list[Instance]:
     if step == "..":
         above = at.parent()
         return [] if above is None else [above]
-    return at.children(step)
+    return list(at.children(step))
 
 
 def _compare(sign: str, left: Result, right: Result) -> bool:

@@ -1,0 +1,264 @@
+"""Two-phase commit as a state machine without I/O or clock.
+
+Events go in (start, answered, tick, with the time), actions come out and must
+be carried out in their order: Log before the messages that follow it, so that
+a crash at any point finds in the log on which side everybody must end.
+
+    phase       log       sent                  goes on when
+    PREPARING   prepare   Prepare, to all       all have prepared, or one has not
+    ABORTING    -         Abort, to all         those that had prepared answered
+    COMMITTING  commit    Commit, one by one    the last one answered, or one failed
+    UNDOING     undo      Prepare and Commit    each went back or did not
+                          of the old config
+
+After a crash, `commit` means the new configuration, anything else the old one;
+recovered() says so.  Participants come to that side when they register again.
+A participant that cannot go back is diverged: it has to be started again.
+"""
+
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from ..message.failure import Code, Failure
+from ..message.types import Abort, Change, Commit, Prepare
+
+
+class Logged(enum.StrEnum):
+    """How far a transaction had come, as the log says it."""
+
+    PREPARE = "prepare"
+    COMMIT = "commit"
+    UNDO = "undo"
+
+
+def recovered(state: str) -> bool:
+    """Tell whether a transaction that a crash has left in *state* takes effect."""
+    return state == Logged.COMMIT
+
+
+class Side(msgspec.Struct, frozen=True):
+    """What a participant is told to bring it to one side."""
+
+    revision: int
+    changes: list[Change]
+    config: dict[str, Any]
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One participant: where it shall go, and how it comes back if that fails."""
+
+    forth: Side
+    back: Side | None = None
+
+
+class Timeouts(msgspec.Struct, frozen=True):
+    """Seconds that a participant has; with these a client hears within five."""
+
+    prepare: float = 2.0
+    abort: float = 0.5
+    commit: float = 1.0
+    undo: float = 0.6  # for each of its two phases
+
+
+class Log(msgspec.Struct, frozen=True):
+    """Write this down durably before anything else is done."""
+
+    state: Logged
+
+
+class Send(msgspec.Struct, frozen=True):
+    """Send a request and hand the answer to answered()."""
+
+    participant: str
+    request: Prepare | Commit | Abort
+    timeout: float
+
+
+class Finish(msgspec.Struct, frozen=True):
+    """All is over.  With a *failure*, nothing has changed but at those that diverged."""
+
+    failure: Failure | None = None
+    diverged: dict[str, str] = {}
+
+
+Action = Log | Send | Finish
+
+
+class Phase(enum.Enum):
+    """Where a transaction is."""
+
+    IDLE = enum.auto()
+    PREPARING = enum.auto()
+    ABORTING = enum.auto()
+    COMMITTING = enum.auto()
+    UNDOING = enum.auto()
+    FINISHED = enum.auto()
+
+
+class Transaction:
+    """One transaction over its participants, who commit in the order of *parts*."""
+
+    def __init__(
+        self,
+        txid: str,
+        parts: Mapping[str, Part],
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - it is frozen
+        dry_run: bool = False,
+    ) -> None:
+        self.txid = txid
+        self.phase = Phase.IDLE
+        self._parts = dict(parts)
+        self._timeouts = timeouts
+        self._dry_run = dry_run
+        self._waiting: dict[str, tuple[Prepare | Commit | Abort, float]] = {}
+        self._prepared: set[str] = set()
+        self._to_commit = list(parts)
+        self._failure: Failure | None = None
+        self._diverged: dict[str, str] = {}
+
+    @property
+    def deadline(self) -> float | None:
+        """When tick() is due."""
+        return min((deadline for _, deadline in self._waiting.values()), default=None)
+
+    # Events.
+
+    def start(self, now: float) -> list[Action]:
+        """Begin; without participants there is nothing to ask."""
+        self.phase = Phase.PREPARING
+        actions: list[Action] = [] if self._dry_run else [Log(Logged.PREPARE)]
+        for name, part in self._parts.items():
+            request = _prepare(self.txid, part.forth)
+            actions.append(self._send(name, request, self._timeouts.prepare, now))
+        return actions if self._parts else self._all_prepared(now)
+
+    def answered(
+        self,
+        participant: str,
+        request: Prepare | Commit | Abort,
+        failure: Failure | None,
+        now: float,
+    ) -> list[Action]:
+        """Take the answer to a request; one that nobody waits for any more is nothing."""
+        waiting = self._waiting.get(participant)
+        if waiting is None or waiting[0] is not request:
+            return []
+        del self._waiting[participant]
+        if failure:
+            failure = msgspec.structs.replace(failure, participant=participant)
+        return self._EVENTS[self.phase](self, participant, request, failure, now)
+
+    def lost(self, participant: str, reason: str, now: float) -> list[Action]:
+        """Take it that a participant will not answer what it was sent."""
+        if participant not in self._waiting:
+            return []
+        request = self._waiting[participant][0]
+        failure = Failure(Code.UNAVAILABLE, reason)
+        return self.answered(participant, request, failure, now)
+
+    def tick(self, now: float) -> list[Action]:
+        """Give up those whose time has passed."""
+        late = [name for name, (_, deadline) in self._waiting.items() if deadline <= now]
+        actions: list[Action] = []
+        for name in late:
+            if name in self._waiting:
+                request = self._waiting[name][0]
+                reason = f"no answer to {type(request).__name__.lower()} in time"
+                actions += self.answered(name, request, Failure(Code.TIMEOUT, reason), now)
+        return actions
+
+    # What happens in each phase.
+
+    def _on_prepare(
+        self, name: str, request: Any, failure: Failure | None, now: float
+    ) -> list[Action]:
+        if failure:
+            self._failure = failure
+            return self._abort_all(now)
+        self._prepared.add(name)
+        return [] if self._waiting else self._all_prepared(now)
+
+    def _all_prepared(self, now: float) -> list[Action]:
+        if self._dry_run:
+            return self._abort_all(now)
+        if not self._parts:
+            return self._finish()
+        self.phase = Phase.COMMITTING
+        return [Log(Logged.COMMIT), *self._commit_next(now)]
+
+    def _abort_all(self, now: float) -> list[Action]:
+        """Tell all, but wait only for those that are known to listen."""
+        self.phase = Phase.ABORTING
+        self._waiting.clear()
+        sent = [self._send(n, Abort(self.txid), self._timeouts.abort, now) for n in self._parts]
+        for name in self._parts.keys() - self._prepared:
+            del self._waiting[name]
+        return sent if self._waiting else [*sent, *self._finish()]
+
+    def _on_abort(
+        self, name: str, request: Any, failure: Failure | None, now: float
+    ) -> list[Action]:
+        return [] if self._waiting else self._finish()
+
+    def _commit_next(self, now: float) -> list[Action]:
+        if not self._to_commit:
+            return self._finish()
+        name = self._to_commit.pop(0)
+        return [self._send(name, Commit(self.txid), self._timeouts.commit, now)]
+
+    def _on_commit(
+        self, name: str, request: Any, failure: Failure | None, now: float
+    ) -> list[Action]:
+        if failure is None:
+            return self._commit_next(now)
+        self._failure = failure
+        return self._undo(now)
+
+    def _undo(self, now: float) -> list[Action]:
+        """Abort those that have only prepared; bring back the others, the failed one too."""
+        self.phase = Phase.UNDOING
+        actions: list[Action] = [Log(Logged.UNDO)]
+        for name in self._to_commit:
+            actions.append(self._send(name, Abort(self.txid), self._timeouts.undo, now))
+        for name, part in self._parts.items():
+            if name in self._to_commit:
+                continue
+            if part.back is None:
+                self._diverged[name] = "it knows no way back"
+                continue
+            request = _prepare(f"{self.txid}-undo", part.back)
+            actions.append(self._send(name, request, self._timeouts.undo, now))
+        return actions if self._waiting else [*actions, *self._finish()]
+
+    def _on_undo(
+        self, name: str, request: Any, failure: Failure | None, now: float
+    ) -> list[Action]:
+        if failure and not isinstance(request, Abort):
+            self._diverged[name] = failure.reason
+        elif isinstance(request, Prepare):
+            return [self._send(name, Commit(request.txid), self._timeouts.undo, now)]
+        return [] if self._waiting else self._finish()
+
+    def _finish(self) -> list[Action]:
+        self.phase = Phase.FINISHED
+        return [Finish(self._failure, self._diverged)]
+
+    def _send(
+        self, name: str, request: Prepare | Commit | Abort, timeout: float, now: float
+    ) -> Send:
+        self._waiting[name] = request, now + timeout
+        return Send(name, request, timeout)
+
+    _EVENTS = {
+        Phase.PREPARING: _on_prepare,
+        Phase.ABORTING: _on_abort,
+        Phase.COMMITTING: _on_commit,
+        Phase.UNDOING: _on_undo,
+    }
+
+
+def _prepare(txid: str, side: Side) -> Prepare:
+    return Prepare(txid, side.revision, side.changes, side.config)

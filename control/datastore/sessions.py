@@ -1,0 +1,68 @@
+"""Sessions: each edits a next configuration of its own, from the current one on."""
+
+import msgspec
+
+from ..message.datastore import Delete, Set
+from ..message.types import Change
+from .nodes import Node
+from .path import format_path, parse_path
+from .tree import Tree, apply_change, diff, put, remove
+
+MAX_SESSIONS = 256
+
+
+class Clash(Exception):
+    """Two sessions that changed the same place; the first one has it."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path, self.reason = path, reason
+
+
+class Session(msgspec.Struct, frozen=True):
+    """What the session started from, and what it has made of it."""
+
+    base: Tree
+    next: Tree
+
+    def edited(self, root: Node, ops: list[Set | Delete]) -> "Session":
+        """Return the session with all *ops* applied; raise Invalid for the first that fails."""
+        tree = self.next
+        for op in ops:
+            path = parse_path(op.path)
+            if isinstance(op, Set):
+                tree = put(root, tree, path, op.value)
+            else:
+                tree = remove(root, tree, path)
+        return msgspec.structs.replace(self, next=tree)
+
+    def rebased(self, root: Node, current: Tree) -> "Session":
+        """Return the session as if it had started now; raise Clash if another was first."""
+        if current is self.base or current == self.base:
+            return Session(current, self.next)
+        mine = diff(root, self.base, self.next)
+        clash = _first_clash(mine, diff(root, self.base, current))
+        if clash:
+            raise Clash(clash, "another session has changed this since; discard and try again")
+        tree = current
+        for change in mine:
+            tree = apply_change(root, tree, change)
+        return Session(current, tree)
+
+
+def _first_clash(mine: list[Change], theirs: list[Change]) -> str | None:
+    """Return the first place that both changed, or that one removed around the other's."""
+    their_paths = {change.path for change in theirs}
+    our_gone, their_gone = ({c.path for c in side if c.new is None} for side in (mine, theirs))
+    for change in mine:
+        if change.path in their_paths or _ancestors(change.path) & their_gone:
+            return change.path
+    for change in theirs:
+        if _ancestors(change.path) & our_gone:
+            return change.path
+    return None
+
+
+def _ancestors(text: str) -> set[str]:
+    path = parse_path(text)
+    return {format_path(path[:size]) for size in range(1, len(path))}
