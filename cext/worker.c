@@ -67,7 +67,11 @@ static void
 close_parts(struct worker *worker)
 {
     for (unsigned i = 0; i < DATAPLANE_WORKERS; i++) {
-        ring_close(&worker->handovers[i]);
+        struct ring *ring = worker_handovers(worker, i);
+        if (ring) {
+            ring_close(ring);
+            free(ring);
+        }
     }
     ring_close(&worker->injects);
     ring_close(&worker->punts);
@@ -79,15 +83,29 @@ close_parts(struct worker *worker)
     free(worker);
 }
 
+static int
+open_handover(struct worker *to, unsigned from)
+{
+    struct ring *ring = worker_handovers(to, from) ? NULL : aligned_alloc(64, sizeof *ring);
+
+    if (worker_handovers(to, from)) {
+        return 0;
+    }
+    if (!ring || ring_open(ring, INJECT_BYTES)) {
+        free(ring);
+        return ENOMEM;
+    }
+    atomic_store_explicit(&to->handovers[from], ring, memory_order_release);
+    return 0;
+}
+
 /* Every worker can hand packets to every other one. */
 static int
 open_handovers(struct worker *worker)
 {
     for (unsigned i = 0; i < DATAPLANE_WORKERS; i++) {
         struct worker *other = atomic_load(&worker->dataplane->workers[i]);
-        if (other && (ring_open(&worker->handovers[i], INJECT_BYTES)
-                      || (!other->handovers[worker->id].memory
-                          && ring_open(&other->handovers[worker->id], INJECT_BYTES)))) {
+        if (other && (open_handover(worker, i) || open_handover(other, worker->id))) {
             return ENOMEM;
         }
     }
@@ -108,7 +126,12 @@ worker_open(struct dataplane *dataplane, unsigned id, uint32_t n_packets)
     worker->id = id;
     worker->dataplane = dataplane;
     worker->now_ms = monotonic_ms();
-    if (open_parts(worker, n_packets) || open_handovers(worker)) {
+    if (open_parts(worker, n_packets)) {
+        close_parts(worker);
+        return NULL;
+    }
+    if (open_handovers(worker)) {
+        counter_ids_remove_set(&dataplane->counters, &worker->counters, NULL);
         close_parts(worker);
         return NULL;
     }
@@ -304,11 +327,11 @@ send_handovers(struct worker *worker)
     unsigned n = 0;
 
     for (unsigned i = 0; i < DATAPLANE_WORKERS; i++) {
-        struct ring *ring = &worker->handovers[i];
+        struct ring *ring = worker_handovers(worker, i);
         struct handover *handover;
         size_t size;
 
-        for (unsigned j = 0; ring->memory && j < PACKET_VECTOR
+        for (unsigned j = 0; ring && j < PACKET_VECTOR
                              && (handover = ring_peek(ring, &size)); j++) {
             send_handover(worker, handover);
             ring_consume(ring);
@@ -378,7 +401,8 @@ rings_empty(const struct worker *worker)
     bool empty = ring_empty(&worker->injects);
 
     for (unsigned i = 0; i < DATAPLANE_WORKERS; i++) {
-        empty &= !worker->handovers[i].memory || ring_empty(&worker->handovers[i]);
+        struct ring *ring = worker_handovers(worker, i);
+        empty &= !ring || ring_empty(ring);
     }
     return empty;
 }

@@ -87,7 +87,7 @@ struct worker {
     int punt_fd;                        /* eventfd: punts were added. */
     bool punted;                        /* Since the last signal. */
     struct ring injects;                /* From the control thread. */
-    struct ring handovers[DATAPLANE_WORKERS];   /* From other workers; opened when needed. */
+    _Atomic(struct ring *) handovers[DATAPLANE_WORKERS];    /* From other workers; null: none such. */
     int wake_fd;                        /* eventfd: wakes it while it sleeps. */
     _Atomic bool asleep, stop;
     _Atomic uint32_t mode;              /* enum worker_mode */
@@ -124,6 +124,13 @@ void worker_release_pending(struct worker *worker);
 /* Control.  The oldest punted packet, or null; and letting go of it. */
 struct punt *worker_punt_peek(struct worker *worker);
 void worker_punt_consume(struct worker *worker);
+
+/* The ring in which 'worker' gets packets from worker 'from', or null. */
+static inline struct ring *
+worker_handovers(const struct worker *worker, unsigned from)
+{
+    return atomic_load_explicit(&worker->handovers[from], memory_order_acquire);
+}
 
 /* --- For instructions ------------------------------------------------------- */
 

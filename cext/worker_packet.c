@@ -6,10 +6,6 @@
 #include "parse.h"
 #include "worker.h"
 
-enum {
-    OFFLOAD_NEEDS_CSUM = 1,     /* VIRTIO_NET_HDR_F_NEEDS_CSUM */
-};
-
 void
 worker_drop(struct worker *worker, struct packet **packets, unsigned n, enum drop_reason reason)
 {
@@ -123,11 +119,9 @@ hand_over(struct worker *worker, const struct attachment *to, struct packet *pac
 {
     struct worker *owner = atomic_load_explicit(&worker->dataplane->workers[to->worker],
                                                 memory_order_acquire);
-    struct handover *handover = NULL;
+    struct ring *ring = owner ? worker_handovers(owner, worker->id) : NULL;
+    struct handover *handover = ring ? ring_reserve(ring, sizeof *handover + packet->len) : NULL;
 
-    if (owner && owner->handovers[worker->id].memory) {
-        handover = ring_reserve(&owner->handovers[worker->id], sizeof *handover + packet->len);
-    }
     if (!handover) {
         worker_drop(worker, &packet, 1, DROP_handover);
         return;
@@ -138,7 +132,7 @@ hand_over(struct worker *worker, const struct attachment *to, struct packet *pac
     handover->out_queue = packet->out_queue;
     handover->len = packet->len;
     memcpy(handover->frame, packet->data, packet->len);
-    ring_commit(&owner->handovers[worker->id]);
+    ring_commit(ring);
     worker_wake(owner);
     packet_free(&packet, 1);
 }
