@@ -1,0 +1,100 @@
+"""Two hosts, a switch between them, a controller above it: the whole of raicho in one run.
+
+Everything happens in network namespaces of its own, which are gone at the end. Needs root.
+"""
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from ..lab import Lab, Namespace, wait_until
+from ..needs import missing
+from ..pinging import Counted, ping
+from ..switch import Controller, Switch
+
+HOSTS = {"h1": "10.9.0.1", "h2": "10.9.0.2"}
+PINGS = 20
+
+# The bridge, as an operator would write it: all of it takes effect at once, or nothing.
+CONFIGURATION = (
+    ("/raicho/port[name='p1']/kind", "af_packet"),
+    ("/raicho/port[name='p1']/device", "p1"),
+    ("/raicho/port[name='p2']/kind", "af_packet"),
+    ("/raicho/port[name='p2']/device", "p2"),
+    ("/raicho/bridge[name='br0']/port[name='p1']/number", "1"),
+    ("/raicho/bridge[name='br0']/port[name='p2']/number", "2"),
+    ("/raicho/bridge[name='br0']/controller[name='c1']/address", "127.0.0.1"),
+)
+
+
+class Stage:
+    """Prints what happens, with the seconds since the start."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    def say(self, text: str) -> None:
+        print(f"[{time.monotonic() - self._start:5.1f} s] {text}", flush=True)
+
+    def cli(self, switch: Switch, *argv: str) -> None:
+        """Run a command of raicho and show it as in a shell."""
+        words = (f'"{word}"' if "'" in word else word for word in argv)
+        print(f"          # raicho {' '.join(words)}", flush=True)
+        for line in switch.cli(*argv).splitlines():
+            print(f"          {line}", flush=True)
+
+    def pings(self, host: str, to: str, counted: Counted) -> None:
+        self.say(f"{host} pinged {to}: {counted.answered} of {counted.sent} answered")
+        if counted.lost:
+            raise SystemExit(f"{counted.lost} pings from {host} to {to} were lost")
+
+
+def build(lab: Lab) -> tuple[Namespace, dict[str, Namespace]]:
+    """Make the hosts, the place of the switch, and the cables between them."""
+    place = lab.namespace("sw")
+    hosts = {name: lab.namespace(name) for name in HOSTS}
+    for number, (name, address) in enumerate(HOSTS.items(), 1):
+        lab.cable(hosts[name], "eth0", place, f"p{number}")
+        hosts[name].ip("address", "add", f"{address}/24", "dev", "eth0")
+    return place, hosts
+
+
+def show(stage: Stage, lab: Lab, folder: Path) -> None:
+    """Play the whole piece."""
+    stage.say("two network namespaces as hosts, cabled to a third one for the switch")
+    place, hosts = build(lab)
+    switch = Switch(lab, place, folder)
+    stage.say("raicho up: supervisor, bus, datastore, dataplane, openflow agent")
+    switch.up()
+    stage.say("a learning switch on os-ken, listening at 127.0.0.1:6653")
+    controller = Controller(lab, place, folder)
+    stage.say("the configuration, in one transaction")
+    for path, value in CONFIGURATION:
+        stage.cli(switch, "set", path, value)
+    stage.cli(switch, "commit")
+    controller.wait_for_switch()
+    stage.say(f"connected to the controller as {controller.events('switch')[0]['datapath_id']:#x}")
+    h1, h2 = HOSTS.values()
+    wait_until(lambda: ping(hosts["h1"], h2, "-c", "1").answered, "the first ping")
+    for host, address in (("h1", h2), ("h2", h1)):
+        stage.pings(host, address, ping(hosts[host], address, "-c", str(PINGS), "-i", "0.02"))
+    stage.say("what the controller wrote, and what was counted")
+    for what in ("status", "flows", "ports"):
+        stage.cli(switch, *(("status",) if what == "status" else ("show", what)))
+
+
+def main() -> int:
+    if reason := missing("ping"):
+        print(f"the demo {reason}", file=sys.stderr)
+        return 1
+    stage = Stage()
+    with tempfile.TemporaryDirectory(prefix="rch") as folder, Lab() as lab:
+        show(stage, lab, Path(folder))
+        stage.say("cleaning up")
+    stage.say("done: nothing is left behind")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
