@@ -24,6 +24,7 @@ class Registration:
         self._register = register
         self._changed = changed
         self._lease = ""
+        self._trouble = ""
 
     async def keep(self) -> None:
         """Register, stay registered, and do so again when it was lost; never return."""
@@ -51,7 +52,7 @@ class Registration:
             log.info("left without a goodbye: %s", error)
 
     def _accept(self, registered: Registered) -> None:
-        self._lease = registered.lease
+        self._lease, self._trouble = registered.lease, ""
         log.info("registered at revision %d", registered.revision)
         self._changed(True)
 
@@ -70,5 +71,7 @@ class Registration:
                 self._changed(True)
 
     def _complain(self, error: CallError) -> None:
-        log.warning("not registered: %s", error)
+        if str(error) != self._trouble:  # once, not at every attempt
+            log.warning("not registered: %s", error)
+        self._trouble = str(error)
         self._changed(False)

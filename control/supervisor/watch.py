@@ -77,7 +77,8 @@ class Watch:
     def complaint(self, now: float) -> str | None:
         """Say why the process must be killed, None if it need not be."""
         policy = self._policy
-        if self.state is State.UP and now - self._heard >= policy.heartbeat * policy.misses:
+        limit = policy.heartbeat * (policy.misses - 0.5)  # the last answer came after its question
+        if self.state is State.UP and now - self._heard >= limit:
             return f"hangs: no answer for {now - self._heard:.1f} s"
         if self.state is State.STARTING and now - self.since >= policy.start_timeout:
             return f"did not answer within {policy.start_timeout:g} s of its start"

@@ -1,0 +1,119 @@
+"""Questions to the components of a running switch, for commands that are not async."""
+
+import asyncio
+import os
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import zmq
+
+from ..component import holder
+from ..message import (
+    CallError,
+    Changes,
+    Code,
+    CommitResult,
+    CommitSession,
+    ControlClient,
+    Delete,
+    Diff,
+    Discard,
+    Edit,
+    Failure,
+    Request,
+    Set,
+)
+from .place import run_dir
+
+T = TypeVar("T")
+R = TypeVar("R")
+Op = Set | Delete
+
+COMMIT_TIMEOUT = 30.0  # seconds; a commit asks every participant
+
+
+def endpoint(component: str, kind: str = "control") -> str:
+    """Return the endpoint of a component of the switch that is meant."""
+    return f"ipc://{run_dir()}/{component}.{kind}"
+
+
+def check_running(component: str) -> None:
+    """Fail, and say how to start it, if the component does not run."""
+    if holder(run_dir(), component) is None:
+        reason = (
+            f"no {component} runs in {run_dir()}; start the switch by `raicho up`, "
+            "or say where it is by --run-dir"
+        )
+        raise CallError(Failure(Code.UNAVAILABLE, reason))
+
+
+def ask(component: str, request: Request[R], timeout: float = 5.0) -> R:
+    """Return the reply of a component."""
+
+    async def question(client: ControlClient) -> R:
+        return await client.call(request, timeout)
+
+    return talk(component, question)
+
+
+def talk(component: str, conversation: Callable[[ControlClient], Awaitable[T]]) -> T:
+    """Hold a *conversation* with a component."""
+    check_running(component)
+
+    async def hold() -> T:
+        context = zmq.Context()
+        client = ControlClient(context, endpoint(component))
+        try:
+            return await conversation(client)
+        finally:
+            client.close()
+            context.term()
+
+    return asyncio.run(hold())
+
+
+def edit_and_commit(ops: Sequence[Op], dry_run: bool = False) -> CommitResult:
+    """Make the edits current in one transaction of their own, or change nothing."""
+    session = f"cli-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+
+    async def conversation(client: ControlClient) -> CommitResult:
+        try:
+            await client.call(Edit(session, list(ops)))
+            return await client.call(CommitSession(session, dry_run), COMMIT_TIMEOUT)
+        finally:
+            await _discard(client, session)
+
+    return talk("datastore", conversation)
+
+
+def edit(session: str, ops: Sequence[Op]) -> Changes:
+    """Edit a session that stays open; return what it would change by now."""
+
+    async def conversation(client: ControlClient) -> Changes:
+        await client.call(Edit(session, list(ops)))
+        return await client.call(Diff(session))
+
+    return talk("datastore", conversation)
+
+
+async def _discard(client: ControlClient, session: str) -> None:
+    """Leave no session behind; the success of a commit has closed it already."""
+    try:
+        await client.call(Discard(session), 1.0)
+    except CallError as error:
+        if error.failure.code not in (Code.NOT_FOUND, Code.TIMEOUT, Code.INVALID):
+            raise
+
+
+def describe(changes: Sequence[Any]) -> str:
+    """Write changes one a line: + for what comes, - for what goes, ~ for what differs."""
+    return "\n".join(_line(change) for change in changes) or "no changes"
+
+
+def _line(change: Any) -> str:
+    if change.old is None:
+        return f"+ {change.path} {change.new if change.new is not None else ''}".rstrip()
+    if change.new is None:
+        return f"- {change.path} {change.old}"
+    return f"~ {change.path} {change.old} -> {change.new}"
