@@ -1,0 +1,5 @@
+"""The datastore: schema, configuration, transactions and the registry of components."""
+
+from .service import Datastore
+
+__all__ = ["Datastore"]

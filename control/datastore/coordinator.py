@@ -25,6 +25,8 @@ import msgspec
 from ..message.failure import Code, Failure
 from ..message.types import Abort, Change, Commit, Prepare
 
+ABORT_LASTS = 10.0  # seconds in which an abort is worth receiving
+
 
 class Logged(enum.StrEnum):
     """How far a transaction had come, as the log says it."""
@@ -70,7 +72,7 @@ class Log(msgspec.Struct, frozen=True):
 
 
 class Send(msgspec.Struct, frozen=True):
-    """Send a request and hand the answer to answered()."""
+    """Send a request, good for *timeout* seconds, and hand the answer to answered()."""
 
     participant: str
     request: Prepare | Commit | Abort
@@ -149,7 +151,7 @@ class Transaction:
         del self._waiting[participant]
         if failure:
             failure = msgspec.structs.replace(failure, participant=participant)
-        return self._EVENTS[self.phase](self, participant, request, failure, now)
+        return _ANSWERED[self.phase](self, participant, request, failure, now)
 
     def lost(self, participant: str, reason: str, now: float) -> list[Action]:
         """Take it that a participant will not answer what it was sent."""
@@ -193,7 +195,7 @@ class Transaction:
         """Tell all, but wait only for those that are known to listen."""
         self.phase = Phase.ABORTING
         self._waiting.clear()
-        sent = [self._send(n, Abort(self.txid), self._timeouts.abort, now) for n in self._parts]
+        sent: list[Action] = [self._send_abort(n, self._timeouts.abort, now) for n in self._parts]
         for name in self._parts.keys() - self._prepared:
             del self._waiting[name]
         return sent if self._waiting else [*sent, *self._finish()]
@@ -222,7 +224,7 @@ class Transaction:
         self.phase = Phase.UNDOING
         actions: list[Action] = [Log(Logged.UNDO)]
         for name in self._to_commit:
-            actions.append(self._send(name, Abort(self.txid), self._timeouts.undo, now))
+            actions.append(self._send_abort(name, self._timeouts.undo, now))
         for name, part in self._parts.items():
             if name in self._to_commit:
                 continue
@@ -246,19 +248,25 @@ class Transaction:
         self.phase = Phase.FINISHED
         return [Finish(self._failure, self._diverged)]
 
+    def _send_abort(self, name: str, wait: float, now: float) -> Send:
+        """Send what must arrive in the end, even if nobody waits so long for the answer."""
+        sent = self._send(name, Abort(self.txid), wait, now)
+        return msgspec.structs.replace(sent, timeout=ABORT_LASTS)
+
     def _send(
         self, name: str, request: Prepare | Commit | Abort, timeout: float, now: float
     ) -> Send:
         self._waiting[name] = request, now + timeout
         return Send(name, request, timeout)
 
-    _EVENTS = {
-        Phase.PREPARING: _on_prepare,
-        Phase.ABORTING: _on_abort,
-        Phase.COMMITTING: _on_commit,
-        Phase.UNDOING: _on_undo,
-    }
-
 
 def _prepare(txid: str, side: Side) -> Prepare:
     return Prepare(txid, side.revision, side.changes, side.config)
+
+
+_ANSWERED = {
+    Phase.PREPARING: Transaction._on_prepare,
+    Phase.ABORTING: Transaction._on_abort,
+    Phase.COMMITTING: Transaction._on_commit,
+    Phase.UNDOING: Transaction._on_undo,
+}

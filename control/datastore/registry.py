@@ -14,6 +14,8 @@ import msgspec
 from ..message.datastore import Endpoint, Entry, Register
 from .scope import Scope
 
+FIRST_PAUSE, LAST_PAUSE = 1.0, 30.0  # seconds between attempts to synchronise
+
 
 class Member(msgspec.Struct):
     """A component as it last registered."""
@@ -24,6 +26,8 @@ class Member(msgspec.Struct):
     expires: float = -math.inf
     synchronised: bool = False
     trouble: str = ""
+    pause: float = FIRST_PAUSE
+    retry_at: float = -math.inf
 
     @property
     def name(self) -> str:
@@ -38,6 +42,15 @@ class Member(msgspec.Struct):
     def is_alive(self, now: float) -> bool:
         """Tell whether it has been heard of lately."""
         return now < self.expires
+
+    def wants_to_synchronise(self, now: float) -> bool:
+        """Tell whether it is time to bring it to the current configuration."""
+        behind = self.is_participant and not self.synchronised
+        return behind and self.is_alive(now) and now >= self.retry_at
+
+    def postpone(self, now: float) -> None:
+        """Wait a while longer each time before the next attempt."""
+        self.retry_at, self.pause = now + self.pause, min(2 * self.pause, LAST_PAUSE)
 
     def entry(self, now: float) -> Entry:
         """Return the member as others see it."""
@@ -74,13 +87,9 @@ class Registry:
 
     def register(self, registration: Register, scope: Scope, now: float) -> Member:
         """Take a component in, in the place of what was known of it."""
-        member = Member(
-            registration,
-            scope,
-            lease=secrets.token_hex(8),
-            expires=now + registration.ttl,
-            synchronised=not registration.endpoint,
-        )
+        lease = secrets.token_hex(8)
+        member = Member(registration, scope, lease=lease, expires=now + registration.ttl)
+        member.synchronised = not member.is_participant
         self._members[registration.component] = member
         return member
 

@@ -74,7 +74,7 @@ class SqliteEngine:
             self._db.executescript(script)
         elif version != VERSION:
             raise sqlite3.DatabaseError(f"its version is {version}, this is {VERSION}")
-        self._revision = self._one("SELECT coalesce(max(number), 0) FROM revision")
+        self._revision: int = self._one("SELECT coalesce(max(number), 0) FROM revision")
 
     def close(self) -> None:
         """Close the file; a second time does nothing."""

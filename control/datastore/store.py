@@ -1,0 +1,277 @@
+"""The state of the datastore: schema, configuration, sessions, registry.
+
+It decides what a transaction consists of and takes in how it ended; the
+messages between are coordinator.py and delivery.py.  Nothing here waits.
+"""
+
+from typing import Any
+
+import msgspec
+
+from ..message.datastore import Delete, Register, Set
+from ..message.failure import CallError, Code, Failure
+from ..message.types import Change
+from .coordinator import Part, Side, recovered
+from .defaults import with_defaults
+from .engines import Cell, Conflict, Stamp
+from .engines.sqlite import Record, SqliteEngine
+from .fault import Fault, Invalid, NoSuchNode, SchemaConflict, SchemaError
+from .library import library_of, shipped_modules
+from .nodes import Node, locate
+from .path import Path, parse_path
+from .registry import Member, Registry
+from .scope import changes_seen, config_seen, scope_of
+from .sessions import MAX_SESSIONS, Clash, Session
+from .tree import EMPTY, Tree, diff, from_config, get, put, to_config
+from .validate import validate
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """A transaction that is worth trying."""
+
+    stamp: Stamp
+    tree: Tree
+    changes: list[Change]
+    parts: dict[str, Part]
+    record: Record
+
+
+class Store:
+    """All that the datastore knows, on top of a data file."""
+
+    def __init__(self, engine: SqliteEngine, modules: list[str] | None = None) -> None:
+        self.engine = engine
+        self.library = library_of(
+            shipped_modules() if modules is None else modules, engine.modules()
+        )
+        self.registry = Registry()
+        self.sessions: dict[str, Session] = {}
+        self.in_doubt = self._recover()
+        self.cells: dict[str, int] = {}  # revision of each
+        self.tree = self._load()
+        self.working = with_defaults(self.library.root, self.tree)
+        self._expect_participants()
+
+    @property
+    def revision(self) -> int:
+        """The revision that is current."""
+        return self.engine.revision
+
+    def _recover(self) -> list[str]:
+        """Finish what a crash has left; return the transactions to be aborted."""
+        aborted: list[str] = []
+        for state, record in self.engine.unresolved():
+            if recovered(state):
+                self.engine.commit(record.reads, record.writes, record.stamp)
+            else:
+                self.engine.end(record.stamp.txid)
+                aborted.append(record.stamp.txid)
+        return aborted
+
+    def _load(self) -> Tree:
+        tree = EMPTY
+        cells: dict[str, Cell] = self.engine.get()
+        for path, cell in sorted(cells.items(), key=lambda item: len(parse_path(item[0]))):
+            tree = put(self.library.root, tree, parse_path(path), cell.value)
+            self.cells[path] = cell.revision
+        return tree
+
+    def _expect_participants(self) -> None:
+        for blob in self.engine.participants():
+            registration, modules = msgspec.json.decode(blob, type=tuple[Register, set[str]])
+            try:
+                scope = scope_of(self.library.root, registration.subscriptions, modules)
+            except Invalid:
+                continue  # its module is not known any more
+            self.registry.expect(registration, scope)
+
+    # Registration.
+
+    def register(self, request: Register, now: float) -> tuple[Member, dict[str, str]]:
+        """Take in a component with its modules, or raise CallError and change nothing."""
+        try:
+            library, outcomes = self.library.extended(request.modules)
+            self._check_configuration(library.root)
+        except SchemaConflict as conflict:
+            raise CallError(Failure(Code.CONFLICT, conflict.reason, conflict.path)) from conflict
+        except SchemaError as error:
+            raise CallError(Failure(Code.INVALID, error.reason, error.path)) from error
+        brought = [library.modules[name] for name in outcomes]
+        try:
+            scope = scope_of(library.root, request.subscriptions, set(outcomes))
+        except Invalid as invalid:
+            raise refusal(invalid) from invalid
+        if library is not self.library:
+            self.engine.add_modules(brought)
+            self.library = library
+            self.working = with_defaults(library.root, self.tree)
+        member = self.registry.register(request, scope, now)
+        if member.is_participant:
+            kept = msgspec.structs.replace(request, modules=[], apis=[])
+            blob = msgspec.json.encode((kept, sorted(outcomes)))
+            self.engine.add_participant(member.name, blob)
+        return member, outcomes
+
+    def _check_configuration(self, root: Node) -> None:
+        """Raise SchemaConflict if a new schema would forbid what is current."""
+        if root is self.library.root:
+            return
+        try:
+            tree = from_config(root, to_config(self.library.root, self.tree))
+            faults = validate(root, tree)
+        except Invalid as invalid:
+            faults = list(invalid.faults)
+        if faults:
+            reason = f"the current configuration forbids it: {faults[0].reason}"
+            raise SchemaConflict(faults[0].path, reason)
+
+    def unregister(self, name: str, lease: str) -> bool:
+        """Let a component go; tell whether it was there with that lease."""
+        gone = self.registry.remove(name, lease)
+        if gone:
+            self.engine.remove_participant(name)
+        return gone
+
+    # Sessions.
+
+    def session(self, name: str) -> Session:
+        """Return a session that is open, or raise CallError."""
+        found = self.sessions.get(name)
+        if found is None:
+            raise CallError(Failure(Code.NOT_FOUND, f"no session {name!r}; an edit opens one"))
+        return found
+
+    def edit(self, name: str, ops: list[Set | Delete]) -> Session:
+        """Apply *ops* to a session, which the first edit opens."""
+        session = self.sessions.get(name)
+        if session is None:
+            if len(self.sessions) >= MAX_SESSIONS:
+                reason = f"{MAX_SESSIONS} sessions are open; commit or discard some"
+                raise CallError(Failure(Code.UNAVAILABLE, reason))
+            session = Session(self.tree, self.tree)
+        try:
+            self.sessions[name] = session = session.edited(self.library.root, ops)
+        except Invalid as invalid:
+            raise refusal(invalid) from invalid
+        return session
+
+    def discard(self, name: str) -> None:
+        """Forget a session; one that is not open is forgotten already."""
+        self.sessions.pop(name, None)
+
+    def changes(self, session: Session) -> list[Change]:
+        """Return what a session would change, as far as it knows."""
+        return diff(self.library.root, session.base, session.next)
+
+    def faults(self, session: Session) -> list[Fault]:
+        """Return what the schema says against a session."""
+        return validate(self.library.root, self._rebased(session).next)
+
+    def _rebased(self, session: Session) -> Session:
+        try:
+            return session.rebased(self.library.root, self.tree)
+        except Clash as clash:
+            raise CallError(Failure(Code.CONFLICT, clash.reason, clash.path)) from clash
+        except Invalid as invalid:
+            raise refusal(invalid) from invalid
+
+    def read(self, path: str, side: str, session: str, defaults: bool) -> Any:
+        """Return what lies at a path of a side as plain data; None if nothing."""
+        if side not in ("current", "next"):
+            raise CallError(Failure(Code.INVALID, f"no side {side!r}; current or next"))
+        root = self.library.root
+        tree = self.session(session).next if side == "next" else self.tree
+        tree = with_defaults(root, tree) if defaults else tree
+        try:
+            steps = parse_path(path)
+            found = get(root, tree, steps)
+        except Invalid as invalid:
+            raise refusal(invalid) from invalid
+        return _plain(root, steps, found)
+
+    # Transactions.
+
+    def plan(self, session: Session, stamp: Stamp, now: float) -> Plan:
+        """Return the transaction that makes a session current; raise CallError if none can."""
+        session = self._rebased(session)
+        faults = validate(self.library.root, session.next)
+        if faults:
+            raise refusal(Invalid(*faults))
+        changes = diff(self.library.root, self.tree, session.next)
+        writes = {change.path: change.new for change in changes}
+        reads = {change.path: self.cells.get(change.path, 0) for change in changes}
+        parts = self._parts(with_defaults(self.library.root, session.next), now)
+        record = Record(stamp, reads, writes, list(parts))
+        return Plan(stamp, session.next, changes, parts, record)
+
+    def _parts(self, next_: Tree, now: float) -> dict[str, Part]:
+        parts: dict[str, Part] = {}
+        for member in self.registry:
+            if not member.is_participant:
+                continue
+            seen = changes_seen(self.library.root, member.scope, self.working, next_)
+            if seen:
+                _require_alive(member, now)
+                parts[member.name] = self._part(member, next_, seen)
+        return parts
+
+    def _part(self, member: Member, next_: Tree, seen: list[Change]) -> Part:
+        root, scope = self.library.root, member.scope
+        if not member.synchronised:  # it may hold anything: tell it all
+            seen = changes_seen(root, scope, EMPTY, next_)
+        undone = changes_seen(root, scope, next_, self.working)
+        return Part(
+            Side(self.revision + 1, seen, config_seen(root, scope, next_)),
+            Side(self.revision, undone, config_seen(root, scope, self.working)),
+        )
+
+    def part_of_sync(self, member: Member) -> Part:
+        """Return what brings a participant from nothing to what is current."""
+        root, scope = self.library.root, member.scope
+        seen = changes_seen(root, scope, EMPTY, self.working)
+        return Part(Side(self.revision, seen, config_seen(root, scope, self.working)))
+
+    def conclude(self, plan: Plan) -> int:
+        """Make a transaction current that all participants have committed."""
+        revision = self.engine.commit(plan.record.reads, plan.record.writes, plan.stamp)
+        if isinstance(revision, Conflict):
+            raise AssertionError(f"{revision.path} changed under the only writer")
+        for change in plan.changes:
+            if change.new is None:
+                self.cells.pop(change.path, None)
+            else:
+                self.cells[change.path] = revision
+        self.tree = plan.tree
+        self.working = with_defaults(self.library.root, plan.tree)
+        for name in plan.parts:
+            self.mark(name, "")
+        return revision
+
+    def mark(self, name: str, trouble: str) -> None:
+        """Note that a participant holds what is current, or why it does not."""
+        member = self.registry.get(name)
+        if member is not None:
+            member.synchronised, member.trouble = not trouble, trouble
+
+
+def _require_alive(member: Member, now: float) -> None:
+    if not member.is_alive(now):
+        reason = member.trouble if not member.lease else "it does not answer any more"
+        reason = f"{member.name} takes part in this and is away: {reason}; nothing was changed"
+        raise CallError(Failure(Code.UNAVAILABLE, reason, participant=member.name))
+
+
+def _plain(root: Node, path: Path, found: Any) -> Any:
+    """Return what get() found at a path as plain data."""
+    is_member = bool(path and path[-1].keys)
+    if found is None or (is_member and not isinstance(found, dict)):
+        return found  # nothing, or one value of a leaf-list
+    return to_config(locate(root, path), found, entry=is_member)
+
+
+def refusal(invalid: Invalid) -> CallError:
+    """Return how a client hears of all faults: the first by its path, the others in lines."""
+    first, *others = invalid.faults
+    reason = "\n".join([first.reason, *map(str, others)])
+    unknown = isinstance(invalid, NoSuchNode)
+    return CallError(Failure(Code.NOT_FOUND if unknown else Code.INVALID, reason, first.path))
