@@ -1,0 +1,8 @@
+"""Run the OpenFlow agent as a process of its own."""
+
+import sys
+
+from ..component import run
+from .agent import Agent
+
+sys.exit(run(Agent))

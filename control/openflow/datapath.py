@@ -1,0 +1,178 @@
+"""The way to the dataplane: find its bulk endpoint, ask, stay attached.
+
+The endpoint comes from the registry and is kept: when the datastore is away,
+the last one is used.  When the dataplane is away, every question is answered
+AWAY at once.  When it is back, the bridges are attached again; if it is a new
+process, whoever owns its flows is told to set them up again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import zmq
+
+from ..message import (
+    BulkClient,
+    BulkEvent,
+    BulkRequest,
+    CallError,
+    ControlClient,
+    Lookup,
+    Ping,
+)
+from . import framing
+from .session import AWAY, Answer, Ask
+
+BULK, CONTROL = "dataplane.bulk", "dataplane.control"
+TIMEOUT = 30.0  # seconds for a batch; the link tells sooner when the dataplane dies
+CALL_TIMEOUT = 2.0
+RETRY = 0.3  # seconds until something that is missing is tried again
+REFRESH = 5.0  # seconds between attachments of what is attached already
+NO_OPENFLOW_ERROR = 0xFFFE  # from this type on, a code is not one of OpenFlow
+
+log = logging.getLogger(__name__)
+
+
+class Datapath:
+    """The dataplane, as the agent sees it."""
+
+    def __init__(
+        self,
+        context: zmq.SyncContext,
+        datastore: ControlClient,
+        *,
+        on_event: Callable[[str, str, bytes], None],
+        on_attached: Callable[[str], None],
+        on_new: Callable[[], None],
+    ) -> None:
+        """Hooks: an event (bridge, kind, messages), a bridge attached, another process."""
+        self.bridges: set[str] = set()
+        self.attached: set[str] = set()
+        self._context = context
+        self._datastore = datastore
+        self._on_event = on_event
+        self._on_attached = on_attached
+        self._on_new = on_new
+        self._endpoints: dict[str, str] = {}
+        self._bulk: BulkClient | None = None
+        self._control: ControlClient | None = None
+        self._instance = ""
+        self._wake = asyncio.Event()
+
+    @property
+    def up(self) -> bool:
+        """Whether the dataplane can be asked."""
+        return self._bulk is not None and self._bulk.up
+
+    async def ask(self, bridge: str, ask: Ask) -> Answer:
+        """Ask about one bridge; what cannot be asked is AWAY."""
+        if self._bulk is None or not self._bulk.up:
+            return Answer(AWAY)
+        request = BulkRequest(ask.op, bridge)
+        try:
+            reply, frames = await self._bulk.request(request, ask.payload, timeout=TIMEOUT)
+        except CallError as error:
+            log.warning("%s of %s: %s", ask.op, bridge, error)
+            return Answer(AWAY)
+        if reply.code != framing.DONE and reply.code >> 16 >= NO_OPENFLOW_ERROR:
+            log.warning("%s of %s: %s", ask.op, bridge, reply.text or hex(reply.code))
+            return Answer(AWAY)
+        return Answer(reply.code, tuple(frames))
+
+    def want(self, bridges: set[str]) -> None:
+        """Say which bridges to be attached to."""
+        gone = self.bridges - bridges
+        self.bridges = set(bridges)
+        self.attached -= gone
+        self._wake.set()
+
+    async def detach(self, bridge: str) -> None:
+        """Ask for no more messages of a bridge."""
+        await self.ask(bridge, Ask("detach", b""))
+
+    async def keep(self) -> None:
+        """Find the dataplane, and stay attached; never return."""
+        while True:
+            await self._find()
+            if self.up:
+                await self._recognise()
+                await self._attach()
+            complete = self.up and self.bridges <= self.attached
+            await self._sleep(REFRESH if complete else RETRY)
+
+    def close(self) -> None:
+        """Close the sockets."""
+        if self._bulk:
+            self._bulk.close()
+        if self._control:
+            self._control.close()
+
+    async def _sleep(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        self._wake.clear()
+
+    async def _find(self) -> None:
+        """Take the endpoints from the registry, unless what is known works."""
+        if self.up and self._control:
+            return
+        if (endpoint := await self._lookup(BULK)) and (
+            self._bulk is None or self._bulk.endpoint != endpoint
+        ):
+            if self._bulk:
+                self._bulk.close()
+            self._bulk = BulkClient(
+                self._context, endpoint, on_event=self._event, on_link=self._link
+            )
+        if (endpoint := await self._lookup(CONTROL)) and (
+            self._control is None or self._control.endpoint != endpoint
+        ):
+            if self._control:
+                self._control.close()
+            self._control = ControlClient(self._context, endpoint)
+
+    async def _lookup(self, api: str) -> str | None:
+        try:
+            found = await self._datastore.call(Lookup(api), CALL_TIMEOUT)
+        except CallError as error:
+            log.debug("cannot look up %s: %s", api, error)
+            return self._endpoints.get(api)
+        self._endpoints[api] = found.endpoint
+        return found.endpoint
+
+    async def _recognise(self) -> None:
+        """Notice that another process is the dataplane now: its tables are empty."""
+        if self._control is None:
+            return
+        try:
+            instance = (await self._control.call(Ping(), CALL_TIMEOUT)).instance
+        except CallError as error:
+            log.debug("the dataplane does not say who it is: %s", error)
+            return
+        if self._instance and instance != self._instance:
+            log.warning("the dataplane was started again")
+            self.attached.clear()
+            self._on_new()
+        self._instance = instance
+
+    async def _attach(self) -> None:
+        for bridge in sorted(self.bridges):
+            answer = await self.ask(bridge, Ask("attach", b""))
+            if answer.code == framing.DONE and bridge in self.bridges:
+                self.attached.add(bridge)
+                self._on_attached(bridge)
+            else:
+                self.attached.discard(bridge)
+
+    def _event(self, event: BulkEvent, frames: list[bytes]) -> None:
+        self._on_event(event.bridge, event.kind, b"".join(frames))
+
+    def _link(self, up: bool) -> None:
+        log.info("the dataplane is %s", "there" if up else "away")
+        if not up:
+            self.attached.clear()
+        self._wake.set()

@@ -1,0 +1,135 @@
+"""The agent's part of the configuration: frozen values, checked, and their difference.
+
+The paths that errors name are those of the schema (raicho-openflow.yang).
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+DEFAULT_PORT = 6653
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
+_NUMBERS = re.compile(r"[0-9.]+")
+
+
+class Controller(msgspec.Struct, frozen=True, rename="kebab"):
+    """A controller to connect to."""
+
+    name: str
+    address: str = ""
+    port: int = DEFAULT_PORT
+    protocol: str = "tcp"
+    max_backoff: int = 8
+    inactivity_probe: int = 15
+
+
+class Listen(msgspec.Struct, frozen=True, rename="kebab"):
+    """An address on which controllers may connect."""
+
+    name: str
+    address: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+
+
+class Bridge(msgspec.Struct, frozen=True, rename="kebab"):
+    """What the agent does for one bridge."""
+
+    name: str
+    controller: tuple[Controller, ...] = ()
+    listen: tuple[Listen, ...] = ()
+
+
+Settings = dict[str, Bridge]
+
+
+class Fault(ValueError):
+    """Something in the configuration that cannot be, and the path of the leaf."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(reason)
+        self.path = path
+        self.reason = reason
+
+
+def settings_of(config: dict[str, Any]) -> Settings:
+    """Return the settings in a configuration tree; raise Fault if one cannot be."""
+    rows = (config.get("raicho") or {}).get("bridge") or []
+    found: Settings = {}
+    for row in rows:
+        where = f"/raicho/bridge[name='{row.get('name')}']"
+        try:
+            bridge = msgspec.convert(row, Bridge)
+        except msgspec.ValidationError as error:
+            raise Fault(where, str(error)) from None
+        for controller in bridge.controller:
+            _check_controller(f"{where}/controller[name='{controller.name}']", controller)
+        for listen in bridge.listen:
+            _check_listen(f"{where}/listen[name='{listen.name}']", listen)
+        found[bridge.name] = bridge
+    _check_listeners_differ(found)
+    return found
+
+
+def _check_controller(where: str, row: Controller) -> None:
+    fault = address_fault(row.address)
+    if fault:
+        raise Fault(f"{where}/address", f"{row.address!r} is no address of a controller: {fault}")
+    _check_port(where, row.port)
+    if row.protocol != "tcp":
+        raise Fault(f"{where}/protocol", f"{row.protocol!r} is not supported; tcp is")
+
+
+def _check_listen(where: str, row: Listen) -> None:
+    try:
+        ipaddress.ip_address(row.address)
+    except ValueError:
+        text = f"{row.address!r} is no IP address to listen on"
+        raise Fault(f"{where}/address", text) from None
+    _check_port(where, row.port)
+
+
+def _check_port(where: str, port: int) -> None:
+    if not 1 <= port <= 0xFFFF:
+        raise Fault(f"{where}/port", f"{port} is no TCP port; 1 to 65535 are")
+
+
+def _check_listeners_differ(settings: Settings) -> None:
+    taken: dict[tuple[str, int], str] = {}
+    for where, row in _listeners(settings):
+        other = taken.setdefault((row.address, row.port), where)
+        if other != where:
+            text = f"{row.address}:{row.port} is taken by {other}"
+            raise Fault(f"{where}/port", text)
+
+
+def _listeners(settings: Settings) -> Iterator[tuple[str, Listen]]:
+    for bridge in settings.values():
+        for row in bridge.listen:
+            yield f"/raicho/bridge[name='{bridge.name}']/listen[name='{row.name}']", row
+
+
+def address_fault(address: str) -> str | None:
+    """Return why nobody can be connected to at *address*; None if it may be possible."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return _host_fault(address)
+    if ip.is_multicast or ip.is_unspecified:
+        return "it names no single host"
+    return None
+
+
+def _host_fault(name: str) -> str | None:
+    if not name:
+        return "it is empty"
+    if ":" in name:
+        return "it is no IPv6 address, and the port has a leaf of its own"
+    if _NUMBERS.fullmatch(name):
+        return "it is no IPv4 address"
+    labels = name.removesuffix(".").split(".")
+    if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
+        return "it is neither an IP address nor a host name"
+    return None

@@ -1,0 +1,54 @@
+"""What the agent shows of a bridge: multipart replies of the dataplane as rows of plain values."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+from . import framing
+from .session import Answer, Ask
+from .spec import multipart as mp
+from .spec import pack_part, unpack_part
+from .spec.errors import describe
+from .text import flow_dict, format_flow, values
+
+
+class View(NamedTuple):
+    """A question, the class of the answer's parts, the attribute with its rows, and a row."""
+
+    request: mp.Request
+    reply: type[mp.Reply]
+    rows: str
+    row: Callable[[Any], dict[str, Any]]
+
+
+def _flow(entry: Any) -> dict[str, Any]:
+    return {**flow_dict(entry), "text": format_flow(entry)}
+
+
+VIEWS: dict[str, View] = {
+    "flows": View(mp.FlowRequest(), mp.FlowReply, "flows", _flow),
+    "tables": View(mp.TableRequest(), mp.TableReply, "tables", values),
+    "ports": View(mp.PortDescRequest(), mp.PortDescReply, "ports", values),
+    "port-stats": View(mp.PortStatsRequest(), mp.PortStatsReply, "ports", values),
+    "groups": View(mp.GroupDescRequest(), mp.GroupDescReply, "groups", values),
+    "group-stats": View(mp.GroupStatsRequest(), mp.GroupStatsReply, "groups", values),
+    "meters": View(mp.MeterConfigRequest(), mp.MeterConfigReply, "meters", values),
+    "meter-stats": View(mp.MeterStatsRequest(), mp.MeterStatsReply, "meters", values),
+    "queue-stats": View(mp.QueueStatsRequest(), mp.QueueStatsReply, "queues", values),
+}
+
+
+class Refused(Exception):
+    """The dataplane answered with an error; the text names it."""
+
+
+async def look(
+    view: View, bridge: str, ask: Callable[[str, Ask], Awaitable[Answer]]
+) -> list[dict[str, Any]]:
+    """Return the rows of a view of one bridge."""
+    code: int = view.request.layout.code or 0
+    payload = code.to_bytes(2, "big") + bytes(2) + pack_part(view.request)
+    answer = await ask(bridge, Ask("multipart", payload))
+    if answer.code != framing.DONE:
+        raise Refused(describe(answer.code >> 16, answer.code & 0xFFFF))
+    replies = [unpack_part(view.reply, frame) for frame in answer.frames]
+    return [{"bridge": bridge, **view.row(row)} for r in replies for row in getattr(r, view.rows)]
