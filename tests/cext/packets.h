@@ -280,7 +280,7 @@ frame_end(struct frame *f)
     S(udp6, IN_IPV6(IP_PROTO_UDP, frame_udp(f, 20)))                                    \
     S(sctp6, IN_IPV6(IP_PROTO_SCTP, frame_sctp(f, 16)))                                 \
     S(icmp6, IN_IPV6(IP_PROTO_ICMPV6, frame_icmp(f, 128, 0, 20)))                       \
-    S(solicit, IN_IPV6(58, frame_nd(f, 135); frame_nd_option(f, 14, 1, 9);              \
+    S(solicit, IN_IPV6(58, frame_nd(f, 135); frame_nd_option(f, 14, 2, 9);              \
                        frame_nd_option(f, 1, 1, TEST_ETH_SRC)))                         \
     S(advert, IN_IPV6(58, frame_nd(f, 136); frame_nd_option(f, 2, 1, TEST_ETH_SRC)))    \
     S(first6, IN_IPV6(44, frame_fragment(f, 17, 0x0001); frame_udp(f, 20)))             \
