@@ -93,7 +93,9 @@ release_flow(void *flow_, void *dataplane_)
     struct flow *flow = flow_;
 
     program_release(&dataplane->programs, flow->program);
-    counter_release(&dataplane->counters, flow->counter);
+    if (!flow->counter_moved) {
+        counter_release(&dataplane->counters, flow->counter);
+    }
     free(flow);
 }
 

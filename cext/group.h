@@ -46,6 +46,7 @@ struct buckets {
 struct group {
     uint32_t id;
     uint32_t counter;
+    uint32_t refs;                      /* Group actions in flows and other groups. Control thread's. */
     uint64_t created_ms;
     _Atomic(struct buckets *) buckets;
 };

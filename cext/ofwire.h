@@ -26,6 +26,13 @@
 /* Error types and the codes used here (OFPET_*, OFPB?C_*): see ofwire_errors.h. */
 #include "ofwire_errors.h"
 
+/* The same as results: OFWIRE_OFPFMFC_TABLE_FULL and so on. */
+enum ofwire_error {
+#define X(TYPE, CODE, NAME) OFWIRE_##NAME = TYPE << 16 | CODE,
+    OFP_ERRORS(X)
+#undef X
+};
+
 /* A match: the fields, and which bits of them count. */
 struct of_match {
     struct flow_key key;        /* 0 where the mask is 0. */

@@ -57,6 +57,7 @@ struct flow {
     uint8_t n_words;
 
     /* What only the control thread reads. */
+    bool counter_moved;                     /* Another flow has its counter now. */
     uint16_t flags;                         /* OFPFF_*. */
     uint16_t idle_timeout, hard_timeout;    /* Seconds; 0 never. */
     uint64_t created_ms;                    /* Monotonic. */

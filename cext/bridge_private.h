@@ -1,0 +1,72 @@
+#ifndef RAICHO_BRIDGE_PRIVATE_H
+#define RAICHO_BRIDGE_PRIVATE_H
+
+/* What the files bridge_*.c share: OpenFlow messages as they lie in memory,
+ * by the offsets of their members. */
+
+#include "bridge.h"
+#include "bytes.h"
+#include "ofwire.h"
+
+enum {
+    OFP_VERSION = 4,
+    OFP_HEADER = 8,
+
+    OFPT_FLOW_REMOVED = 11, OFPT_PORT_STATUS = 12, OFPT_PACKET_OUT = 13, OFPT_FLOW_MOD = 14,
+    OFPT_GROUP_MOD = 15, OFPT_PORT_MOD = 16, OFPT_TABLE_MOD = 17, OFPT_METER_MOD = 29,
+
+    OFP_NO_BUFFER = 0xffffffff,
+    OFPTT_ALL = 0xff,
+    OFP_PORT_SIZE = 64,
+
+    EVENTS_MAX = 16 << 20,      /* Bytes of events that wait at most. */
+    PART_MAX = 65000,           /* Bytes of a part of a multipart reply. */
+};
+
+enum flow_removed_reason { REMOVED_IDLE, REMOVED_HARD, REMOVED_DELETE, REMOVED_GROUP };
+
+/* How long something has lived, as two 32-bit numbers of seconds and nanoseconds. */
+void put_duration(uint8_t *at, uint64_t since_ms, uint64_t now_ms);
+
+/* Fills a struct ofp_port (OFP_PORT_SIZE bytes, zeroed). */
+void put_port(uint8_t *at, const struct attachment *attachment);
+
+/* Begins a message of 'size' bytes in the events; null if they are full (counted). */
+uint8_t *event_put(struct bridge *bridge, uint8_t type, size_t size);
+
+/* --- Flows (bridge_flow.c) --- */
+
+/* Which flows a request is about. */
+struct flow_filter {
+    uint8_t table;                      /* Or OFPTT_ALL. */
+    bool strict;                        /* Exactly this match and priority. */
+    uint16_t priority;
+    uint32_t out_port, out_group;       /* Or ANY. */
+    uint64_t cookie, cookie_mask;
+    struct of_match match;
+};
+
+/* Calls visit(flow, context) for each flow that the filter lets through; it may take the flow out. */
+void bridge_filter_flows(struct bridge *bridge, const struct flow_filter *filter,
+                         void (*visit)(struct bridge *, struct flow *, void *), void *context);
+
+/* Takes a flow out of its table, tells controllers if it is to be told, and retires it. */
+void bridge_remove_flow(struct bridge *bridge, struct flow *flow,
+                        enum flow_removed_reason reason, uint64_t now_ms);
+
+/* One handler for each kind of message; see bridge_apply(). */
+uint32_t bridge_flow_mod(struct bridge *, const uint8_t *message, size_t size, uint64_t now_ms);
+uint32_t bridge_group_mod(struct bridge *, const uint8_t *message, size_t size, uint64_t now_ms);
+uint32_t bridge_packet_out(struct bridge *, const uint8_t *message, size_t size, uint64_t now_ms);
+
+/* Adds 'by' to the reference counts of the groups that a program's group actions name. */
+void bridge_count_groups(struct bridge *bridge, const struct program *program,
+                         const uint8_t *args, int by);
+
+/* Whether a group action of the program, or of its write-actions, names 'id'. */
+bool program_uses_group(const struct program *program, const uint8_t *args, uint32_t id);
+
+/* The same for an output action. */
+bool program_uses_port(const struct program *program, const uint8_t *args, uint32_t port);
+
+#endif
