@@ -16,6 +16,7 @@
 
 enum {
     DEFAULT_LEN = 1024,         /* Packets in flight. */
+    LINE = 64,                  /* Bytes of a cache line. */
     MIN_SIZE = 256 * 1024,      /* Bytes of a ring: the longest frame must fit in half of it. */
 };
 
@@ -27,6 +28,8 @@ struct record {
 struct loop_frame {
     size_t at, len;             /* Where it lies in 'bytes'. */
 };
+
+_Static_assert(PACKET_SMALL % LINE == 0 && PACKET_LARGE % LINE == 0, "packets are whole lines");
 
 /* Frames that receive() delivers over and over again. */
 struct loop {
@@ -143,9 +146,18 @@ settle_signal(struct port *port, struct memory *memory)
            && unsignal_fd(port->fd) && atomic_exchange(&memory->signalled, false);
 }
 
+/* Copies whole cache lines, which the loop's memory and every packet have. */
+static inline void
+copy_lines(uint8_t *to, const uint8_t *from, size_t len)
+{
+    for (size_t at = 0; at < len; at += LINE) {
+        memcpy(to + at, from + at, LINE);
+    }
+}
+
 static unsigned
-receive_loop(struct memory *memory, struct loop *loop, struct pool *small, struct pool *large,
-             struct packet **packets, unsigned limit)
+receive_loop(struct memory *memory, const struct loop *loop, struct pool *small,
+             struct pool *large, struct packet **packets, unsigned limit)
 {
     unsigned n = pool_get(small, packets, limit);
 
@@ -159,9 +171,11 @@ receive_loop(struct memory *memory, struct loop *loop, struct pool *small, struc
                 packet_free(&packets[i + 1], n - i - 1);
                 return i;
             }
+        } else {
+            packets[i]->len = (uint32_t)frame.len;
+            packets[i]->tailroom -= frame.len;  /* All of it was free. */
         }
-        packet_set_len(packets[i], frame.len);
-        memcpy(packets[i]->data, loop->bytes + frame.at, frame.len);
+        copy_lines(packets[i]->data, loop->bytes + frame.at, frame.len);
     }
     return n;
 }
@@ -308,13 +322,14 @@ loop_new(const uint8_t *const frames[], const size_t lens[], size_t n)
     loop->n = n;
     for (size_t i = 0; i < n; i++) {
         loop->frames[i] = (struct loop_frame){.at = size, .len = lens[i]};
-        size += (lens[i] + 63) & ~(size_t)63;
+        size += (lens[i] + LINE - 1) / LINE * LINE;
     }
-    loop->bytes = aligned_alloc(64, size ? size : 64);
+    loop->bytes = aligned_alloc(LINE, size ? size : LINE);
     if (!loop->bytes) {
         free(loop);
         return NULL;
     }
+    memset(loop->bytes, 0, size);
     for (size_t i = 0; i < n; i++) {
         memcpy(loop->bytes + loop->frames[i].at, frames[i], lens[i]);
     }
