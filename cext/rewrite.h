@@ -1,0 +1,83 @@
+#ifndef RAICHO_REWRITE_H
+#define RAICHO_REWRITE_H
+
+/* Changing the headers of a packet: what the instructions that do so share.
+ *
+ * What
+ * ====
+ * The offsets of a packet, and the protocol in its key where it has a transport
+ * header, are as parse() would find them in its bytes now; unless packet->stale
+ * has STALE_LAYOUT.  So instructions can follow each other without parsing in
+ * between, and rewrite_begin() parses where they cannot. */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "csum.h"
+#include "headers.h"
+#include "offload.h"
+#include "packet.h"
+#include "worker.h"
+
+/* Values of packet->stale. */
+enum {
+    STALE_KEY = 1,              /* The key must be filled again before a lookup. */
+    STALE_LAYOUT = 2,           /* The offsets are wrong too. */
+};
+
+enum { IPV4_CSUM = 10 };        /* Where the checksum lies in an IPv4 header. */
+
+/* To be called before anything is asked below. */
+static inline void
+rewrite_begin(struct packet *p)
+{
+    if (p->stale & STALE_LAYOUT) {
+        packet_refresh(p);
+    }
+}
+
+/* Whether there is a whole VLAN tag. */
+static inline bool
+has_tag(const struct packet *p)
+{
+    return p->len >= ETH_SIZE + VLAN_SIZE && is_vlan_type(get_be16(p->data + ETH_TYPE_AT));
+}
+
+static inline bool
+has_mpls(const struct packet *p)
+{
+    return p->l2_5 != NO_OFFSET && is_mpls_type(get_be16(p->data + p->eth_type_at));
+}
+
+static inline bool
+has_itag(const struct packet *p)
+{
+    return p->l2_5 != NO_OFFSET && get_be16(p->data + p->eth_type_at) == ETH_TYPE_PBB;
+}
+
+/* Returns the version of the IP header at l3, or 0. */
+static inline unsigned
+ip_version(const struct packet *p)
+{
+    return p->l3 != NO_OFFSET ? p->data[p->l3] >> 4 : 0;        /* ARP begins with a 0. */
+}
+
+static inline bool
+has_arp(const struct packet *p)
+{
+    return p->l3 != NO_OFFSET && p->data[p->l3] == 0;
+}
+
+/* Changes 'n' bytes (even) at 'at' (even) in the IPv4 header at 'ip'. */
+static inline void
+rewrite_ipv4(uint8_t *ip, unsigned at, const void *new, size_t n)
+{
+    if (memcmp(ip + at, new, n)) {
+        csum_update(ip + IPV4_CSUM, ip + at, new, n);
+        memcpy(ip + at, new, n);
+    }
+}
+
+#endif
