@@ -21,6 +21,7 @@ from ..message import (
     Discard,
     Edit,
     Failure,
+    GetConfig,
     Request,
     Set,
 )
@@ -55,6 +56,17 @@ def ask(component: str, request: Request[R], timeout: float = 5.0) -> R:
         return await client.call(request, timeout)
 
     return talk(component, question)
+
+
+def read(path: str, session: str = "", defaults: bool = False) -> Any:
+    """Return the configuration at *path*, None if there is none."""
+    side = "next" if session else "current"
+    try:
+        return ask("datastore", GetConfig(path, side, session, defaults)).data
+    except CallError as error:
+        if error.failure.code is not Code.NOT_FOUND:
+            raise
+        return None
 
 
 def talk(component: str, conversation: Callable[[ControlClient], Awaitable[T]]) -> T:

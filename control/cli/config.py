@@ -159,7 +159,7 @@ def _emit_result(result: Any, dry_run: bool) -> None:
     rows = [{"path": c.path, "old": c.old, "new": c.new} for c in result.changes]
     data = {"revision": result.revision, "txid": result.txid, "changes": rows}
     if dry_run:
-        text = f"could be committed: {len(rows)} changes"
+        text = f"could be committed: {len(rows)} {'change' if len(rows) == 1 else 'changes'}"
     elif rows:
         text = f"committed as revision {result.revision}"
     else:

@@ -68,13 +68,18 @@ def _wait_until_up(process: "subprocess.Popen[bytes]", log: Path) -> list[dict[s
             rows = _rows()
         except CallError:
             rows = []
-        if rows and all(row["state"] in ("ready", "degraded") for row in rows):
+        if rows and all(row["state"] == "ready" for row in rows):
             return rows
         time.sleep(0.1)
-    waiting = ", ".join(row["component"] for row in rows if row["state"] not in ("ready",))
+    waiting = [_excuse(row) for row in rows if row["state"] != "ready"] or ["the supervisor"]
     raise click.ClickException(
-        f"not up after {DETACH_TIMEOUT:g} s: {waiting or 'the supervisor'} (see {log})"
+        f"not up after {DETACH_TIMEOUT:g} s: {', '.join(waiting)}; see {log}. "
+        "What runs goes on; `raicho down` stops it"
     )
+
+
+def _excuse(row: dict[str, Any]) -> str:
+    return f"{row['component']} ({row['last_alert'] or row['state']})"
 
 
 @click.command()

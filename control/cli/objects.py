@@ -155,11 +155,13 @@ def _set_in_bridge(
     bridge: str, what: str, name: str, leaves: dict[str, Any], session: str | None, dry_run: bool
 ) -> None:
     """Set an entry of a bridge that must exist: a mistyped name makes no bridge."""
-    from ..message import GetConfig, Set
-    from .ask import ask
+    from ..message import CallError, Code, Failure, Set
+    from .ask import read
 
     parent = entry("/raicho/bridge", bridge)
-    ask("datastore", GetConfig(parent, "next" if session else "current", session or ""))
+    if not read(parent, session or ""):
+        hint = f"no such bridge; `raicho bridge add {bridge}` makes it"
+        raise CallError(Failure(Code.NOT_FOUND, hint, parent))
     apply([Set(entry(f"{parent}/{what}", name), leaves)], session, dry_run)
 
 

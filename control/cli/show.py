@@ -1,7 +1,5 @@
 """show: what the switch is doing."""
 
-from typing import Any
-
 import click
 
 from .output import emit_rows
@@ -28,17 +26,3 @@ def components() -> None:
         row["apis"] = [msgspec.structs.asdict(api) for api in row["apis"]]
     shown = ("component", "version", "alive", "synchronised", "subscriptions", "trouble")
     emit_rows(listed, shown, "no component is registered")
-
-
-def _configured(what: str) -> list[dict[str, Any]]:
-    """Return the entries of a list under /raicho, with defaults."""
-    from ..message import CallError, Code, GetConfig
-    from .ask import ask
-
-    try:
-        found = ask("datastore", GetConfig(f"/raicho/{what}", defaults=True)).data
-    except CallError as error:
-        if error.failure.code is not Code.NOT_FOUND:
-            raise
-        return []
-    return found or []
