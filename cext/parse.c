@@ -316,8 +316,10 @@ skip_llc(const struct packet *p, uint32_t at)
 {
     const uint8_t *llc = p->data + at + 2;
 
-    return p->len - at - 2 >= LLC_SNAP_SIZE && get_be48(llc) == 0xaaaa03000000
-           ? at + LLC_SNAP_SIZE : at;
+    if (p->len - at - 2 < LLC_SNAP_SIZE || get_be48(llc) != 0xaaaa03000000) {
+        return at;
+    }
+    return get_be16(llc + 6) < ETH_TYPE_MIN ? at : at + LLC_SNAP_SIZE;
 }
 
 static void

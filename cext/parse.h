@@ -18,8 +18,9 @@
  *   A tag is whole if the type behind it is; a cut one is no tag, and eth_type
  *   is its own number.
  * - A length below 0x600 is 802.3: eth_type is 0x05ff, or SNAP's type if the
- *   LLC header is aa-aa-03 and the OUI 0 (8 bytes, whole); eth_type_at is that
- *   type's place then.  Tags are not looked for behind it.
+ *   LLC header is aa-aa-03 and the OUI 0 (8 bytes, whole) and the type is none
+ *   below 0x600; eth_type_at is that type's place then.  Tags are not looked
+ *   for behind it.
  * - MPLS: the outermost shim; nothing behind it.  PBB: the I-TAG (16 bytes, up to
  *   the customer's source address); nothing behind.
  * - ARP only for Ethernet and IPv4 (hardware type 1, protocol 0x0800, lengths 6, 4).

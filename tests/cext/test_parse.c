@@ -150,6 +150,11 @@ snap_has_the_type(void **state)
     assert_offsets(&t, 20, NO_OFFSET, 22, NO_OFFSET);
     assert_field(&t, eth_type, 0x0806);
     assert_field(&t, arp_op, 1);
+    t.frame.data[20] = 1;                       /* A type that is a length. */
+    parse_frame(&t);
+    assert_offsets(&t, 12, NO_OFFSET, NO_OFFSET, NO_OFFSET);
+    assert_field(&t, eth_type, 0x05ff);
+    t.frame.data[20] = 8;
     t.frame.data[19] = 1;                       /* An OUI that is not 0. */
     parse_frame(&t);
     assert_offsets(&t, 12, NO_OFFSET, NO_OFFSET, NO_OFFSET);

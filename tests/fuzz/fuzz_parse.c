@@ -117,8 +117,7 @@ words_go_with_the_type(const struct seen *s)
     bool l3 = is_there(s->p.l3), v6 = l3 && type == ETH_TYPE_IPV6;
     bool arp = l3 && type == ETH_TYPE_ARP, nd = v6 && field(s, FIELD_ip_proto) == IP_PROTO_ICMPV6;
 
-    check(type >= ETH_TYPE_MIN || type == ETH_TYPE_NONE || !is_there(s->p.eth_type_at)
-          || s->p.eth_type_at >= 20);
+    check(type >= ETH_TYPE_MIN || type == ETH_TYPE_NONE || !is_there(s->p.eth_type_at));
     check(!l3 || type == ETH_TYPE_IPV4 || v6 || arp);
     check(l3 || (is_zero(s, W_IPV4, W_L4) && is_zero(s, W_IPV6, W_LL_DST)));
     check(!v6 || is_zero(s, W_IPV4, W_IPV4));
