@@ -9,6 +9,7 @@ refused when the module is loaded, with its place, rather than ignored.
 To support another statement, add a row to PROPERTIES or RESTRICTIONS.
 """
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -50,7 +51,8 @@ class _Texts(repository.Repository):  # type: ignore[misc]
 def read_module(text: str) -> Module:
     """Find name and revision of a module."""
     ctx = context.Context(_Texts({}))
-    parsed = context.yang_parser.YangParser().parse(ctx, "module", text)
+    with _pyang_failing_at("module"):
+        parsed = context.yang_parser.YangParser().parse(ctx, "module", text)
     if parsed is None or parsed.keyword != "module":
         reasons = _complaints(ctx) or ["this is no YANG module"]
         raise SchemaError("module", "; ".join(reasons))
@@ -63,8 +65,9 @@ def read_module(text: str) -> Module:
 def compile_schema(modules: Mapping[str, Module]) -> Node:
     """Return the root of the tree that all *modules* make together."""
     ctx = context.Context(_Texts(modules))
-    parsed = [ctx.add_module(f"{m.name}.yang", m.text) for m in modules.values()]
-    ctx.validate()
+    with _pyang_failing_at("module"):
+        parsed = [ctx.add_module(f"{m.name}.yang", m.text) for m in modules.values()]
+        ctx.validate()
     complaints = _complaints(ctx)
     if complaints:
         raise _conflict_or_error(ctx, complaints)
@@ -72,6 +75,16 @@ def compile_schema(modules: Mapping[str, Module]) -> Node:
         _check_module(module)
     children = _children("", [c for module in parsed for c in module.i_children])
     return Node("", Kind.CONTAINER, children=children)
+
+
+@contextlib.contextmanager
+def _pyang_failing_at(place: str) -> Iterator[None]:
+    """Turn what escapes pyang on texts it did not expect (IndexError and more) into a refusal."""
+    try:
+        yield
+    except Exception as error:  # any kind: the text came from another process
+        reason = f"the YANG parser cannot read this: {type(error).__name__}: {error}"
+        raise SchemaError(place, reason) from error
 
 
 def _complaints(ctx: Any) -> list[str]:

@@ -1,0 +1,36 @@
+"""What tests of the datastore share: the shipped schema, and trees made of paths."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from raicho.control.datastore.library import Library, library_of, shipped_modules
+from raicho.control.datastore.nodes import Node
+from raicho.control.datastore.path import parse_path
+from raicho.control.datastore.tree import EMPTY, Tree, put
+
+MakeTree = Callable[[dict[str, Any]], Tree]
+
+
+@pytest.fixture(scope="session")
+def library() -> Library:
+    return library_of(shipped_modules(), [])
+
+
+@pytest.fixture(scope="session")
+def root(library: Library) -> Node:
+    return library.root
+
+
+@pytest.fixture(scope="session")
+def tree_of(root: Node) -> MakeTree:
+    """Give a function that makes a tree of paths and values."""
+
+    def make(places: dict[str, Any]) -> Tree:
+        tree = EMPTY
+        for path, value in places.items():
+            tree = put(root, tree, parse_path(path), value)
+        return tree
+
+    return make
