@@ -25,6 +25,8 @@ enum {
     BRIDGE_NAME_MAX = 64,
 };
 
+struct punt;
+
 /* OFPP_*: reserved port numbers. */
 enum ofp_port_no {
     PORT_MAX = 0xffffff00u, PORT_IN_PORT = 0xfffffff8u, PORT_TABLE = 0xfffffff9u,
@@ -134,6 +136,9 @@ size_t bridge_apply_all(struct bridge *bridge, const uint8_t *messages, size_t s
 uint32_t bridge_multipart(struct bridge *bridge, uint16_t type, const uint8_t *body, size_t size,
                           struct buffer *out, struct buffer *ends /* uint32_t each */,
                           uint64_t now_ms);
+
+/* Appends a PACKET_IN to 'out'. */
+void bridge_packet_in(const struct punt *punt, struct buffer *out);
 
 /* The timer of a flow has come: its idle or hard timeout may be over.  For
  * timer_wheel_advance(); 'bridge' is its context. */

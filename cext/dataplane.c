@@ -3,8 +3,10 @@
 #include "dataplane.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "bridge.h"
 #include "group.h"
@@ -56,6 +58,51 @@ dataplane_tick(struct dataplane *dataplane, uint64_t now_ms)
         }
     }
     epoch_reclaim(&dataplane->epoch);
+}
+
+static uint64_t
+monotonic_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Waits until the worker has taken what is in its ring now. */
+static bool
+wait_for_injects(struct worker *worker, uint64_t deadline_ms)
+{
+    size_t head = atomic_load(&worker->injects.head);
+
+    while ((ssize_t) (atomic_load(&worker->injects.tail) - head) < 0) {
+        if (monotonic_ms() > deadline_ms) {
+            return false;
+        }
+        sched_yield();
+    }
+    return true;
+}
+
+bool
+dataplane_barrier(struct dataplane *dataplane, unsigned timeout_ms)
+{
+    uint64_t deadline_ms = monotonic_ms() + timeout_ms;
+    uint64_t epoch = epoch_advance(&dataplane->epoch);
+
+    for (unsigned i = 0; i < DATAPLANE_WORKERS; i++) {
+        struct worker *worker = atomic_load(&dataplane->workers[i]);
+        if (worker && !wait_for_injects(worker, deadline_ms)) {
+            return false;
+        }
+    }
+    while (!epoch_passed(&dataplane->epoch, epoch)) {
+        if (monotonic_ms() > deadline_ms) {
+            return false;
+        }
+        sched_yield();
+    }
+    return true;
 }
 
 static void

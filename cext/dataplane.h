@@ -5,6 +5,7 @@
  *
  * Threads: the control thread's, apart from 'epoch' (see epoch.h). */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "epoch.h"
@@ -40,6 +41,10 @@ void dataplane_close(struct dataplane *dataplane);
 /* Housekeeping, to be called at least every TICK_MS while there are timers: expires flows,
  * frees what was retired, lets go of programs of packets that were sent out. */
 void dataplane_tick(struct dataplane *dataplane, uint64_t now_ms);
+
+/* Waits until every worker uses what has been published and has handled the packets that were
+ * sent through it so far.  Returns false if that takes longer than 'timeout_ms'. */
+bool dataplane_barrier(struct dataplane *dataplane, unsigned timeout_ms);
 
 /* Takes a flow out of use: frees it, its counter and its program when the readers have passed. */
 void dataplane_retire_flow(struct dataplane *dataplane, struct flow *flow);

@@ -278,6 +278,7 @@ run_injected(struct worker *worker, const struct inject *inject)
     packet->in_port = inject->in_port;
     packet->args = inject->bytes;
     packet_walk(packet)->bridge = bridge;
+    packet_walk(packet)->cookie = UINT64_MAX;       /* "No flow" (7.4.1). */
     parse_vector(&packet, 1);
     if (bridge) {
         program_run(worker, inject->program, &packet, 1);
