@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 from hypothesis import given, settings
+from oracle.drills import drills
 from oracle.generate import EVERYTHING, Scenario, scenario, scenarios
 from oracle.judge import disagreements
 from oracle.shrink import described, shrunk
@@ -48,6 +49,12 @@ def test_the_switch_does_what_the_oracle_says(
     record_property("pairs", pairs)
     print(f"{pairs} pairs of tables and packet agree")
     assert pairs >= 25_000
+
+
+def test_every_action_and_every_field_that_can_be_set_has_its_turn(switch: Subject) -> None:
+    """Judge each alone, then by a table that looks at the result."""
+    for each in drills(Random(FIRST_SEED)):
+        check(switch, each)
 
 
 @given(scenarios(n_packets=20))

@@ -4,7 +4,8 @@ Addresses and ports come from small pools, so that frames have much in common.  
 comes from the generator that is passed in: the same seed gives the same frames.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from random import Random
 
 from .checksum import checksum, crc32c
@@ -35,9 +36,9 @@ def u32(value: int) -> bytes:
     return value.to_bytes(4, "big")
 
 
-def frame(rng: Random) -> bytes:
-    """Make a frame; one in six is broken in some way."""
-    whole = ethernet(rng, rng.randrange(3) if rng.random() < 0.4 else 0)
+def frame(rng: Random, payload: "Payload | None" = None) -> bytes:
+    """Make a frame, of one kind of payload or any; one in six is broken in some way."""
+    whole = ethernet(rng, rng.randrange(3) if rng.random() < 0.4 else 0, payload)
     if rng.random() < 0.2:
         whole += rng.randbytes(rng.randrange(1, 20))  # As link padding.
     return broken(rng, whole) if rng.random() < 0.17 else whole
@@ -54,7 +55,7 @@ def broken(rng: Random, data: bytes) -> bytes:
     return bytes(changed)
 
 
-def ethernet(rng: Random, n_tags: int = 0) -> bytes:
+def ethernet(rng: Random, n_tags: int = 0, payload: "Payload | None" = None) -> bytes:
     """Make a frame with so many VLAN tags."""
     head = rng.choice(MACS) + rng.choice(MACS)
     for _ in range(n_tags):
@@ -62,10 +63,11 @@ def ethernet(rng: Random, n_tags: int = 0) -> bytes:
         tci = rng.randrange(8) << 13 | rng.choice((0, 0, 0x1000)) | vid
         head += u16(rng.choice((0x8100, 0x8100, 0x88A8, 0x9100))) + u16(tci)
     kinds = (ipv4, ipv6, arp, mpls, pbb, llc, unknown)
-    eth_type, payload = rng.choices(kinds, (8, 8, 3, 4, 3, 1, 1))[0](rng)
+    make = payload or rng.choices(kinds, (8, 8, 3, 4, 3, 1, 1))[0]
+    eth_type, body = make(rng)
     if eth_type == 0:  # 802.3
-        eth_type = len(payload)
-    return head + u16(eth_type) + payload
+        eth_type = len(body)
+    return head + u16(eth_type) + body
 
 
 def unknown(rng: Random) -> tuple[int, bytes]:
@@ -113,7 +115,7 @@ def arp(rng: Random) -> tuple[int, bytes]:
     return 0x0806, kind + u16(rng.choice((1, 2, 3, 0))) + who + bytes(rng.choice((0, 18)))
 
 
-def payload(rng: Random) -> bytes:
+def data(rng: Random) -> bytes:
     """Make the data behind the last header."""
     return rng.randbytes(rng.choice((0, 1, 7, 8, 18, 40)))
 
@@ -126,29 +128,29 @@ def transport(rng: Random, protocol: int, pseudo: bytes, targets: Sequence[bytes
         options = rng.choice((b"", b"", b"\x02\x04\x05\xb4"))
         middle = rng.randbytes(8) + u16((20 + len(options)) // 4 << 12 | rng.randrange(64))
         segment = ports + middle + rng.randbytes(2) + bytes(2) + rng.randbytes(2)
-        return _summed(segment + options + payload(rng), 16, protocol, pseudo)
+        return _summed(segment + options + data(rng), 16, protocol, pseudo)
     if protocol == UDP:
-        data = payload(rng)
-        datagram = ports + u16(8 + len(data)) + bytes(2) + data
+        body = data(rng)
+        datagram = ports + u16(8 + len(body)) + bytes(2) + body
         return datagram if rng.random() < 0.2 else _summed(datagram, 6, protocol, pseudo)
     if protocol == SCTP:
         chunk = ports + rng.randbytes(4) + bytes(4) + b"\0\x03\0\x10" + rng.randbytes(12)
         return chunk[:8] + crc32c(chunk).to_bytes(4, "little") + chunk[12:]
     if protocol == ICMP:
         kind = u16(rng.choice((0, 0x0800, 0x0301, 0x0B00)))
-        return _summed(kind + bytes(2) + rng.randbytes(4) + payload(rng), 2, protocol, b"")
+        return _summed(kind + bytes(2) + rng.randbytes(4) + data(rng), 2, protocol, b"")
     if protocol == ICMPV6:
         return _summed(_icmpv6(rng, targets), 2, protocol, pseudo)
     return rng.randbytes(rng.randrange(30))
 
 
-def _summed(data: bytes, place: int, protocol: int, pseudo: bytes) -> bytes:
+def _summed(segment: bytes, place: int, protocol: int, pseudo: bytes) -> bytes:
     """Fill in the checksum at *place*."""
-    head = pseudo + u32(len(data)) + u32(protocol) if pseudo else b""
-    value = checksum(head + data)
+    head = pseudo + u32(len(segment)) + u32(protocol) if pseudo else b""
+    value = checksum(head + segment)
     if protocol == UDP and value == 0:
         value = 0xFFFF
-    return data[:place] + u16(value) + data[place + 2 :]
+    return segment[:place] + u16(value) + segment[place + 2 :]
 
 
 def _icmpv6(rng: Random, targets: Sequence[bytes]) -> bytes:
@@ -157,21 +159,21 @@ def _icmpv6(rng: Random, targets: Sequence[bytes]) -> bytes:
     kind, code = rng.choice((135, 136)), rng.choice((0, 0, 0, 0, 1))
     message = bytes([kind, code, 0, 0]) + rng.randbytes(4) + rng.choice(targets)
     for _ in range(rng.choice((0, 1, 1, 1, 2, 3))):
-        message += _nd_option(rng)
+        message += _nd_option(rng, kind - 134 if rng.random() < 0.75 else rng.choice((1, 2, 14)))
     return message[: rng.randrange(4, 28)] if rng.random() < 0.05 else message
 
 
-def _nd_option(rng: Random) -> bytes:
-    option = bytes([rng.choice((1, 2, 2, 1, 14)), 1]) + rng.choice(MACS)
+def _nd_option(rng: Random, kind: int) -> bytes:
+    option = bytes([kind, 1]) + rng.choice(MACS)
     return rng.choices(
         (option, option[:1] + b"\x02" + option[2:] + bytes(8), b"\x01\0" + bytes(6)), (12, 1, 1)
     )[0]
 
 
-def ipv4(rng: Random) -> tuple[int, bytes]:
+def ipv4(rng: Random, only: int | None = None) -> tuple[int, bytes]:
     """Make an IPv4 packet: options, fragments, every transport."""
     source, target = rng.choice(IPV4S), rng.choice(IPV4S)
-    protocol = rng.choices((TCP, UDP, ICMP, SCTP, 47, ICMPV6), (6, 6, 4, 3, 1, 1))[0]
+    protocol = only or rng.choices((TCP, UDP, ICMP, SCTP, 47, ICMPV6), (6, 6, 4, 3, 1, 1))[0]
     body = transport(rng, protocol, source + target)
     options = bytes([1]) * (4 * rng.choice((0, 0, 0, 0, 1, 3, 10)))
     fragment = rng.choices((0, 0x4000, 0x2000, 0x2010, 0x0001), (8, 4, 1, 1, 1))[0]
@@ -183,10 +185,11 @@ def ipv4(rng: Random) -> tuple[int, bytes]:
     return 0x0800, head[:10] + u16(checksum(head)) + head[12:] + body
 
 
-def ipv6(rng: Random) -> tuple[int, bytes]:
+def ipv6(rng: Random, only: int | None = None) -> tuple[int, bytes]:
     """Make an IPv6 packet: extension headers in any order, fragments, every transport."""
     source, target = rng.choice(IPV6S), rng.choice(IPV6S)
-    protocol = rng.choices((TCP, UDP, ICMPV6, SCTP, NO_NEXT, ESP, ICMP), (6, 6, 8, 3, 1, 1, 1))[0]
+    protocols = (TCP, UDP, ICMPV6, SCTP, NO_NEXT, ESP, ICMP)
+    protocol = only or rng.choices(protocols, (6, 6, 8, 3, 1, 1, 1))[0]
     kinds = _extension_kinds(rng) if rng.random() < 0.45 else []
     final = rng.choice(IPV6S)
     routed = ROUTING in kinds and rng.random() < 0.5
@@ -221,3 +224,15 @@ def _extension(rng: Random, kind: int, follows: int, final: bytes | None) -> byt
     units = rng.choice((0, 0, 1))
     fill = 4 + 8 * units
     return bytes([follows, units, 1, fill]) + bytes(fill)
+
+
+Payload = Callable[[Random], tuple[int, bytes]]  # Makes an Ethernet type and what it is of.
+# What most frames of a scenario may be, so that entries for rare protocols find packets.
+THEMES: tuple[Payload, ...] = (
+    arp,
+    mpls,
+    pbb,
+    ipv6,
+    *(partial(ipv4, only=protocol) for protocol in (TCP, UDP, ICMP, SCTP)),
+    *(partial(ipv6, only=protocol) for protocol in (TCP, UDP, SCTP, ICMPV6, ICMPV6)),
+)

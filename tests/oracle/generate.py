@@ -94,7 +94,11 @@ class _Maker:
 
     def scenario(self, n_packets: int) -> Scenario:
         rng = self.rng
-        packets = [(rng.choice(self.ports), frames.frame(rng)) for _ in range(n_packets)]
+        theme = rng.choice((None, *frames.THEMES))
+        packets = [
+            (rng.choice(self.ports), frames.frame(rng, theme if rng.random() < 0.7 else None))
+            for _ in range(n_packets)
+        ]
         if act.Group in self.features.actions and self.features.group_kinds:
             for _ in range(rng.choice((0, 0, 1, 2, 4))):
                 self._add_group()
@@ -234,13 +238,13 @@ class _Maker:
         rng = self.rng
         possible = [name for name in self.settable if allowed(act.SetField(name, 0), now)]
         # The deeper a field lies, the more it needs, and the rarer its packets.
-        weights = [1 + 2 * len(FIELDS[name].needs) for name in possible]
+        weights = [1 + 2 * len(FIELDS[name].needs) ** 2 for name in possible]
         name = rng.choices(possible, weights)[0]
-        return act.SetField(name, _value(rng, name))
+        return act.SetField(name, random_value(rng, name))
 
 
 # What an action's one value may be; actions that are not here have none.
-_VALUES_OF: dict[type[act.Action], Sequence[int]] = {
+_VALUES_OF: dict[Callable[..., act.Action], Sequence[int]] = {
     act.SetNwTtl: frames.TTLS,
     act.SetMplsTtl: frames.TTLS,
     act.SetQueue: (0,),
@@ -259,7 +263,13 @@ _VALUES: dict[str, tuple[int, ...]] = {
 }
 
 
-def _value(rng: Random, name: str) -> int:
+def values_of(kind: Callable[..., act.Action]) -> Sequence[int]:
+    """Return what the one value of an action may be; nothing if it has none."""
+    return _VALUES_OF.get(kind, ())
+
+
+def random_value(rng: Random, name: str) -> int:
+    """Choose a value for a field to be set to."""
     if name in _VALUES:
         return rng.choice(_VALUES[name])
     bits = FIELDS[name].bits
