@@ -82,8 +82,8 @@ open_in(struct pcap *pcap, const char *name, char *why, size_t why_size)
     }
     uint16_t link_type = in_order(pcap, header.link_type) & 0xffff;
     if (link_type != LINK_TYPE_ETHERNET) {
-        return port_refuse(why, why_size, EINVAL, "\"%s\" holds frames of link type %u, not Ethernet",
-                           name, link_type);
+        return port_refuse(why, why_size, EINVAL,
+                           "\"%s\" holds frames of link type %u, not Ethernet", name, link_type);
     }
     return 0;
 }

@@ -60,7 +60,8 @@ wire_send(int fd, const void *frame, size_t len, const struct offload *offload)
 {
     struct offload none = {0};
     struct iovec parts[2] = {
-        {offload ? (void *)(uintptr_t)offload : &none, sizeof none}, {(void *)(uintptr_t)frame, len},
+        {offload ? (void *)(uintptr_t)offload : &none, sizeof none},
+        {(void *)(uintptr_t)frame, len},
     };
 
     assert_int_equal(writev(fd, parts, 2), len + sizeof none);
@@ -71,7 +72,9 @@ static void
 wire_receive(int fd, struct seen *seen)
 {
     char control[CMSG_SPACE(sizeof seen->aux)];
-    struct iovec parts[2] = {{&seen->offload, sizeof seen->offload}, {seen->data, sizeof seen->data}};
+    struct iovec parts[2] = {
+        {&seen->offload, sizeof seen->offload}, {seen->data, sizeof seen->data},
+    };
     struct msghdr message = {
         .msg_iov = parts, .msg_iovlen = 2, .msg_control = control, .msg_controllen = sizeof control,
     };
