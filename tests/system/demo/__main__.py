@@ -18,14 +18,16 @@ PINGS = 20
 
 # The bridge, as an operator would write it: all of it takes effect at once, or nothing.
 CONFIGURATION = (
-    ("/raicho/port[name='p1']/kind", "af_packet"),
-    ("/raicho/port[name='p1']/device", "p1"),
-    ("/raicho/port[name='p2']/kind", "af_packet"),
-    ("/raicho/port[name='p2']/device", "p2"),
-    ("/raicho/bridge[name='br0']/port[name='p1']/number", "1"),
-    ("/raicho/bridge[name='br0']/port[name='p2']/number", "2"),
-    ("/raicho/bridge[name='br0']/controller[name='c1']/address", "127.0.0.1"),
+    ("port", "add", "p1", "--device", "p1"),
+    ("port", "add", "p2", "--device", "p2"),
+    ("bridge", "add", "br0"),
+    ("bridge", "add-port", "br0", "p1", "1"),
+    ("bridge", "add-port", "br0", "p2", "2"),
+    ("bridge", "add-controller", "br0", "127.0.0.1"),
+    ("config", "commit"),
 )
+SESSION = ("--session", "demo")
+SHOWN = (("status",), ("show", "flows"), ("show", "ports"))
 
 
 class Stage:
@@ -39,8 +41,7 @@ class Stage:
 
     def cli(self, switch: Switch, *argv: str) -> None:
         """Run a command of raicho and show it as in a shell."""
-        words = (f'"{word}"' if "'" in word else word for word in argv)
-        print(f"          # raicho {' '.join(words)}", flush=True)
+        print(f"          # raicho {' '.join(argv)}", flush=True)
         for line in switch.cli(*argv).splitlines():
             print(f"          {line}", flush=True)
 
@@ -70,9 +71,8 @@ def show(stage: Stage, lab: Lab, folder: Path) -> None:
     stage.say("a learning switch on os-ken, listening at 127.0.0.1:6653")
     controller = Controller(lab, place, folder)
     stage.say("the configuration, in one transaction")
-    for path, value in CONFIGURATION:
-        stage.cli(switch, "set", path, value)
-    stage.cli(switch, "commit")
+    for command in CONFIGURATION:
+        stage.cli(switch, *command, *SESSION)
     controller.wait_for_switch()
     stage.say(f"connected to the controller as {controller.events('switch')[0]['datapath_id']:#x}")
     h1, h2 = HOSTS.values()
@@ -80,8 +80,8 @@ def show(stage: Stage, lab: Lab, folder: Path) -> None:
     for host, address in (("h1", h2), ("h2", h1)):
         stage.pings(host, address, ping(hosts[host], address, "-c", str(PINGS), "-i", "0.02"))
     stage.say("what the controller wrote, and what was counted")
-    for what in ("status", "flows", "ports"):
-        stage.cli(switch, *(("status",) if what == "status" else ("show", what)))
+    for command in SHOWN:
+        stage.cli(switch, *command)
 
 
 def main() -> int:
