@@ -13,6 +13,13 @@ pytestmark = needs("ping")
 BEFORE_AND_AFTER = 100  # pings on either side of a death
 
 
+def _kill_and_wait(site: Site, identity: str) -> None:
+    """Kill a component; return when a new process of it is ready."""
+    killed = site.switch.kill(identity)
+    wait_until(lambda: site.switch.pid(identity) not in (None, killed), f"a new {identity}", 30)
+    site.switch.wait_ready(identity)
+
+
 def _more(pings: Pinging, count: int = BEFORE_AND_AFTER) -> None:
     """Wait for so many more pings."""
     target = pings.counted.sent + count
@@ -26,9 +33,7 @@ def test_a_killed_component_comes_back_and_no_ping_is_lost(site: Site, identity:
     others = {name: pid for name, pid in site.switch.pids().items() if name != identity}
     with Pinging(site.hosts[0], ADDRESSES[1]) as pings:
         _more(pings)
-        killed = site.switch.kill(identity)
-        wait_until(lambda: site.switch.pid(identity) not in (None, killed), "a new process", 30)
-        site.switch.wait_ready(identity)
+        _kill_and_wait(site, identity)
         if identity == "openflow":
             controller.wait_for_switch(2)
         _more(pings)
@@ -60,13 +65,7 @@ def test_all_deaths_one_after_the_other_lose_no_ping(site: Site) -> None:
     site.controlled()
     with Pinging(site.hosts[0], ADDRESSES[1]) as pings:
         for identity in ("openflow", "bus", "datastore"):
-            killed = site.switch.kill(identity)
-            wait_until(
-                lambda name=identity, old=killed: site.switch.pid(name) not in (None, old),
-                f"{identity} to be started again",
-                30,
-            )
-            site.switch.wait_ready(identity)
+            _kill_and_wait(site, identity)
         site.switch.kill("supervisor")
         site.switch.up()
         _more(pings)
@@ -77,9 +76,7 @@ def test_a_dataplane_started_again_forwards_with_its_configuration(site: Site) -
     """C13: configuration from the datastore, flows from the controller."""
     controller = site.controlled()
     seen = len(controller.events("switch"))
-    killed = site.switch.kill("dataplane")
-    wait_until(lambda: site.switch.pid("dataplane") not in (None, killed), "a new process", 30)
-    site.switch.wait_ready("dataplane")
+    _kill_and_wait(site, "dataplane")
     controller.wait_for_switch(seen + 1)
     site.wait_reachable()
 

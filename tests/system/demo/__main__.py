@@ -80,8 +80,8 @@ def show(stage: Stage, lab: Lab, folder: Path) -> None:
     for host, address in (("h1", h2), ("h2", h1)):
         stage.pings(host, address, ping(hosts[host], address, "-c", str(PINGS), "-i", "0.02"))
     stage.say("what the controller wrote, and what was counted")
-    for command in SHOWN:
-        stage.cli(switch, *command)
+    for shown in SHOWN:
+        stage.cli(switch, *shown)
 
 
 def main() -> int:
