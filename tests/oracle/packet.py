@@ -112,7 +112,8 @@ def _mpls(packet: Packet) -> None:
 
 
 def _pbb(packet: Packet) -> None:
-    if len(packet.frame) >= packet.l3 + 4:
+    """Find the I-TAG; the customer's addresses are the end of it (IEEE 802.1Q, 9.7)."""
+    if len(packet.frame) >= packet.l3 + 16:
         packet.at["pbb"] = packet.l3
 
 
@@ -219,7 +220,7 @@ def _extension_bits(seen: list[int]) -> int:
     for kind in seen:
         later = [i for i, each in enumerate(EXTENSION_ORDER) if each == kind and i >= reached]
         if later:
-            reached = later[0]
+            reached = later[0] + 1
         elif kind in EXTENSION_ORDER:
             bits |= UNSEQ_BIT
     return bits

@@ -205,7 +205,8 @@ def test_nothing_is_read_behind_labels_and_backbone_tags() -> None:
         "pbb_isid": 0x010203,
         "pbb_uca": 1,
     }
-    assert found(MACS + b"\x88\xe7\x28\x01\x02") == {"eth_type": 0x88E7}
+    cut = MACS + b"\x88\xe7\x28\x01\x02\x03" + inner[:11]
+    assert found(cut) == {"eth_type": 0x88E7}
 
 
 NONEXT, ESP, AUTH, DEST, FRAG, ROUTER, HOP, UNREP, UNSEQ = (1 << bit for bit in range(9))
@@ -232,8 +233,8 @@ def ipv6(kinds: list[int], last: int, payload: bytes, fragment: int = 0) -> byte
         ([0, 60, 43, 44, 51, 60], 17, HOP | DEST | ROUTER | FRAG | AUTH),
         ([0, 60, 43, 44, 51], 50, HOP | DEST | ROUTER | FRAG | AUTH | ESP),
         ([60, 60], 17, DEST),
-        ([60, 60, 60], 17, DEST | UNREP),
-        ([43, 43], 17, ROUTER | UNREP),
+        ([60, 60, 60], 17, DEST | UNREP | UNSEQ),
+        ([43, 43], 17, ROUTER | UNREP | UNSEQ),
         ([44, 43], 17, ROUTER | FRAG | UNSEQ),
         ([43, 60, 44], 17, ROUTER | DEST | FRAG | UNSEQ),
         ([60, 0], 17, DEST | UNSEQ),  # Hop-by-hop counts as the first header only.
