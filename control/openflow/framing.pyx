@@ -13,12 +13,11 @@ cdef enum:
     COPY = 64                   # bytes of the offending message in an error
     ERROR_HEADER = HEADER + 4
     ERROR_TYPE = 1
-    DONE_ = 0xFFFFFFFF
 
 RUN = -1
 BAD_VERSION = -2
 BAD_SIZE = -3
-DONE = DONE_
+DONE = 0xFFFFFFFF
 
 
 cdef inline Py_ssize_t size_of(const uint8_t *p) noexcept nogil:
@@ -83,7 +82,7 @@ cdef Py_ssize_t failed_size(const uint8_t *p, Py_ssize_t end, const uint8_t *res
     cdef uint32_t result
     while at < end:
         result = little(results + 4 * i) if i < n_results else missing
-        if result != DONE_:
+        if result != <uint32_t>0xFFFFFFFF:
             total += ERROR_HEADER + copied(size_of(p + at))
         at += size_of(p + at)
         i += 1
@@ -114,7 +113,7 @@ def failures(const uint8_t[::1] run not None, const uint8_t[::1] results not Non
     while at < end:
         size = size_of(p + at)
         result = little(r + 4 * i) if i < n_results else missing
-        if result != DONE_:
+        if result != <uint32_t>0xFFFFFFFF:
             copy = copied(size)
             total = ERROR_HEADER + copy
             out[0], out[1] = p[at], ERROR_TYPE
