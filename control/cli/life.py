@@ -33,6 +33,7 @@ STATUS_COLUMNS = ("component", "pid", "state", "uptime", "restarts", "version", 
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="info",
     show_default=True,
+    help="What the components log until their configuration says otherwise.",
 )
 def up(data: Path, detach: bool, log_level: str) -> None:
     """Start the switch: the supervisor, and by it everything else."""

@@ -1,14 +1,123 @@
-"""show: what the switch is doing."""
+"""show: what the switch is doing.
+
+Volatile state (flows, groups, counters) comes through the OpenFlow agent, which
+asks the dataplane and knows how to write it; configuration from the datastore.
+"""
+
+from typing import Any
 
 import click
 
-from .output import emit_rows
+from .output import emit, emit_rows, outline
 from .place import placed
+
+GROUP_TYPES = ("all", "select", "indirect", "ff")
 
 
 @click.group()
 def show() -> None:
     """Show what the switch is doing."""
+
+
+@show.command()
+@placed
+@click.argument("bridge", required=False)
+def flows(bridge: str | None) -> None:
+    """List the flows of BRIDGE, or of all bridges."""
+    rows = _view("flows", bridge)
+    bridges = list(dict.fromkeys(row["bridge"] for row in rows))
+    blocks = [
+        "\n".join([f"{name}:", *(f"  {row['text']}" for row in rows if row["bridge"] == name)])
+        for name in bridges
+    ]
+    emit(rows, "\n".join(blocks) or "no flows")
+
+
+@show.command()
+@placed
+@click.argument("bridge", required=False)
+def groups(bridge: str | None) -> None:
+    """List the groups of BRIDGE, or of all bridges."""
+    rows = _view("groups", bridge)
+    for row in rows:
+        kind = row["type"]
+        row["type"] = GROUP_TYPES[kind] if kind in range(len(GROUP_TYPES)) else kind
+    emit_rows(rows, ("bridge", "group_id", "type", "buckets"), "no groups")
+
+
+@show.command()
+@placed
+@click.argument("bridge", required=False)
+@click.option("--all", "every", is_flag=True, help="Also tables that nothing has used.")
+def tables(bridge: str | None, every: bool) -> None:
+    """List the flow tables in use of BRIDGE, or of all bridges."""
+    counters = ("active_count", "lookup_count", "matched_count")
+    rows = [row for row in _view("tables", bridge) if every or any(row[name] for name in counters)]
+    emit_rows(rows, ("bridge", "table_id", *counters), "no table is in use")
+
+
+@show.command()
+@placed
+@click.argument("bridge", required=False)
+def controllers(bridge: str | None) -> None:
+    """List the controllers of BRIDGE, or of all bridges, and whether they are connected."""
+    rows = [row for row in _view("controllers") if bridge in (None, row.get("bridge"))]
+    columns = ("bridge", "name", "peer", "connected", "role", "trouble")
+    emit_rows(rows, columns, "no controller is configured")
+
+
+@show.command()
+@placed
+@click.argument("bridge", required=False)
+def ports(bridge: str | None) -> None:
+    """List the ports, those of BRIDGE or all, with the packets they have seen."""
+    from .ask import read
+
+    places = {
+        member["name"]: (owner["name"], member["number"])
+        for owner in read("/raicho/bridge", defaults=True) or []
+        for member in owner.get("port", [])
+    }
+    counters = _try_view("port-stats")
+    seen = {(row["bridge"], row["port_no"]): row for row in counters or []}
+    rows = []
+    for port in read("/raicho/port", defaults=True) or []:
+        place = places.get(port["name"], (None, None))
+        counted = {k: v for k, v in seen.get(place, {}).items() if k not in ("bridge", "port_no")}
+        rows.append({**port, "bridge": place[0], "number": place[1], **counted})
+    rows = [row for row in rows if bridge in (None, row["bridge"])]
+    columns = ("name", "kind", "device", "enabled", "bridge", "number")
+    packets = ("rx_packets", "tx_packets", "rx_dropped", "tx_dropped")
+    emit_rows(rows, (*columns, *packets), "no ports")
+
+
+@show.command()
+@placed
+def bridges() -> None:
+    """List the bridges, their ports and their controllers."""
+    from .ask import read
+
+    connected = {
+        (row["bridge"], row["name"]) for row in _try_view("controllers") or [] if row["connected"]
+    }
+    rows = [
+        {**bridge, **_members(bridge, connected)}
+        for bridge in read("/raicho/bridge", defaults=True) or []
+    ]
+    columns = ("name", "datapath-id", "fail-mode", "ports", "controllers")
+    emit_rows(rows, columns, "no bridges")
+
+
+def _members(bridge: dict[str, Any], connected: set[tuple[str, str]]) -> dict[str, list[str]]:
+    """Return ports with their numbers, and controllers with a mark if they are connected."""
+    name = bridge["name"]
+    return {
+        "ports": [f"{port['number']}:{port['name']}" for port in bridge.get("port", [])],
+        "controllers": [
+            f"{row['name']} (up)" if (name, row["name"]) in connected else row["name"]
+            for row in bridge.get("controller", [])
+        ],
+    }
 
 
 @show.command()
@@ -26,3 +135,57 @@ def components() -> None:
         row["apis"] = [msgspec.structs.asdict(api) for api in row["apis"]]
     shown = ("component", "version", "alive", "synchronised", "subscriptions", "trouble")
     emit_rows(listed, shown, "no component is registered")
+
+
+@show.command()
+@placed
+def topics() -> None:
+    """List the topics of events: who publishes, how many subscribe."""
+    rows = _state("bus", "/topics")
+    emit_rows(rows, ("topic", "publishers", "subscribers", "messages"), "no event so far")
+
+
+@show.command()
+@placed
+def alerts() -> None:
+    """List the last alerts of the supervisor."""
+    names = ("component", "cause", "pid")
+    rows = [dict(zip(names, row, strict=True)) for row in _state("supervisor", "/alerts")]
+    emit_rows(rows, names, "no alerts")
+
+
+@show.command()
+@placed
+@click.argument("component")
+@click.argument("names", nargs=-1)
+def stats(component: str, names: tuple[str, ...]) -> None:
+    """Show the counters of COMPONENT, all or those with NAMES."""
+    from ..message import Stats
+    from .ask import ask
+
+    sample = ask(component, Stats(list(names)))
+    emit({"time": sample.time, "data": sample.data}, outline(sample.data))
+
+
+def _state(component: str, path: str) -> Any:
+    from ..message import Get
+    from .ask import ask
+
+    return ask(component, Get(path)).data
+
+
+def _view(name: str, bridge: str | None = None) -> list[dict[str, Any]]:
+    """Return the rows of a view of the OpenFlow agent."""
+    rows: list[dict[str, Any]] = _state("openflow", f"/{name}/{bridge}" if bridge else f"/{name}")
+    return rows
+
+
+def _try_view(name: str) -> list[dict[str, Any]] | None:
+    """Return the rows of a view; say so and go on where they cannot be had."""
+    from ..message import CallError
+
+    try:
+        return _view(name)
+    except CallError as error:
+        click.echo(f"warning: without {name}: {error}", err=True)
+        return None

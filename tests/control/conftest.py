@@ -82,3 +82,11 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
     processes = Processes(tmp_path / "run")
     yield processes
     processes.end()
+
+
+@pytest.fixture(scope="module")
+def lasting_processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
+    """Give a way to start components that all tests of a module share."""
+    processes = Processes(tmp_path_factory.mktemp("shared") / "run")
+    yield processes
+    processes.end()

@@ -1,0 +1,235 @@
+"""The command line against a bus and a datastore that run."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from raicho.control.cli.main import cli
+from raicho.control.component import holder
+
+Result = subprocess.CompletedProcess[str]
+Raicho = Callable[..., Result]
+
+BRIDGE = "/raicho/bridge[name='br0']"
+
+
+def command(processes: Any, *words: str | Path) -> Result:
+    """Run `raicho` with *words*."""
+    return subprocess.run(
+        [sys.executable, "-m", "raicho.control.cli", *words],
+        env=processes.environment(RAICHO_RUN_DIR=str(processes.run_dir)),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def wait_for(processes: Any, component: str) -> None:
+    """Wait until a component answers."""
+    deadline = time.monotonic() + 20
+    while command(processes, "ping", component).returncode and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def running(lasting_processes: Any) -> Any:
+    """Start a bus and a datastore."""
+    lasting_processes.start("raicho.control.bus")
+    data = lasting_processes.run_dir / "config.db"
+    lasting_processes.start("raicho.control.datastore", "--data", data)
+    for component in ("bus", "datastore"):
+        wait_for(lasting_processes, component)
+    return lasting_processes
+
+
+@pytest.fixture
+def raicho(running: Any) -> Iterator[Raicho]:
+    """Give a way to run commands; the configuration is empty again after the test."""
+    yield lambda *words: command(running, *words)
+    tree = json.loads(command(running, "config", "get", "/raicho", "--json").stdout) or {}
+    for what in ("bridge", "port"):
+        for entry in tree.get(what, []):
+            ok(command(running, what, "remove", entry["name"]))
+
+
+def ok(result: Result) -> str:
+    assert (result.returncode, result.stderr) == (0, "")
+    return result.stdout
+
+
+def refused(result: Result) -> str:
+    """Return the message of a command that failed as it should."""
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert result.stderr.startswith("error: ")
+    return result.stderr.removeprefix("error: ").strip()
+
+
+def commands(command: click.Command, name: str = "raicho") -> Iterator[tuple[str, click.Command]]:
+    yield name, command
+    if isinstance(command, click.Group):
+        for word, child in command.commands.items():
+            yield from commands(child, f"{name} {word}")
+
+
+@pytest.mark.parametrize(("name", "each"), list(commands(cli)), ids=lambda item: str(item))
+def test_every_command_says_what_it_does(name: str, each: click.Command) -> None:
+    assert each.help
+    options = [option for option in each.params if isinstance(option, click.Option)]
+    assert [f"{name} {option.name}" for option in options if not option.help] == []
+
+
+def test_help_loads_nothing_that_is_slow() -> None:
+    code = (
+        "import sys, raicho.control.cli.main; "
+        "print([name for name in ('zmq', 'rich', 'msgspec', 'asyncio') if name in sys.modules])"
+    )
+    tree = str(Path(__file__).parents[3] / "build/tree")
+    environment = {**os.environ, "PYTHONPATH": tree}
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert result.stdout == "[]\n"
+
+
+def test_where_nothing_runs_it_says_how_to_start(processes: Any) -> None:
+    """M21, M22."""
+    for words in (["config", "show"], ["show", "flows"], ["ping", "bus"], ["port", "add", "p1"]):
+        told = refused(command(processes, *words))
+        assert f"runs in {processes.run_dir}; start the switch by `raicho up`" in told
+    assert "nothing runs" in ok(command(processes, "status"))
+    assert ok(command(processes, "down")) == "nothing runs\n"
+
+
+def test_what_is_added_is_shown_and_what_is_removed_is_gone(raicho: Raicho) -> None:
+    ok(raicho("port", "add", "p1", "--device", "veth1"))
+    ok(raicho("bridge", "add", "br0", "--datapath-id", "0xab"))
+    ok(raicho("bridge", "add-port", "br0", "p1", "7"))
+    ok(raicho("bridge", "add-controller", "br0", "127.0.0.1", "--port", "6654"))
+    shown = json.loads(ok(raicho("config", "get", BRIDGE, "--json")))
+    assert shown["port"] == [{"name": "p1", "number": 7}]
+    (controller,) = shown["controller"]
+    wanted = {"name": "tcp:127.0.0.1:6654", "address": "127.0.0.1", "port": 6654}
+    assert wanted.items() <= controller.items()
+    text = ok(raicho("config", "show"))
+    assert "  port:\n    - name: p1\n      kind: af_packet\n      device: veth1" in text
+
+    ok(raicho("bridge", "remove-controller", "br0", "tcp:127.0.0.1:6654"))
+    ok(raicho("bridge", "remove-port", "br0", "p1"))
+    assert json.loads(ok(raicho("config", "get", f"{BRIDGE}/port", "--json"))) in (None, [])
+    ok(raicho("bridge", "remove", "br0"))
+    ok(raicho("port", "remove", "p1"))
+    assert "nothing is configured" in ok(raicho("config", "get", "/raicho/port"))
+
+
+def test_an_edit_without_a_session_is_committed_at_once(raicho: Raicho) -> None:
+    first = json.loads(ok(raicho("--json", "bridge", "add", "br0")))
+    second = json.loads(ok(raicho("config", "set", f"{BRIDGE}/fail-mode", "standalone", "--json")))
+    assert second["revision"] == first["revision"] + 1
+    change = {"path": f"{BRIDGE}/fail-mode", "old": None, "new": "standalone"}
+    assert second["changes"] == [change]
+    assert ok(raicho("config", "get", f"{BRIDGE}/fail-mode")) == "standalone\n"
+    assert "nothing to change" in ok(raicho("config", "set", f"{BRIDGE}/fail-mode", "standalone"))
+
+
+def test_a_session_waits_for_its_commit(raicho: Raicho) -> None:
+    """D9."""
+    ok(raicho("bridge", "add", "br0"))
+    added = ok(raicho("config", "set", f"{BRIDGE}/max-flows", "0x10", "--session", "s"))
+    assert added == f"+ {BRIDGE}/max-flows 16\n"
+    assert ok(raicho("config", "diff", "--session", "s")) == added
+    assert "max-flows" not in ok(raicho("config", "show"))
+    assert "max-flows: 16" in ok(raicho("config", "show", "--session", "s"))
+    dry = ok(raicho("config", "commit", "--session", "s", "--dry-run"))
+    assert dry == "could be committed: 1 change\n"
+    assert "max-flows" not in ok(raicho("config", "show"))
+    ok(raicho("config", "commit", "--session", "s"))
+    assert ok(raicho("config", "get", f"{BRIDGE}/max-flows")) == "16\n"
+    ok(raicho("config", "delete", BRIDGE, "--session", "t"))
+    ok(raicho("config", "discard", "--session", "t"))
+    assert ok(raicho("config", "get", f"{BRIDGE}/max-flows")) == "16\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "where", "what"),
+    [
+        (["bridge", "add", "br0", "--fail-mode", "open"], "fail-mode", "secure, standalone"),
+        (["port", "add", "p1", "--kind", "tap"], "kind", "af_packet, memory"),
+        (["port", "add", "p1"], "/raicho/port[name='p1']", "needs a device"),
+        (["config", "set", "/raicho/bridg", "x"], "/raicho/bridg", "bridg"),
+        (["bridge", "add-port", "none", "p1", "1"], "name='none'", "`raicho bridge add none`"),
+        (["config", "set", "/raicho/port[name='p1']", "{bad"], "{bad", "bad JSON"),
+    ],
+)
+def test_a_refusal_names_where_and_what_would_be_right(
+    raicho: Raicho, words: list[str], where: str, what: str
+) -> None:
+    """F15, M22: and nothing has changed."""
+    before = ok(raicho("config", "show"))
+    told = refused(raicho(*words))
+    assert where in told
+    assert what in told
+    assert ok(raicho("config", "show")) == before
+
+
+def test_an_error_for_a_program_is_json(raicho: Raicho) -> None:
+    """M22."""
+    result = raicho("bridge", "add", "br0", "--fail-mode", "open", "--json")
+    assert result.returncode == 1
+    error = json.loads(result.stderr)["error"]
+    assert (error["code"], error["path"]) == ("INVALID", f"{BRIDGE}/fail-mode")
+
+
+def test_a_dry_run_changes_nothing(raicho: Raicho) -> None:
+    """T5, M4."""
+    assert "could be committed" in ok(raicho("bridge", "add", "br0", "--dry-run"))
+    assert "nothing is configured" in ok(raicho("config", "get", "/raicho/bridge"))
+
+
+def test_ports_and_bridges_are_shown_also_without_the_agent(raicho: Raicho) -> None:
+    ok(raicho("port", "add", "p1", "--device", "veth1"))
+    ok(raicho("bridge", "add", "br0"))
+    ok(raicho("bridge", "add-port", "br0", "p1", "7"))
+    ports = raicho("show", "ports")
+    assert ports.stdout.split("\n")[1].split()[:6] == [
+        "p1",
+        "af_packet",
+        "veth1",
+        "yes",
+        "br0",
+        "7",
+    ]
+    assert "warning: without port-stats: no openflow runs" in ports.stderr
+    (bridge,) = json.loads(raicho("show", "bridges", "--json").stdout)
+    assert (bridge["name"], bridge["ports"]) == ("br0", ["7:p1"])
+
+
+def test_components_topics_and_counters_are_shown(raicho: Raicho) -> None:
+    """K13, C11, T8."""
+    listed = json.loads(ok(raicho("show", "components", "--json")))
+    assert "bus" in [row["component"] for row in listed]
+    ok(raicho("bridge", "add", "br0"))
+    ok(raicho("show", "topics"))
+    assert "messages:" in ok(raicho("show", "stats", "bus", "bus"))
+    rows = json.loads(ok(raicho("status", "--json")))
+    assert {row["component"]: row["state"] for row in rows} == {
+        "bus": "ready",
+        "datastore": "ready",
+    }
+    assert ok(raicho("ping", "datastore")).startswith("datastore answered in ")
+
+
+def test_without_a_supervisor_down_stops_what_runs(processes: Any) -> None:
+    processes.start("raicho.control.bus")
+    wait_for(processes, "bus")
+    assert ok(command(processes, "down")) == "stopped bus\n"
+    assert holder(processes.run_dir, "bus") is None
