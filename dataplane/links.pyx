@@ -1,0 +1,61 @@
+"""Link changes as the kernel tells them: the Python face of cext/linkwatch.h."""
+
+from libc.errno cimport EAGAIN, ENOBUFS
+
+from raicho.cext.linkwatch cimport (
+    link_event,
+    linkwatch,
+    linkwatch_close,
+    linkwatch_next,
+    linkwatch_open,
+)
+
+import os
+from typing import NamedTuple
+
+
+class LinkEvent(NamedTuple):
+    name: str
+    up: bool
+    admin_up: bool
+    gone: bool
+
+
+class EventsLost(Exception):
+    pass
+
+
+cdef class LinkWatch:
+    cdef linkwatch watch
+    cdef bint opened
+
+    def __cinit__(self):
+        cdef int error = linkwatch_open(&self.watch)
+
+        if error:
+            raise OSError(error, f"cannot watch links: {os.strerror(error)}")
+        self.opened = True
+
+    def __dealloc__(self):
+        self.close()
+
+    def close(self):
+        if self.opened:
+            self.opened = False
+            linkwatch_close(&self.watch)
+
+    def fileno(self):
+        return self.watch.fd
+
+    def next(self):
+        cdef link_event event
+        cdef int error = linkwatch_next(&self.watch, &event)
+
+        if error == EAGAIN:
+            return None
+        if error == ENOBUFS:
+            raise EventsLost
+        if error:
+            raise OSError(error, os.strerror(error))
+        name = event.name.decode(errors="replace")
+        return LinkEvent(name, bool(event.up), bool(event.admin_up), bool(event.gone))
