@@ -12,7 +12,7 @@ const struct field_info field_table[N_FIELDS] = {
 #define F(NAME, CLASS, NUMBER, BITS, MASKABLE, SETTABLE, WORD, SHIFT, NEEDS)    \
     [FIELD_##NAME] = {                                                          \
         .name = #NAME, .oxm_class = CLASS, .oxm_field = NUMBER, .bits = BITS,   \
-        .size = (BITS + 7) / 8, .maskable = MASKABLE, .settable = SETTABLE,     \
+        .size = OXM_SIZE(BITS), .maskable = MASKABLE, .settable = SETTABLE,     \
         .word = WORD, .shift = SHIFT, .needs = NEEDS,                           \
     },
     FIELDS(F)

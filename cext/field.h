@@ -13,7 +13,7 @@
  *   name    what users type, and the name in the OpenFlow specification
  *   class   OXM class: OXM_BASIC (0x8000), OXM_NXM1 (0x0001)
  *   number  OXM field number in that class
- *   bits    width in bits; on the wire the value takes (bits + 7) / 8 bytes
+ *   bits    width in bits; see OXM_SIZE for what it takes on the wire
  *   mask    MASK if single bits may be wildcarded, else EXACT
  *   set     SET if set-field may write it, else RO
  *   word    first word in struct flow_key that holds it (see key.h)
@@ -38,6 +38,10 @@ enum {
     OXM_BASIC = 0x8000,
     OXM_EXPERIMENTER = 0xffff,
 };
+
+/* Bytes that a value takes on the wire: whole bytes, and 4 for the two
+ * fields of 20 bits (table 12 of the specification). */
+#define OXM_SIZE(BITS) ((BITS) == 20 ? 4 : ((BITS) + 7) / 8)
 
 #define FIELDS(F)                                                                   \
     F(in_port,        OXM_BASIC,  0,  32, EXACT, RO,  W_PORT,      32, NEEDS_NONE)     \
@@ -119,7 +123,7 @@ struct field_info {
     uint16_t oxm_class;
     uint8_t oxm_field;
     uint8_t bits;               /* Width in bits. */
-    uint8_t size;               /* Bytes on the wire: (bits + 7) / 8. */
+    uint8_t size;               /* Bytes on the wire. */
     bool maskable;
     bool settable;
     uint8_t word;               /* First word in struct flow_key. */

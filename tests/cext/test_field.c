@@ -63,7 +63,7 @@ every_row_fits_its_words(void **state)
         assert_true(info->name[0] && memchr(info->name, 0, sizeof info->name));
         assert_true(info->bits <= 64 ? info->shift + info->bits <= 64 : info->bits == 128);
         assert_true(info->word + (info->bits > 64) < N_KEY_WORDS);
-        assert_true(info->size == (info->bits + 7) / 8 && info->size <= MAX_SIZE);
+        assert_true(info->size == OXM_SIZE(info->bits) && info->size <= MAX_SIZE);
         assert_true(info->needs < N_NEEDS);
     }
 }
