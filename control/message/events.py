@@ -34,8 +34,8 @@ else:  # what msgspec can tell apart
     Body = Union[(*MESSAGES, dict[str, Any])]
 
 
-class Event(msgspec.Struct, frozen=True, array_like=True):
-    """Something that happened; the topic travels in front of it."""
+class Wire(msgspec.Struct, frozen=True, array_like=True):
+    """An event as it travels; the topic is the frame in front of it."""
 
     version: int
     source: str
@@ -43,7 +43,12 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
     sequence: int
     time: float  # Unix seconds
     body: Body
-    topic: str = ""
+
+
+class Event(Wire, frozen=True):
+    """An event as a subscriber gets it."""
+
+    topic: str
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -58,7 +63,7 @@ Handler = Callable[[Event], Awaitable[None] | None]
 GapHandler = Callable[[Gap], None]
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(list[Event])
+_decoder = msgspec.msgpack.Decoder(list[Wire])
 
 
 class Publisher:
@@ -77,7 +82,7 @@ class Publisher:
         self._clock = clock
         self._incarnation = uuid.uuid4().hex[:12]
         self._sequence: Counter[str] = Counter()
-        self._batches: dict[str, list[Event]] = {}
+        self._batches: dict[str, list[Wire]] = {}
         self._flush_soon: asyncio.Handle | None = None
         self._socket = open_socket(context, zmq.PUB)
         self._socket.connect(endpoint)
@@ -86,7 +91,7 @@ class Publisher:
         """Send an event at the end of this turn of the loop; return its number."""
         raw: Any = msgspec.Raw(_encoder.encode(body))  # fails here, not in the loop
         self._sequence[topic] = sequence = self._sequence[topic] + 1
-        event = Event(VERSION, self.source, self._incarnation, sequence, self._clock(), raw)
+        event = Wire(VERSION, self.source, self._incarnation, sequence, self._clock(), raw)
         batch = self._batches.setdefault(topic, [])
         batch.append(event)
         self.counters["published"] += 1
@@ -111,7 +116,7 @@ class Publisher:
             self.flush()
             self._socket.close(linger=100)
 
-    def _send(self, topic: str, events: list[Event]) -> None:
+    def _send(self, topic: str, events: list[Wire]) -> None:
         try:
             self._socket.send_multipart([topic.encode(), _encoder.encode(events)], zmq.NOBLOCK)
         except zmq.Again:
@@ -169,7 +174,7 @@ class Subscriber:
             elif len(self._waiting) >= self._backlog:
                 self.counters["dropped"] += 1
             else:
-                self._waiting.append(msgspec.structs.replace(event, topic=name))
+                self._waiting.append(_received(event, name))
         self._wake.set()
 
     async def _dispatch(self) -> None:
@@ -209,3 +214,15 @@ class Subscriber:
             except Exception:  # as in _handle
                 self.counters["failed"] += 1
                 log.exception("the gap handler of %s failed", event.topic)
+
+
+def _received(event: Wire, topic: str) -> Event:
+    return Event(
+        event.version,
+        event.source,
+        event.incarnation,
+        event.sequence,
+        event.time,
+        event.body,
+        topic,
+    )

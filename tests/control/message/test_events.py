@@ -11,6 +11,7 @@ import zmq
 
 from raicho.control.message import VERSION, Alert, Event, Gap, Publisher, Subscriber
 from raicho.control.message.drain import Drain, open_socket
+from raicho.control.message.events import Wire
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -35,7 +36,7 @@ class Relay:
         self.subscriptions += 1
         self._front.send(frames)
 
-    def send(self, topic: str, *events: Event) -> None:
+    def send(self, topic: str, *events: Wire) -> None:
         self._back.send([topic.encode(), msgspec.msgpack.encode(list(events))])
 
     def close(self) -> None:
@@ -43,8 +44,8 @@ class Relay:
         self._back.close()
 
 
-def event(sequence: int, source: str = "a", incarnation: str = "i", body: Any = None) -> Event:
-    return Event(VERSION, source, incarnation, sequence, 0.0, body or {})
+def event(sequence: int, source: str = "a", incarnation: str = "i", body: Any = None) -> Wire:
+    return Wire(VERSION, source, incarnation, sequence, 0.0, body or {})
 
 
 async def test_events_arrive_in_order_with_their_numbers(

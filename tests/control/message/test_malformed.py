@@ -35,6 +35,7 @@ from raicho.control.message import (
 )
 from raicho.control.message.drain import Drain, open_socket
 from raicho.control.message.envelope import pack, unpack
+from raicho.control.message.events import Wire
 
 MESSAGES = 5_000
 
@@ -44,7 +45,7 @@ SEEDS = [
     pack(Kind.REPLY, 3, Done()),
     pack(Kind.REQUEST, 4, Get("/raicho")),
     msgspec.msgpack.encode(BulkRequest("apply", "br0")),
-    msgspec.msgpack.encode([Event(1, "me", "x", 1, 0.0, Alert("bus", "ended"))]),
+    msgspec.msgpack.encode([Wire(1, "me", "x", 1, 0.0, Alert("bus", "ended"))]),
     b"\x91" * 5000,
 ]
 
@@ -190,7 +191,7 @@ async def test_a_subscriber_outlives_malformed_events(
     for _ in range(MESSAGES):
         relay.send([mutated(rng) for _ in range(rng.choice((1, 2, 2, 2, 3)))])
         await asyncio.sleep(0)
-    good = msgspec.msgpack.encode([Event(1, "good", "x", 1, 0.0, {"a": 1})])
+    good = msgspec.msgpack.encode([Wire(1, "good", "x", 1, 0.0, {"a": 1})])
     relay.send([b"topic", good])
     await until(lambda: bool(got) and got[-1].source == "good")
     print(f"{MESSAGES} messages: {dict(subscriber.counters)}")
