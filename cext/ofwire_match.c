@@ -64,9 +64,14 @@ read_oxm(const uint8_t *data, size_t size, struct oxm *oxm)
 bool
 ofwire_value_fits(enum field field, const uint8_t *value)
 {
-    unsigned bits = field_table[field].bits % 8;
+    unsigned spare = field_table[field].size * 8u - field_table[field].bits;
 
-    return !bits || !(value[0] >> bits);
+    for (; spare >= 8; spare -= 8) {
+        if (*value++) {
+            return false;
+        }
+    }
+    return !(*value & ~(0xffu >> spare));
 }
 
 /* A VLAN number is only one with OFPVID_PRESENT; without it nothing else could match. */
@@ -160,13 +165,14 @@ is_matched(enum field field, const struct flow_key *key, const struct flow_key *
            && field_needs_met(field, key, mask);
 }
 
+/* Whether all bits of 'field' are set in 'mask'. */
 static bool
-is_exact(enum field field, const uint8_t *mask)
+is_exact(enum field field, const struct flow_key *mask)
 {
-    const struct field_info *info = &field_table[field];
+    const uint64_t *word = &mask->word[field_table[field].word];
+    uint64_t all = field_word_mask(field, 0), low = field_word_mask(field, 1);
 
-    return mask[0] == 0xff >> (info->size * 8 - info->bits)
-           && !memcmp(mask + 1, all_ones, info->size - 1u);
+    return (word[0] & all) == all && (!low || (word[1] & low) == low);
 }
 
 static void
@@ -175,13 +181,10 @@ put_field(struct buffer *out, enum field field, const struct flow_key *key,
 {
     const struct field_info *info = &field_table[field];
     uint8_t oxm[OXM_HEADER + OXM_MAX];
-    uint8_t *value_mask = oxm + OXM_HEADER + info->size;
+    bool has_mask = !is_exact(field, mask);
 
     field_get(key, field, oxm + OXM_HEADER);
-    field_get(mask, field, value_mask);
-
-    bool has_mask = !is_exact(field, value_mask);
-
+    field_get(mask, field, oxm + OXM_HEADER + info->size);
     put_be16(oxm, info->oxm_class);
     oxm[2] = (uint8_t)(info->oxm_field << 1 | has_mask);
     oxm[3] = (uint8_t)(info->size << has_mask);

@@ -17,19 +17,22 @@ struct setter {
     void (*set)(struct packet *, const struct setter *, const uint8_t *value);
     uint8_t stale;              /* STALE_* bits behind it. */
     uint8_t at;                 /* Place in its header. */
-    uint8_t size;               /* Bytes of the value. */
+    uint8_t size;               /* Bytes of it, where only these count. */
     uint8_t proto;              /* IP protocol or ND type of its header. */
     uint8_t shift;              /* For bits of a byte or word: the least one, */
     uint32_t mask;              /* and all of them. */
 };
 
+static const struct setter setters[N_FIELDS];
+
 /* The bits of 'old' with those of the setter replaced. */
 static uint32_t
 with_bits(const struct setter *s, uint32_t old, const uint8_t *value)
 {
+    unsigned size = field_table[s - setters].size;
     uint32_t bits = 0;
 
-    for (unsigned i = 0; i < s->size; i++) {
+    for (unsigned i = 0; i < size; i++) {
         bits = bits << 8 | value[i];
     }
     return (old & ~s->mask) | (bits << s->shift & s->mask);
@@ -412,7 +415,7 @@ set_tunnel_id(struct packet *p, const struct setter *s, const uint8_t *value)
 /* --- All of them -------------------------------------------------------------------------- */
 
 #define PLAIN(SET, AT, SIZE) { SET, STALE_KEY, AT, SIZE, 0, 0, 0 }
-#define BITS(SET, SIZE, SHIFT, MASK) { SET, STALE_KEY, 0, SIZE, 0, SHIFT, MASK }
+#define BITS(SET, SHIFT, MASK) { SET, STALE_KEY, 0, 0, 0, SHIFT, MASK }
 #define INSIDE(SET, PROTO, AT) { SET, STALE_KEY, AT, 0, PROTO, 0, 0 }
 #define CHANGES_LAYOUT(SET) { SET, STALE_KEY | STALE_LAYOUT, 0, 0, 0, 0, 0 }
 
@@ -420,10 +423,10 @@ static const struct setter setters[N_FIELDS] = {
     [FIELD_eth_dst]        = PLAIN(set_ethernet, 0, 6),
     [FIELD_eth_src]        = PLAIN(set_ethernet, 6, 6),
     [FIELD_eth_type]       = CHANGES_LAYOUT(set_eth_type),
-    [FIELD_vlan_vid]       = BITS(set_tag, 2, 0, 0x0fff),
-    [FIELD_vlan_pcp]       = BITS(set_tag, 1, 13, 0xe000),
-    [FIELD_ip_dscp]        = BITS(set_tos, 1, 2, 0xfc),
-    [FIELD_ip_ecn]         = BITS(set_tos, 1, 0, 0x03),
+    [FIELD_vlan_vid]       = BITS(set_tag, 0, 0x0fff),
+    [FIELD_vlan_pcp]       = BITS(set_tag, 13, 0xe000),
+    [FIELD_ip_dscp]        = BITS(set_tos, 2, 0xfc),
+    [FIELD_ip_ecn]         = BITS(set_tos, 0, 0x03),
     [FIELD_ip_proto]       = CHANGES_LAYOUT(set_ip_proto),
     [FIELD_ipv4_src]       = PLAIN(set_ipv4_address, 12, 4),
     [FIELD_ipv4_dst]       = PLAIN(set_ipv4_address, 16, 4),
@@ -442,17 +445,17 @@ static const struct setter setters[N_FIELDS] = {
     [FIELD_arp_tha]        = PLAIN(set_arp, 18, 6),
     [FIELD_ipv6_src]       = PLAIN(set_ipv6_address, 8, 16),
     [FIELD_ipv6_dst]       = PLAIN(set_ipv6_address, 24, 16),
-    [FIELD_ipv6_flabel]    = BITS(set_flow_label, 4, 0, 0xfffff),
+    [FIELD_ipv6_flabel]    = BITS(set_flow_label, 0, 0xfffff),
     [FIELD_icmpv6_type]    = INSIDE(set_icmp, IP_PROTO_ICMPV6, 0),
     [FIELD_icmpv6_code]    = INSIDE(set_icmp, IP_PROTO_ICMPV6, 1),
     [FIELD_ipv6_nd_target] = PLAIN(set_nd_target, 8, 16),
     [FIELD_ipv6_nd_sll]    = INSIDE(set_nd_option, ND_SOLICITATION, 0),
     [FIELD_ipv6_nd_tll]    = INSIDE(set_nd_option, ND_ADVERTISEMENT, 0),
-    [FIELD_mpls_label]     = BITS(set_shim, 4, 12, 0xfffff000),
-    [FIELD_mpls_tc]        = BITS(set_shim, 1, 9, 0x0e00),
-    [FIELD_mpls_bos]       = BITS(set_shim, 1, 8, 0x0100),
-    [FIELD_pbb_isid]       = BITS(set_itag, 3, 0, 0x00ffffff),
-    [FIELD_pbb_uca]        = BITS(set_itag, 1, 27, 0x08000000),
+    [FIELD_mpls_label]     = BITS(set_shim, 12, 0xfffff000),
+    [FIELD_mpls_tc]        = BITS(set_shim, 9, 0x0e00),
+    [FIELD_mpls_bos]       = BITS(set_shim, 8, 0x0100),
+    [FIELD_pbb_isid]       = BITS(set_itag, 0, 0x00ffffff),
+    [FIELD_pbb_uca]        = BITS(set_itag, 27, 0x08000000),
     [FIELD_tunnel_id]      = { set_tunnel_id, 0, 0, 0, 0, 0, 0 },
 };
 
