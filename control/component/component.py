@@ -130,7 +130,10 @@ class Component:
         """Forget what was prepared."""
 
     def state(self, path: str) -> Any:
-        """Return the state at *path*, also as an awaitable; raise CallError if unknown."""
+        """Return the state at *path*, also as an awaitable; raise CallError if unknown.
+
+        The path /log/level is answered for every component.
+        """
         raise CallError(Failure(Code.NOT_FOUND, "no such state", path))
 
     def stats(self, names: list[str]) -> Any:
@@ -141,6 +144,7 @@ class Component:
 
     async def start(self) -> None:
         """Take the identity, open everything and answer."""
+        self._check_room()
         self.bootstrap.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = Lock(self.bootstrap.run_dir, self.identity)
         self.context = zmq.Context()
@@ -160,6 +164,13 @@ class Component:
                 self.datastore, self._register(), self._registration_changed
             )
             self.spawn(self._registration.keep())
+
+    def _check_room(self) -> None:
+        """Refuse a run directory whose sockets would have paths that are too long."""
+        longest = os.fsencode(self.bootstrap.run_dir / f"{self.identity}.control")
+        if (excess := len(longest) - zmq.IPC_PATH_MAX_LEN) > 0:
+            where = self.bootstrap.run_dir
+            raise OSError(f"the path of {where} is {excess} bytes too long for sockets in it")
 
     async def stop(self) -> None:
         """Close everything; a second time does nothing."""
@@ -234,6 +245,8 @@ class Component:
         return Modules(self.yang)
 
     async def _get(self, peer: bytes, request: Get) -> Value:
+        if request.path.strip("/") == "log/level":
+            return Value(logs.level())
         return Value(await _result(self.state(request.path)))
 
     async def _stats(self, peer: bytes, request: Stats) -> Sample:

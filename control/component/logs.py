@@ -13,16 +13,22 @@ LEVELS = {
 }
 
 
-def start_logging(identity: str, level: str) -> None:
+def start_logging(identity: str, first_level: str) -> None:
     """Send what this process logs to standard error."""
     layout = f"%(asctime)s {identity}[%(process)d] %(levelname)s %(name)s: %(message)s"
     logging.basicConfig(stream=sys.stderr, format=layout)
-    set_level(level)
+    set_level(first_level)
 
 
-def set_level(level: str) -> None:
-    """Log messages of *level* and above from now on."""
-    logging.getLogger("raicho").setLevel(LEVELS[level])
+def set_level(name: str) -> None:
+    """Log messages of the level *name* and above from now on."""
+    logging.getLogger("raicho").setLevel(LEVELS[name])
+
+
+def level() -> str:
+    """Return the level that holds now."""
+    number = logging.getLogger("raicho").getEffectiveLevel()
+    return next((name for name, value in LEVELS.items() if value == number), str(number))
 
 
 def level_in(config: dict[str, Any], identity: str) -> str | None:
@@ -30,6 +36,6 @@ def level_in(config: dict[str, Any], identity: str) -> str | None:
     tree = config.get("raicho", config)
     for entry in tree.get("log", {}).get("component", []):
         if entry.get("name") == identity:
-            level = entry.get("level")
-            return level if level in LEVELS else None
+            found = entry.get("level")
+            return found if found in LEVELS else None
     return None

@@ -25,7 +25,6 @@ DONE = 0xFFFFFFFF  # the code of a request that was carried out
 BAD_REQUEST_BAD_TYPE = 1 << 16 | 1  # OpenFlow's error of an operation that is not known
 SERVER_ERROR = 0xFFFE0000  # the handler failed; no OpenFlow error has this type
 CLIENT_WINDOW, SERVER_WINDOW = 64, 256  # requests of a peer in the air, and waiting
-MAX_PEERS = 256
 SEND_RETRY = 0.002  # seconds until a reply to a peer that is full is tried again
 
 log = logging.getLogger(__name__)

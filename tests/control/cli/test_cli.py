@@ -1,5 +1,6 @@
 """The command line against a bus and a datastore that run."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -11,9 +12,11 @@ from typing import Any
 
 import click
 import pytest
+import zmq
 
 from raicho.control.cli.main import cli
 from raicho.control.component import holder
+from raicho.control.message import ControlClient, Get
 
 Result = subprocess.CompletedProcess[str]
 Raicho = Callable[..., Result]
@@ -72,6 +75,21 @@ def refused(result: Result) -> str:
     assert "Traceback" not in result.stderr
     assert result.stderr.startswith("error: ")
     return result.stderr.removeprefix("error: ").strip()
+
+
+def bus_level(processes: Any) -> Any:
+    """Ask the bus how much it logs."""
+
+    async def once() -> Any:
+        context = zmq.Context()
+        client = ControlClient(context, f"ipc://{processes.run_dir}/bus.control")
+        try:
+            return (await client.call(Get("/log/level"))).data
+        finally:
+            client.close()
+            context.term()
+
+    return asyncio.run(once())
 
 
 def commands(command: click.Command, name: str = "raicho") -> Iterator[tuple[str, click.Command]]:
@@ -226,6 +244,18 @@ def test_components_topics_and_counters_are_shown(raicho: Raicho) -> None:
         "datastore": "ready",
     }
     assert ok(raicho("ping", "datastore")).startswith("datastore answered in ")
+
+
+def test_the_log_level_of_a_component_follows_the_configuration(
+    raicho: Raicho, running: Any
+) -> None:
+    """F11, C4: through the datastore and both phases, at once."""
+    level = "/raicho/log/component[name='bus']/level"
+    for wanted in ("debug", "warning"):
+        ok(raicho("config", "set", level, wanted))
+        assert bus_level(running) == wanted
+    ok(raicho("config", "delete", "/raicho/log/component[name='bus']"))
+    assert bus_level(running) == "info"
 
 
 def test_without_a_supervisor_down_stops_what_runs(processes: Any) -> None:

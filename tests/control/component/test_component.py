@@ -204,6 +204,7 @@ async def test_the_log_level_follows_the_configuration(tmp_path: Path) -> None:
             await client.call(prepare("t1", raicho=log))
             await client.call(Commit("t1"))
             assert logger.level == logging.DEBUG
+            assert await client.call(Get("/log/level")) == Value("debug")
             await client.call(prepare("t2", raicho={}))
             await client.call(Commit("t2"))
             assert logger.level == logging.INFO
@@ -244,6 +245,13 @@ async def test_an_identity_is_held_by_one_component_at_a_time(tmp_path: Path) ->
         await client.call(Ping())
     async with running(tmp_path):
         pass
+
+
+async def test_a_run_directory_with_too_long_a_path_is_refused_in_words(tmp_path: Path) -> None:
+    deep = tmp_path / ("x" * 100)
+    with pytest.raises(OSError, match="bytes too long for sockets"):
+        await Lamp(Bootstrap(deep, "ipc:///d", "lamp")).start()
+    assert not deep.exists()
 
 
 async def test_an_open_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 import zmq
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,14 +80,13 @@ def mutated(rng: random.Random) -> bytes:
     return bytes(data)
 
 
-async def flood(context: zmq.SyncContext, kind: int, endpoint: str) -> None:
-    """Send MESSAGES of one to three frames each."""
+async def flood(context: zmq.SyncContext, endpoint: str, messages: int = MESSAGES) -> None:
+    """Send *messages* of one to three frames each."""
     rng = random.Random(7)
-    socket = open_socket(context, kind, SNDHWM=0)
+    socket = open_socket(context, zmq.DEALER, SNDHWM=0)
     socket.connect(endpoint)
     drain = Drain(socket, lambda frames: None)
-    await asyncio.sleep(0.1)  # a PUB drops what it sends before it is connected
-    for number in range(MESSAGES):
+    for number in range(messages):
         drain.send([mutated(rng) for _ in range(rng.choice((1, 1, 1, 2, 3)))])
         if number % 50 == 0:
             await asyncio.sleep(0)
@@ -117,8 +117,11 @@ def test_any_msgpack_is_an_envelope_or_malformed(value: Any) -> None:
         assert str(error)
 
 
+@pytest.mark.parametrize(
+    "messages", [MESSAGES, pytest.param(1_000_000, marks=pytest.mark.soak)], ids=str
+)
 async def test_a_control_server_outlives_malformed_messages(
-    context: zmq.SyncContext, tmp_path: Path
+    context: zmq.SyncContext, tmp_path: Path, messages: int
 ) -> None:
     async def handler(peer: bytes, request: Request[Any]) -> Message:
         return Done()
@@ -126,10 +129,10 @@ async def test_a_control_server_outlives_malformed_messages(
     endpoint = f"ipc://{tmp_path}/s"
     server = ControlServer(context, endpoint, handler)
     client = ControlClient(context, endpoint)
-    await flood(context, zmq.DEALER, endpoint)
+    await flood(context, endpoint, messages)
     assert await client.call(Commit("t")) == Done()
-    print(f"{MESSAGES} messages: {dict(server.counters)}")
-    assert server.counters["malformed"] > MESSAGES / 4
+    print(f"{messages} messages: {dict(server.counters)}")
+    assert server.counters["malformed"] > messages / 4
     client.close()
     server.close()
 
@@ -145,7 +148,7 @@ async def test_a_bulk_server_outlives_malformed_messages(
     endpoint = f"ipc://{tmp_path}/s"
     server = BulkServer(context, endpoint, handler)
     client = BulkClient(context, endpoint)
-    await flood(context, zmq.DEALER, endpoint)
+    await flood(context, endpoint)
     reply, frames = await client.request(BulkRequest("apply"), b"abc")
     assert (reply.code, frames) == (DONE, [b"abc"])
     print(f"{MESSAGES} messages: {dict(server.counters)}")
