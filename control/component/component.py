@@ -7,7 +7,6 @@ import os
 import time
 import uuid
 from argparse import ArgumentParser
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -46,6 +45,7 @@ from ..message import (
 )
 from . import logs
 from .lock import Lock
+from .phases import Phases
 from .registration import TTL, Registration
 
 log = logging.getLogger(__name__)
@@ -103,9 +103,7 @@ class Component:
         }
         self._started = time.monotonic()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._one_phase = asyncio.Lock()
-        self._pending: tuple[str, str | None] | None = None  # txid, log level
-        self._committed: deque[str] = deque(maxlen=64)
+        self._phases = Phases(self)
         self._registration: Registration | None = None
 
     # What subclasses fill in.
@@ -260,50 +258,18 @@ class Component:
         return Sample(time.time(), data)
 
     async def _prepare(self, peer: bytes, request: Prepare) -> Prepared:
-        async with self._one_phase:
-            if self._pending and self._pending[0] == request.txid:
-                return Prepared()
-            await self._drop_pending()
-            level = logs.level_in(request.config, self.identity)
-            try:
-                await self.prepare(request.txid, request.changes, request.config)
-            except CallError as error:
-                raise self._signed(error) from error
-            self._pending = request.txid, level
+        await self._phases.prepare(request)
         return Prepared()
 
     async def _commit(self, peer: bytes, request: Commit) -> Done:
-        async with self._one_phase:
-            if request.txid in self._committed:
-                return Done()
-            if not self._pending or self._pending[0] != request.txid:
-                reason = f"transaction {request.txid} is not prepared"
-                raise CallError(Failure(Code.NOT_FOUND, reason, None, self.identity))
-            try:
-                await self.commit(request.txid)
-            except CallError as error:
-                raise self._signed(error) from error
-            logs.set_level(self._pending[1] or self.bootstrap.log_level)
-            self._committed.append(request.txid)
-            self._pending = None
+        if prepared := await self._phases.commit(request.txid):
+            level = logs.level_in(prepared.config, self.identity)
+            logs.set_level(level or self.bootstrap.log_level)
         return Done()
 
     async def _abort(self, peer: bytes, request: Abort) -> Done:
-        async with self._one_phase:
-            if self._pending and self._pending[0] == request.txid:
-                await self._drop_pending()
+        await self._phases.abort(request.txid)
         return Done()
-
-    async def _drop_pending(self) -> None:
-        """Abort what is prepared: a new prepare means that its coordinator gave it up."""
-        if self._pending:
-            txid, self._pending = self._pending[0], None
-            await self.abort(txid)
-
-    def _signed(self, error: CallError) -> CallError:
-        failure = error.failure
-        participant = failure.participant or self.identity
-        return CallError(msgspec.structs.replace(failure, participant=participant))
 
 
 async def _result(value: Any) -> Any:
