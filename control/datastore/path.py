@@ -63,9 +63,10 @@ def _format_step(step: Step) -> str:
 
 
 def quote(text: str) -> str:
-    """Quote a key; what holds both kinds of quotes cannot be named by a path."""
-    if "'" not in text:
-        return f"'{text}'"
-    if '"' in text:
-        raise ValueError(f"both kinds of quotes in the key {text!r}")
-    return f'"{text}"'
+    """Quote a key; see is_quotable()."""
+    return f'"{text}"' if "'" in text else f"'{text}'"
+
+
+def is_quotable(text: str) -> bool:
+    """Tell whether a path can name a key; it cannot if both kinds of quotes are in it."""
+    return "'" not in text or '"' not in text

@@ -14,7 +14,7 @@ from typing import Any
 from ..message.types import Change
 from .fault import Fault, Invalid, NoSuchNode
 from .nodes import Kind, Node, child_of, locate, walk
-from .path import ROOT, Path, Step, format_path, parse_path
+from .path import ROOT, Path, Step, format_path, is_quotable, parse_path
 from .values import BadValue, canonical, text
 
 Tree = Mapping[str, Any]
@@ -30,7 +30,7 @@ def get(root: Node, tree: Tree, path: Path) -> Any:
         here = here.get(step.name) if here else None
         if step.keys and here is not None:
             here = _member(node, here, step, path[: at + 1])
-        elif node.kind is Kind.LIST and at + 1 < len(path):
+        elif node.kind is Kind.LIST and not step.keys and at + 1 < len(path):
             raise _unnamed(node, path[: at + 1])
     return here
 
@@ -51,9 +51,13 @@ def key_of(node: Node, step: Step, path: Path) -> Key:
         wanted = "".join(f"[{key}='...']" for key in node.keys)
         reason = f"an entry of {node.name} is named {node.name}{wanted}"
         raise NoSuchNode(Fault(format_path(path), "key", reason))
-    return tuple(
-        text(_canonical(node.children[key], given[key], (*path, Step(key)))) for key in node.keys
+    key = tuple(
+        text(_canonical(node.children[name], given[name], (*path, Step(name))))
+        for name in node.keys
     )
+    if not all(map(is_quotable, key)):
+        raise Invalid(Fault(format_path(path), "key", "a key may not have both kinds of quotes"))
+    return key
 
 
 def _item(node: Node, step: Step, path: Path) -> Any:

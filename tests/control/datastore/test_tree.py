@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raicho.control.datastore.fault import Invalid, NoSuchNode
+from raicho.control.datastore.library import Library
 from raicho.control.datastore.nodes import Node
-from raicho.control.datastore.path import Step, format_path, parse_path
+from raicho.control.datastore.path import Step, format_path, is_quotable, parse_path
 from raicho.control.datastore.tree import (
     EMPTY,
     Tree,
@@ -20,6 +21,7 @@ from raicho.control.datastore.tree import (
     remove,
     to_config,
 )
+from raicho.control.datastore.validate import validate
 from raicho.control.message.types import Change
 
 P1 = "/raicho/port[name='p1']"
@@ -43,10 +45,7 @@ def test_prefixes_are_dropped() -> None:
 @given(st.text(max_size=5), st.sampled_from(["a", "b-c", "x.y"]))
 def test_a_formatted_path_reads_back(key: str, name: str) -> None:
     path = (Step("raicho"), Step(name, (("name", key),)), Step("leaf"))
-    if "'" in key and '"' in key:
-        with pytest.raises(ValueError, match="quotes"):
-            format_path(path)
-    else:
+    if is_quotable(key):
         assert parse_path(format_path(path)) == path
 
 
@@ -65,6 +64,14 @@ def test_setting_a_leaf_makes_the_entries_on_the_way(root: Node) -> None:
         "raicho": {"bridge": [{"name": "br0", "port": [{"name": "p1", "number": 7}]}]}
     }
     assert get(root, tree, parse_path(f"{BR0}/port[name='p1']/number")) == 7
+
+
+def test_what_is_not_there_reads_as_nothing(root: Node, tree_of: Any) -> None:
+    for tree in (EMPTY, tree_of({f"{BR0}": None})):
+        for path in ("/raicho/port", P1, f"{P1}/mtu", f"{BR0}/port[name='p1']/number"):
+            assert get(root, tree, parse_path(path)) is None
+    with pytest.raises(NoSuchNode, match="say which port"):
+        get(root, EMPTY, parse_path("/raicho/port/mtu"))
 
 
 def test_an_edit_leaves_the_old_tree_as_it_was(root: Node, tree_of: Any) -> None:
@@ -226,3 +233,47 @@ def test_a_difference_applied_gives_the_other_tree(
         tree = apply_change(root, tree, change)
     assert tree == new
     assert from_config(root, to_config(root, new)) == new
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.binary(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["raicho", "port", "bridge", "name", "kind", "number", "x"])
+            | st.text(max_size=2),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(JSON)
+def test_whatever_comes_in_is_taken_or_refused(root: Node, config: Any) -> None:
+    """D4: nothing but a refusal comes of nonsense."""
+    try:
+        tree = from_config(root, {"raicho": config})
+    except Invalid:
+        return
+    assert from_config(root, to_config(root, tree)) == tree
+    validate(root, tree)
+
+
+@given(st.text(alphabet="/ab[]='\".:-\n ", max_size=12))
+def test_whatever_is_read_as_a_path_is_taken_or_refused(text: str) -> None:
+    try:
+        path = parse_path(text)
+    except NoSuchNode:
+        return
+    assert parse_path(format_path(path)) == path
+
+
+def test_a_key_with_both_kinds_of_quotes_is_refused(library: Library) -> None:
+    toy = """module toy { namespace "urn:toy"; prefix t; revision 2026-01-01;
+        list item { key "name"; leaf name { type string; } } }"""
+    root = library.extended([toy])[0].root
+    assert from_config(root, {"item": [{"name": "it's"}, {"name": 'a "b"'}]})
+    with pytest.raises(Invalid, match="both kinds of quotes"):
+        from_config(root, {"item": [{"name": "'\""}]})
