@@ -85,6 +85,9 @@ class Bridge:
     def detach(self, number: int) -> None:
         """Take a port out; when it returns no worker uses it any more."""
 
+    def has_port(self, number: int) -> bool:
+        """Return whether a port has that number."""
+
     def refresh_link(self, number: int) -> bool:
         """Ask a port for its link; return whether it changed."""
 
@@ -100,8 +103,11 @@ class Bridge:
     def multipart(self, kind: int, body: bytes, now_ms: int) -> list[bytes]:
         """Answer a multipart request by parts; raise OpenFlowError."""
 
-    def events(self) -> bytes:
-        """Take the messages for controllers: FLOW_REMOVED and PORT_STATUS."""
+    def events(self) -> list[tuple[str, bytes]]:
+        """Take the messages for controllers, in order, as runs of one kind.
+
+        Kinds are "flow_removed" and "port_status"; a run is whole messages.
+        """
 
     def tables(self) -> list[dict[str, Any]]:
         """Describe the tables that hold entries."""

@@ -59,6 +59,7 @@ import os
 
 DONE = 0xFFFFFFFF
 HEADER = 8
+EVENT_KINDS = {11: "flow_removed", 12: "port_status"}
 
 DROP_REASONS = {
     drop_table[i].name.decode(): drop_table[i].text.decode() for i in range(N_DROP_REASONS)
@@ -270,6 +271,9 @@ cdef class Bridge:
             memcpy(attached.mac, <const char *> link.mac, 6)
         return attached.state != old
 
+    def has_port(self, uint32_t number):
+        return number in self.ports
+
     def refresh_link(self, uint32_t number):
         attached = bridge_port(self.handle, number)
         if attached is NULL:
@@ -334,9 +338,17 @@ cdef class Bridge:
         return parts
 
     def events(self):
-        cdef bytes messages = self.handle.events.data[:self.handle.events.len]
+        cdef const uint8_t *data = self.handle.events.data
+        cdef size_t size = self.handle.events.len, begin = 0, end = 0
+        cdef list runs = []
+
+        while end < size:
+            begin = end
+            while end < size and data[end + 1] == data[begin + 1]:
+                end += data[end + 2] << 8 | data[end + 3]
+            runs.append((EVENT_KINDS[data[begin + 1]], data[begin:end]))
         self.handle.events.len = 0
-        return messages
+        return runs
 
     @property
     def events_lost(self):

@@ -77,18 +77,19 @@ def parse(frame: bytes) -> Packet:
 
 
 def _ethernet(packet: Packet) -> None:
+    """Find the addresses, the outermost tag and the type.
+
+    A tag is whole if the type behind it is; a cut one is no tag.
+    """
     frame, at = packet.frame, packet.at
-    if len(frame) >= 6:
-        at["eth_dst"] = 0
-    if len(frame) >= 12:
-        at["eth_src"] = 6
+    if len(frame) < 14:
+        return
+    at["eth_dst"], at["eth_src"] = 0, 6
     place = 12
-    while len(frame) >= place + 2 and number(frame, place, 2) in VLAN_TYPES:
-        if len(frame) >= place + 4:
-            at.setdefault("vlan", place + 2)
+    while len(frame) >= place + 6 and number(frame, place, 2) in VLAN_TYPES:
+        at.setdefault("vlan", place + 2)
         place += 4
-    if len(frame) >= place + 2:
-        _ether_type(packet, place)
+    _ether_type(packet, place)
 
 
 def _ether_type(packet: Packet, place: int) -> None:

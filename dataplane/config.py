@@ -1,0 +1,140 @@
+"""The configuration of the dataplane, as values that can be compared.
+
+A tree as the datastore sends it (nested dicts and lists with the names of
+raicho-dataplane.yang) becomes a Config.  What the schema can check has been
+checked; what remains is between objects, and is checked here.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Tree = Mapping[str, Any]
+
+
+class BadConfig(Exception):
+    """A configuration that cannot be; *path* is where."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class PortConfig:
+    """A port: what to open, and which worker serves it."""
+
+    name: str
+    kind: str
+    device: str = ""
+    mtu: int = 0  # 0: what the device has
+    enabled: bool = True
+    worker: int = 0
+
+    @property
+    def path(self) -> str:
+        return f"/raicho/port[name='{self.name}']"
+
+    def same_device(self, other: "PortConfig") -> bool:
+        """Return whether the port stays open from one to the other."""
+        return (self.kind, self.device, self.mtu) == (other.kind, other.device, other.mtu)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerConfig:
+    """A worker: where it runs, and whether it may sleep."""
+
+    id: int
+    cpu: int | None = None
+    polling: bool = False
+
+    @property
+    def path(self) -> str:
+        return f"/raicho/worker[id='{self.id}']"
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeConfig:
+    """A bridge: its attributes, and the numbers of its ports by name."""
+
+    name: str
+    datapath_id: int
+    max_flows: int = 0  # 0: as memory allows
+    ports: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        return f"/raicho/bridge[name='{self.name}']"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything, by name; worker 0 is always there."""
+
+    ports: Mapping[str, PortConfig] = field(default_factory=dict)
+    workers: Mapping[int, WorkerConfig] = field(default_factory=lambda: {0: WorkerConfig(0)})
+    bridges: Mapping[str, BridgeConfig] = field(default_factory=dict)
+
+
+def default_datapath_id(name: str) -> int:
+    """Derive a datapath id from the name of a bridge: stable, and locally administered."""
+    digest = hashlib.sha256(name.encode()).digest()
+    return int.from_bytes(b"\0\0" + bytes([digest[0] & 0xFC | 2]) + digest[1:6], "big")
+
+
+def read(tree: Tree) -> Config:
+    """Turn the tree into a Config; raise BadConfig where objects contradict each other."""
+    raicho: Tree = tree.get("raicho", tree)
+    ports = {row["name"]: _port(row) for row in raicho.get("port", ())}
+    workers = {0: WorkerConfig(0)} | {row["id"]: _worker(row) for row in raicho.get("worker", ())}
+    bridges = {row["name"]: _bridge(row) for row in raicho.get("bridge", ())}
+    config = Config(ports, workers, bridges)
+    for path, reason in _contradictions(config):
+        raise BadConfig(path, reason)
+    return config
+
+
+def _port(row: Tree) -> PortConfig:
+    return PortConfig(
+        row["name"],
+        row["kind"],
+        row.get("device", ""),
+        row.get("mtu", 0),
+        row.get("enabled", True),
+        row.get("worker", 0),
+    )
+
+
+def _worker(row: Tree) -> WorkerConfig:
+    return WorkerConfig(row["id"], row.get("cpu"), row.get("mode", "adaptive") == "poll")
+
+
+def _bridge(row: Tree) -> BridgeConfig:
+    datapath_id = row.get("datapath-id")
+    return BridgeConfig(
+        row["name"],
+        int(datapath_id, 16) if datapath_id else default_datapath_id(row["name"]),
+        row.get("max-flows", 0),
+        {port["name"]: port["number"] for port in row.get("port", ())},
+    )
+
+
+def _contradictions(config: Config) -> Iterator[tuple[str, str]]:
+    for port in config.ports.values():
+        if port.worker not in config.workers:
+            workers = ", ".join(map(str, sorted(config.workers)))
+            yield f"{port.path}/worker", f"there is no worker {port.worker}, only {workers}"
+    owner: dict[str, str] = {}
+    for bridge in config.bridges.values():
+        for name in bridge.ports:
+            if name in owner:
+                path = f"{bridge.path}/port[name='{name}']"
+                yield path, f"port {name} is in bridge {owner[name]} already; a port is in one"
+            owner[name] = bridge.name
+    numbers: dict[int, str] = {}
+    for bridge in config.bridges.values():
+        other = numbers.setdefault(bridge.datapath_id, bridge.name)
+        if other != bridge.name:
+            yield f"{bridge.path}/datapath-id", f"bridge {other} has the same datapath id"

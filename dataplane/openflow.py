@@ -1,0 +1,108 @@
+"""The bulk operations on bridges: what an OpenFlow agent asks of the dataplane.
+
+Payloads are OpenFlow 1.3 messages and bodies, so the format of volatile state
+is a published one.  Every operation answers with a code, 0xffffffff or an
+error of the specification, and frames.
+
+| operation | payload | answer |
+|---|---|---|
+| apply | whole messages, one after the other | a native uint32 for each |
+| barrier | | when everything before it is in force |
+| multipart | u16 type, u16 flags, body | a body for each part |
+| features | | msgpack: datapath_id, n_buffers, n_tables, capabilities |
+| config | u16 flags, u16 miss_send_len | |
+| get_config | | u16 flags, u16 miss_send_len |
+"""
+
+import asyncio
+import struct
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+
+from .datapath import DONE, Bridge, OpenFlowError
+from .switch import Switch
+
+N_TABLES = 255
+# OFPC_FLOW_STATS, TABLE_STATS, PORT_STATS, GROUP_STATS
+CAPABILITIES = 1 | 2 | 4 | 8
+BAD_TYPE = 1 << 16 | 1
+BAD_LEN = 1 << 16 | 6
+BAD_FLAGS = 10 << 16 | 0  # OFPET_SWITCH_CONFIG_FAILED
+TIMED_OUT = 0xFFFE0001  # not OpenFlow's: the workers do not answer
+FRAG_DROP = 1
+QUICK_MS, PATIENT_MS = 2, 2000
+
+Reply = tuple[int, Sequence[bytes]]
+Operation = Callable[["Operations", Bridge, bytes], Awaitable[Reply]]
+
+
+def now_ms() -> int:
+    """Return the clock of timeouts: monotonic milliseconds, as the workers read it."""
+    return time.monotonic_ns() // 1_000_000
+
+
+class Operations:
+    """The operations, on the bridges of one switch."""
+
+    def __init__(self, switch: Switch) -> None:
+        self._switch = switch
+
+    async def run(self, op: str, bridge: Bridge, payload: bytes) -> Reply:
+        """Do one operation; an unknown one is BAD_TYPE."""
+        operation = OPERATIONS.get(op)
+        if operation is None:
+            return BAD_TYPE, ()
+        return await operation(self, bridge, payload)
+
+    async def _apply(self, bridge: Bridge, payload: bytes) -> Reply:
+        return DONE, (bridge.apply(payload, now_ms()),)
+
+    async def _barrier(self, bridge: Bridge, payload: bytes) -> Reply:
+        """Workers usually pass at once; only if not is it worth another thread."""
+        barrier = self._switch.dataplane.barrier
+        if barrier(QUICK_MS) or await asyncio.to_thread(barrier, PATIENT_MS):
+            return DONE, ()
+        return TIMED_OUT, ()
+
+    async def _multipart(self, bridge: Bridge, payload: bytes) -> Reply:
+        if len(payload) < 4:
+            return BAD_LEN, ()
+        (kind,) = struct.unpack_from("!H", payload)
+        self._switch.refresh_counters()
+        try:
+            return DONE, bridge.multipart(kind, payload[4:], now_ms())
+        except OpenFlowError as error:
+            return error.code, ()
+
+    async def _features(self, bridge: Bridge, payload: bytes) -> Reply:
+        features = {
+            "datapath_id": bridge.datapath_id,
+            "n_buffers": 0,
+            "n_tables": N_TABLES,
+            "capabilities": CAPABILITIES,
+        }
+        return DONE, (msgspec.msgpack.encode(features),)
+
+    async def _config(self, bridge: Bridge, payload: bytes) -> Reply:
+        if len(payload) != 4:
+            return BAD_LEN, ()
+        flags, miss_send_len = struct.unpack("!HH", payload)
+        if flags > FRAG_DROP:  # reassembly is not offered
+            return BAD_FLAGS, ()
+        bridge.frag_mode, bridge.miss_send_len = flags, miss_send_len
+        return DONE, ()
+
+    async def _get_config(self, bridge: Bridge, payload: bytes) -> Reply:
+        return DONE, (struct.pack("!HH", bridge.frag_mode, bridge.miss_send_len),)
+
+
+OPERATIONS: dict[str, Operation] = {
+    "apply": Operations._apply,
+    "barrier": Operations._barrier,
+    "multipart": Operations._multipart,
+    "features": Operations._features,
+    "config": Operations._config,
+    "get_config": Operations._get_config,
+}
