@@ -3,6 +3,7 @@
 import struct
 
 import pytest
+
 from raicho.control.openflow.connection import (
     Connection,
     Down,
@@ -72,8 +73,9 @@ STREAM = (
 
 @pytest.mark.parametrize("size", [1, 2, 7, 8, 9, 64, len(STREAM)])
 def test_pieces_of_any_size_give_the_same_events(size: int) -> None:
-    whole, pieces = Connection(0, groupable=group((13, 14))), Connection(
-        0, groupable=group((13, 14))
+    whole, pieces = (
+        Connection(0, groupable=group((13, 14))),
+        Connection(0, groupable=group((13, 14))),
     )
     events = [
         event

@@ -5,6 +5,7 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from raicho.control.openflow import framing
 
 GROUPABLE = bytes(1 if kind in (13, 14) else 0 for kind in range(256))

@@ -3,6 +3,7 @@
 import struct
 
 import pytest
+
 from raicho.control.openflow.errors import RemoteError
 from raicho.control.openflow.spec import pack, unpack
 from raicho.control.openflow.spec.errors import (
@@ -134,7 +135,10 @@ CASES = {
     "a bucket of no length": (group_mod("00" * 16), GroupModFailed.BAD_BUCKET),
     "a bucket longer than the message": (group_mod("0018" + "00" * 14), GroupModFailed.BAD_BUCKET),
     "a bucket shorter than its head": (group_mod("0008" + "00" * 14), GroupModFailed.BAD_BUCKET),
-    "a band that does not exist": (meter_mod("0009001000000000" + "00" * 8), MeterModFailed.BAD_BAND),
+    "a band that does not exist": (
+        meter_mod("0009001000000000" + "00" * 8),
+        MeterModFailed.BAD_BAND,
+    ),
     "a band that is too short": (meter_mod("0001000800000000"), BadRequest.BAD_LEN),
     "a multipart type that does not exist": (multipart(77), BadRequest.BAD_MULTIPART),
     "a multipart request cut short": (message(18, bytes(4)), BadRequest.BAD_LEN),

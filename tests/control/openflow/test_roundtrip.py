@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from raicho.control.openflow.codec import Family, Layout
 from raicho.control.openflow.spec import (
     FAMILIES,

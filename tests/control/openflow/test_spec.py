@@ -4,6 +4,7 @@ import enum
 import types
 
 import pytest
+
 from raicho.control.openflow.spec import errors, families
 from raicho.control.openflow.spec.match import FIELD, FIELDS
 from raicho.control.openflow.spec.messages import MessageType
