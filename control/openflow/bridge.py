@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any
 
+from .answers import Answer, Ask
 from .channel import Channel, Dialer, Listener, tcp
-from .session import Answer, Ask, Description, Session, Shared
+from .session import Description, Session, Shared
 from .settings import Bridge, Controller, Listen
 
 MAX_CALLERS = 64  # channels that listeners accept

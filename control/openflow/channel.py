@@ -11,8 +11,9 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from .answers import Answer, Ask
 from .backoff import Backoff
-from .session import Answer, Ask, Session
+from .session import Session
 
 CONNECT_TIMEOUT = 10.0  # seconds
 BIND_RETRY = 5.0  # longest pause between attempts to listen

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
-C = TypeVar("C", bound=type)
-T = TypeVar("T")
-Reason = tuple[int, int]
-Bytes = bytes | bytearray | memoryview
+_C = TypeVar("_C", bound=type)
+_T = TypeVar("_T")
+_Reason = tuple[int, int]
+_Bytes = bytes | bytearray | memoryview
 
-class FieldRow(Protocol):
+class _FieldRow(Protocol):
     """What the codec must know of a match field."""
 
     @property
@@ -25,13 +25,13 @@ class Part: ...
 class OxmTable:
     def __init__(
         self,
-        rows: Iterable[FieldRow],
+        rows: Iterable[_FieldRow],
         oxm: Callable[[str, int, int | None], object],
         raw: Callable[[int, int, bytes, bytes | None, int | None], object],
         *,
-        bad_type: Reason,
-        bad_len: Reason,
-        bad_field: Reason,
+        bad_type: _Reason,
+        bad_len: _Reason,
+        bad_field: _Reason,
     ) -> None: ...
 
 class Layout:
@@ -39,7 +39,7 @@ class Layout:
     family: Family | None
     code: int | None
     names: tuple[str | None, ...]
-    bad_len: Reason
+    bad_len: _Reason
     typed: bool
     def parts(self) -> tuple[tuple[str, str, int, Any], ...]: ...
 
@@ -47,21 +47,22 @@ class Family:
     name: str
     codes: dict[int, Layout]
     fallback: Layout | None
-    bad_type: Reason
-    bad_len: Reason
+    bad_type: _Reason
+    bad_len: _Reason
     bare: bool
     align: int
+    pad: int
     def __init__(
         self,
         name: str,
         *,
-        bad_type: Reason,
-        bad_len: Reason,
+        bad_type: _Reason,
+        bad_len: _Reason,
         align: int = 1,
         pad: int = 1,
         bare: bool = False,
     ) -> None: ...
-    def row(self, code: int | tuple[int, ...] | None, *parts: str | Part) -> Callable[[C], C]: ...
+    def row(self, code: int | tuple[int, ...] | None, *parts: str | Part) -> Callable[[_C], _C]: ...
 
 def rest() -> Part: ...
 def match(table: OxmTable) -> Part: ...
@@ -70,9 +71,9 @@ def oxm_ids(cls: Callable[[int, int | None], object]) -> Part: ...
 def many(what: Family | type) -> Part: ...
 def one(cls: type) -> Part: ...
 def body(family: Family) -> Part: ...
-def record(*parts: str | Part, bad_len: Reason) -> Callable[[C], C]: ...
+def record(*parts: str | Part, bad_len: _Reason) -> Callable[[_C], _C]: ...
 def pack(messages: Family, message: Any, xid: int = 0, version: int = 4) -> bytes: ...
-def unpack(messages: Family, data: Bytes) -> tuple[Any, int]: ...
+def unpack(messages: Family, data: _Bytes) -> tuple[Any, int]: ...
 def pack_part(item: Any) -> bytes: ...
-def unpack_part(cls: type[T], data: Bytes) -> T: ...
-def unpack_elements(family: Family, data: Bytes) -> tuple[Any, ...]: ...
+def unpack_part(cls: type[_T], data: _Bytes) -> _T: ...
+def unpack_elements(family: Family, data: _Bytes) -> tuple[Any, ...]: ...

@@ -22,7 +22,7 @@ from ..message import (
     Ping,
 )
 from . import framing
-from .session import AWAY, Answer, Ask
+from .answers import AWAY, Answer, Ask
 
 BULK, CONTROL = "dataplane.bulk", "dataplane.control"
 TIMEOUT = 30.0  # seconds for a batch; the link tells sooner when the dataplane dies

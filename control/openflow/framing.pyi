@@ -1,6 +1,6 @@
 """Whole buffers of OpenFlow messages at once: where they begin, which failed, which are wanted."""
 
-Bytes = bytes | bytearray | memoryview
+_Bytes = bytes | bytearray | memoryview
 
 RUN: int
 BAD_VERSION: int
@@ -8,8 +8,8 @@ BAD_SIZE: int
 DONE: int
 
 def scan(
-    data: Bytes, version: int, groupable: bytes
+    data: _Bytes, version: int, groupable: bytes
 ) -> tuple[list[tuple[int, int, int, int]], int]: ...
-def failures(run: Bytes, results: Bytes, missing: int) -> bytes: ...
+def failures(run: _Bytes, results: _Bytes, missing: int) -> bytes: ...
 def select(data: bytes, kind: int, offset: int, mask: int) -> tuple[bytes, int]: ...
 def count(data: bytes) -> int: ...

@@ -13,7 +13,7 @@ cost Python nothing per message.  A barrier is a request of its own: the
 dataplane answers it when everything before is in force.
 
 What the specification asks for and is not there gets its error; so does what
-the dataplane cannot be asked because it is away (AWAY).
+the dataplane cannot be asked because it is away (see answers.py).
 """
 
 import itertools
@@ -21,11 +21,12 @@ import struct
 from collections import Counter, deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
-from . import framing
+from . import answers, framing
+from .answers import Answer, Ask, code_of
 from .connection import Connection, Down, Event, Message, Run, State, Up, group
 from .errors import RemoteError
 from .roles import ASYNCHRONOUS, DEFAULT_ASYNC, UNDEFINED, Roles
@@ -62,28 +63,8 @@ FRAGMENT_FLAGS = 3
 HEADER, PART_HEADER = 8, 16
 
 
-def code_of(why: tuple[int, int]) -> int:
-    """Return the number that stands for a reason between the agent and the dataplane."""
-    return why[0] << 16 | why[1]
-
-
 IS_SLAVE = code_of(reason(BadRequest.IS_SLAVE))
 BAD_TYPE = code_of(reason(BadRequest.BAD_TYPE))
-AWAY = code_of(reason(BadRequest.EPERM))  # the dataplane cannot be asked
-
-
-class Ask(NamedTuple):
-    """A request to the dataplane: an operation of its bulk interface."""
-
-    op: str
-    payload: bytes
-
-
-class Answer(NamedTuple):
-    """What came of it: framing.DONE or error type << 16 | code, and frames."""
-
-    code: int
-    frames: tuple[bytes, ...] = ()
 
 
 class Description(msgspec.Struct, frozen=True):
@@ -234,7 +215,7 @@ class Session:
             last.size += len(data)
             self._asked_bytes += len(data)
         else:
-            self._ask("apply", data, _applied)
+            self._ask("apply", data, answers.applied)
 
     def _message(self, message: Message) -> None:
         handler = HANDLERS.get(message.kind)
@@ -252,7 +233,7 @@ class Session:
         if not self._slots:
             self._connection.send(data)
         else:
-            slot = _Slot(next(self._tickets), "", b"", _nothing)
+            slot = _Slot(next(self._tickets), "", b"", answers.nothing)
             slot.output = data
             self._slots.append(slot)
 
@@ -295,29 +276,31 @@ class Session:
             reply = FeaturesReply(**{name: known[name] for name in names if name in known})
             self._shared.features = pack_part(reply)
         if self._shared.features is None:
-            return framing.failures(message.data, b"", _failure(answer))
-        return _frame(MessageType.FEATURES_REPLY, message.xid, self._shared.features)
+            return framing.failures(message.data, b"", answers.failure_of(answer))
+        return answers.frame(MessageType.FEATURES_REPLY, message.xid, self._shared.features)
 
     def _get_config(self, message: Message, body: Any) -> None:
-        self._ask("get_config", b"", partial(_forward, message, MessageType.GET_CONFIG_REPLY))
+        self._ask(
+            "get_config", b"", partial(answers.forward, message, MessageType.GET_CONFIG_REPLY)
+        )
 
     def _set_config(self, message: Message, body: Any) -> None:
         if body.flags & ~FRAGMENT_FLAGS:
             text = f"flags {body.flags:#x}"
             raise RemoteError(text, reason(SwitchConfigFailed.BAD_FLAGS), HEADER)
         self._refuse_slave()
-        self._ask("config", pack_part(body), partial(_silent, message))
+        self._ask("config", pack_part(body), partial(answers.silent, message))
 
     def _barrier(self, message: Message, body: Any) -> None:
         done = pack(BarrierReply(), message.xid, self.version)
-        self._ask("barrier", b"", partial(_silent, message, done=done))
+        self._ask("barrier", b"", partial(answers.silent, message, done=done))
 
     def _queue_config(self, message: Message, body: Any) -> None:
         head = pack_part(body)
         self._ask(
             "queue_config",
             head,
-            partial(_forward, message, MessageType.QUEUE_GET_CONFIG_REPLY, head=head),
+            partial(answers.forward, message, MessageType.QUEUE_GET_CONFIG_REPLY, head=head),
         )
 
     def _role(self, message: Message, body: Any) -> None:
@@ -345,7 +328,7 @@ class Session:
             self._reply(pack(reply, message.xid, self.version))
             return
         payload = struct.pack("!HH", kind, 0) + whole
-        self._ask("multipart", payload, partial(_multiparted, message, kind))
+        self._ask("multipart", payload, partial(answers.multiparted, message, kind))
 
     def _collect(self, message: Message, kind: int, more: bool) -> bytes | None:
         """Put the parts of a multipart request together; return it when it is complete."""
@@ -366,11 +349,11 @@ class Session:
     def _desc(self) -> DescReply:
         known = self._shared.description
         return DescReply(
-            _short(known.manufacturer, 256),
-            _short(known.hardware, 256),
-            _short(known.software, 256),
-            _short(known.serial, 32),
-            _short(known.datapath, 256),
+            answers.shortened(known.manufacturer, 256),
+            answers.shortened(known.hardware, 256),
+            answers.shortened(known.software, 256),
+            answers.shortened(known.serial, 32),
+            answers.shortened(known.datapath, 256),
         )
 
     def _refuse_slave(self) -> None:
@@ -392,59 +375,3 @@ HANDLERS: dict[int, Callable[[Session, Message, Any], None]] = {
     MessageType.GET_ASYNC_REQUEST: Session._get_async,
     MessageType.SET_ASYNC: Session._set_async,
 }
-
-
-# From the dataplane: what an answer becomes.
-
-
-def _frame(kind: int, xid: int, body: bytes) -> bytes:
-    return struct.pack("!BBHI", 4, kind, HEADER + len(body), xid) + body
-
-
-def _failure(answer: Answer) -> int:
-    """Return the code of a failure; an answer without what it promises is one."""
-    return AWAY if answer.code == framing.DONE else answer.code
-
-
-def _nothing(payloads: list[bytes], answer: Answer) -> bytes:
-    return b""
-
-
-def _applied(payloads: list[bytes], answer: Answer) -> bytes:
-    """Make errors of the messages that failed, from one result for each."""
-    results = answer.frames[0] if answer.code == framing.DONE and answer.frames else b""
-    return framing.failures(b"".join(payloads), results, _failure(answer))
-
-
-def _silent(message: Message, payloads: list[bytes], answer: Answer, done: bytes = b"") -> bytes:
-    if answer.code == framing.DONE:
-        return done
-    return framing.failures(message.data, b"", answer.code)
-
-
-def _forward(
-    message: Message, kind: int, payloads: list[bytes], answer: Answer, head: bytes = b""
-) -> bytes:
-    if answer.code == framing.DONE and (answer.frames or head):
-        return _frame(kind, message.xid, head + b"".join(answer.frames))
-    return framing.failures(message.data, b"", _failure(answer))
-
-
-def _multiparted(message: Message, kind: int, payloads: list[bytes], answer: Answer) -> bytes:
-    """Make one reply of each frame; all but the last say that more follows."""
-    if answer.code != framing.DONE:
-        return framing.failures(message.data, b"", answer.code)
-    frames = answer.frames or (b"",)
-    return b"".join(
-        _frame(
-            MessageType.MULTIPART_REPLY,
-            message.xid,
-            struct.pack("!HH4x", kind, MORE if i < len(frames) - 1 else 0) + frame,
-        )
-        for i, frame in enumerate(frames)
-    )
-
-
-def _short(text: str, size: int) -> str:
-    """Cut a text so that it and its NUL take at most *size* bytes."""
-    return text.encode()[: size - 1].decode(errors="ignore")

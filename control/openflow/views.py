@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from . import framing
-from .session import Answer, Ask
+from .answers import Answer, Ask
 from .spec import multipart as mp
 from .spec import pack_part, unpack_part
 from .spec.errors import describe

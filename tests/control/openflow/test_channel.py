@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from raicho.control.openflow import framing
+from raicho.control.openflow.answers import Answer, Ask
 from raicho.control.openflow.backoff import Backoff
 from raicho.control.openflow.channel import Channel, Dialer, Listener, tcp
-from raicho.control.openflow.session import Answer, Ask, Session, Shared
+from raicho.control.openflow.session import Session, Shared
 from raicho.control.openflow.spec import pack, unpack
 from raicho.control.openflow.spec.messages import (
     BarrierReply,

@@ -5,7 +5,8 @@ import resource
 from collections import Counter
 
 from raicho.control.openflow import framing
-from raicho.control.openflow.session import Answer, Session, Shared
+from raicho.control.openflow.answers import Answer
+from raicho.control.openflow.session import Session, Shared
 from raicho.control.openflow.spec import pack
 from raicho.control.openflow.spec.messages import Hello, PacketIn
 

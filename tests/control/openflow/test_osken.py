@@ -13,8 +13,9 @@ import msgspec
 import pytest
 
 from raicho.control.openflow import framing
+from raicho.control.openflow.answers import Answer, Ask
 from raicho.control.openflow.bridge import BridgeControl
-from raicho.control.openflow.session import Answer, Ask, Description
+from raicho.control.openflow.session import Description
 from raicho.control.openflow.settings import Bridge, Controller
 from raicho.control.openflow.spec import pack, pack_part, unpack
 from raicho.control.openflow.spec.match import match

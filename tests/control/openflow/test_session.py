@@ -8,14 +8,12 @@ import msgspec
 import pytest
 
 from raicho.control.openflow import framing
+from raicho.control.openflow.answers import AWAY, Answer, Ask
 from raicho.control.openflow.session import (
     APPLIED,
-    AWAY,
     HANDLERS,
     MAX_BACKLOG,
     PACKET_IN_BACKLOG,
-    Answer,
-    Ask,
     Description,
     Session,
     Shared,
