@@ -24,7 +24,6 @@ CONFIGURATION = (
     ("bridge", "add-port", "br0", "p1", "1"),
     ("bridge", "add-port", "br0", "p2", "2"),
     ("bridge", "add-controller", "br0", "127.0.0.1"),
-    ("config", "commit"),
 )
 SESSION = ("--session", "demo")
 SHOWN = (("status",), ("show", "flows"), ("show", "ports"))
@@ -39,11 +38,12 @@ class Stage:
     def say(self, text: str) -> None:
         print(f"[{time.monotonic() - self._start:5.1f} s] {text}", flush=True)
 
-    def cli(self, switch: Switch, *argv: str) -> None:
+    def cli(self, switch: Switch, *argv: str, quiet: bool = False) -> None:
         """Run a command of raicho and show it as in a shell."""
         print(f"          # raicho {' '.join(argv)}", flush=True)
         for line in switch.cli(*argv).splitlines():
-            print(f"          {line}", flush=True)
+            if not quiet:
+                print(f"          {line}", flush=True)
 
     def pings(self, host: str, to: str, counted: Counted) -> None:
         self.say(f"{host} pinged {to}: {counted.answered} of {counted.sent} answered")
@@ -72,7 +72,8 @@ def show(stage: Stage, lab: Lab, folder: Path) -> None:
     controller = Controller(lab, place, folder)
     stage.say("the configuration, in one transaction")
     for command in CONFIGURATION:
-        stage.cli(switch, *command, *SESSION)
+        stage.cli(switch, *command, *SESSION, quiet=True)
+    stage.cli(switch, "config", "commit", *SESSION)
     controller.wait_for_switch()
     stage.say(f"connected to the controller as {controller.events('switch')[0]['datapath_id']:#x}")
     h1, h2 = HOSTS.values()
