@@ -12,9 +12,10 @@ from typing import Any
 import msgspec
 
 from ..message.types import Change
+from .differences import diff
 from .nodes import Kind, Node, locate
 from .path import ROOT, Path, Step, parse_path
-from .tree import Tree, diff, entry_path, to_config
+from .tree import Tree, entry_path, to_config
 
 
 class Scope(msgspec.Struct, frozen=True):

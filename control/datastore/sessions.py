@@ -4,9 +4,10 @@ import msgspec
 
 from ..message.datastore import Delete, Set
 from ..message.types import Change
+from .differences import apply_change, diff
 from .nodes import Node
 from .path import format_path, parse_path
-from .tree import Tree, apply_change, diff, put, remove
+from .tree import Tree, put, remove
 
 MAX_SESSIONS = 256
 

@@ -13,6 +13,7 @@ from ..message.failure import CallError, Code, Failure
 from ..message.types import Change
 from .coordinator import Part, Side, recovered
 from .defaults import with_defaults
+from .differences import diff
 from .engines import Cell, Conflict, Stamp
 from .engines.sqlite import Record, SqliteEngine
 from .fault import Fault, Invalid, NoSuchNode, SchemaConflict, SchemaError
@@ -22,7 +23,7 @@ from .path import Path, parse_path
 from .registry import Member, Registry
 from .scope import changes_seen, config_seen, scope_of
 from .sessions import MAX_SESSIONS, Clash, Session
-from .tree import EMPTY, Tree, diff, from_config, get, put, to_config
+from .tree import EMPTY, Tree, from_config, get, put, to_config
 from .validate import validate
 
 

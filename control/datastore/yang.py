@@ -6,7 +6,7 @@ mandatory, unique, min- and max-elements, config, leafref without predicates,
 and must and when as far as xpath.py reads them.  What is not supported is
 refused when the module is loaded, with its place, rather than ignored.
 
-To support another statement, add a row to PROPERTIES or RESTRICTIONS.
+To support another statement, add a row to PROPERTIES, or to RESTRICTIONS in yang_types.py.
 """
 
 import contextlib
@@ -18,13 +18,9 @@ import msgspec
 from pyang import context, error, repository
 
 from .fault import SchemaConflict, SchemaError
-from .nodes import Kind, Must, Node, Pattern, Type
-from .values import INTEGERS, BadValue, canonical
-from .xpath import BadExpression, Expression, compile_expression
-
-Statement = Any  # pyang has no types
-
-MAX_LENGTH = (1 << 63) - 1
+from .nodes import Kind, Must, Node
+from .values import BadValue, canonical
+from .yang_types import Statement, expression_of, place_of, text_of, type_of
 
 
 class Module(msgspec.Struct, frozen=True):
@@ -103,10 +99,6 @@ def _conflict_or_error(ctx: Any, complaints: list[str]) -> SchemaError:
     return SchemaError(place, "; ".join([reason, *complaints[1:]]))
 
 
-def _place(stmt: Statement) -> str:
-    return f"{stmt.pos.ref}:{stmt.pos.line}"
-
-
 REFUSED_ANYWHERE = {"deviation", "anydata", "anyxml", "rpc", "notification", "action", "choice"}
 
 
@@ -114,12 +106,12 @@ def _check_module(module: Statement) -> None:
     """Refuse what would have to be honoured and is not."""
     for stmt in _all_statements(module):
         if stmt.keyword in REFUSED_ANYWHERE:
-            raise SchemaError(_place(stmt), f"{stmt.keyword} is not supported")
+            raise SchemaError(place_of(stmt), f"{stmt.keyword} is not supported")
         if stmt.keyword in ("augment", "uses"):
             for keyword in ("when", "if-feature"):
                 if stmt.search_one(keyword):
                     reason = f"{keyword} in {stmt.keyword} is not supported"
-                    raise SchemaError(_place(stmt), reason)
+                    raise SchemaError(place_of(stmt), reason)
 
 
 def _all_statements(stmt: Statement) -> Iterator[Statement]:
@@ -135,7 +127,7 @@ def _children(path: str, stmts: list[Statement]) -> dict[str, Node]:
     found: dict[str, Node] = {}
     for stmt in stmts:
         if stmt.keyword not in tuple(Kind):
-            raise SchemaError(_place(stmt), f"{stmt.keyword} is not supported")
+            raise SchemaError(place_of(stmt), f"{stmt.keyword} is not supported")
         node = _node(f"{path}/{stmt.arg}", stmt)
         other = found.get(node.name)
         if other:
@@ -156,7 +148,7 @@ def _node(path: str, stmt: Statement) -> Node:
         "name": stmt.arg,
         "kind": Kind(stmt.keyword),
         "module": stmt.i_module.i_modulename,
-        "place": _place(stmt),
+        "place": place_of(stmt),
         "children": _children(path, getattr(stmt, "i_children", [])),
     }
     for sub in stmt.substmts:
@@ -166,7 +158,7 @@ def _node(path: str, stmt: Statement) -> Node:
             repeats = name in fields and name in ("musts", "unique")
             fields[name] = fields[name] + value if repeats else value
         elif isinstance(sub.keyword, str) and sub.keyword not in ELSEWHERE:
-            raise SchemaError(_place(sub), f"{sub.keyword} is not supported")
+            raise SchemaError(place_of(sub), f"{sub.keyword} is not supported")
     return _with_default(path, Node(**fields))
 
 
@@ -185,29 +177,19 @@ def _with_default(path: str, node: Node) -> Node:
         raise SchemaError(node.place, f"bad default of {path}: {bad}") from bad
 
 
-def _text(stmt: Statement) -> str:
-    return " ".join(stmt.arg.split())
-
-
 def _names(stmt: Statement) -> tuple[str, ...]:
-    return tuple(name.rpartition(":")[2] for name in stmt.arg.split())
+    plain = re.sub(r"[\w.-]+:", "", stmt.arg)  # no prefixes
+    return tuple(plain.split())
 
 
 def _must(stmt: Statement) -> Must:
     message = stmt.search_one("error-message")
-    expression = _expression(stmt)
-    return Must(expression, _text(message) if message else f"{expression.text} does not hold")
-
-
-def _expression(stmt: Statement) -> Expression:
-    try:
-        return compile_expression(" ".join(stmt.arg.split()))
-    except BadExpression as bad:
-        raise SchemaError(_place(stmt), f"{stmt.keyword}: {bad}") from bad
+    expression = expression_of(stmt)
+    return Must(expression, text_of(message) if message else f"{expression.text} does not hold")
 
 
 PROPERTIES: dict[str, Callable[[Statement], tuple[str, Any]]] = {
-    "description": lambda s: ("description", _text(s)),
+    "description": lambda s: ("description", text_of(s)),
     "units": lambda s: ("units", s.arg),
     "key": lambda s: ("keys", _names(s)),
     "unique": lambda s: ("unique", (_names(s),)),
@@ -218,101 +200,10 @@ PROPERTIES: dict[str, Callable[[Statement], tuple[str, Any]]] = {
     "default": lambda s: ("default", s.arg),
     "must": lambda s: ("musts", (_must(s),)),
     "when": lambda s: ("when", _must(s)),
-    "type": lambda s: ("type", _type(s)),
+    "type": lambda s: ("type", type_of(s)),
 }
 
 ELSEWHERE = {  # read as children, by pyang, or meant for people
     "container", "list", "leaf", "leaf-list", "uses", "grouping", "typedef", "augment",
     "reference", "status", "ordered-by",
 }  # fmt: skip
-
-
-# Types.
-
-
-def _type(stmt: Statement) -> Type:
-    """Resolve a type: what it is derived from, then its own restrictions."""
-    typedef = getattr(stmt, "i_typedef", None)
-    if typedef is not None:
-        type_ = _named(_type(typedef.search_one("type")), typedef)
-    else:
-        type_ = _builtin(stmt)
-    for keyword in {sub.keyword for sub in stmt.substmts if isinstance(sub.keyword, str)}:
-        restrict = RESTRICTIONS.get(keyword)
-        if restrict is None:
-            raise SchemaError(_place(stmt), f"{keyword} in a type is not supported")
-        type_ = msgspec.structs.replace(type_, **restrict(type_, stmt.search(keyword)))
-    if type_.base == "leafref":
-        return _follow_leafref(type_, stmt)
-    return type_
-
-
-def _named(type_: Type, typedef: Statement) -> Type:
-    default, description = typedef.search_one("default"), typedef.search_one("description")
-    return msgspec.structs.replace(
-        type_,
-        name=typedef.arg,
-        description=_text(description) if description else "",
-        default=default.arg if default else type_.default,
-    )
-
-
-def _builtin(stmt: Statement) -> Type:
-    if stmt.arg in INTEGERS:
-        return Type(stmt.arg, stmt.arg, ranges=(INTEGERS[stmt.arg],))
-    if stmt.arg in ("string", "boolean", "enumeration", "union", "leafref"):
-        return Type(stmt.arg, stmt.arg)
-    raise SchemaError(_place(stmt), f"the type {stmt.arg} is not supported")
-
-
-def _follow_leafref(type_: Type, stmt: Statement) -> Type:
-    target = getattr(stmt.i_type_spec, "i_target_node", None)
-    if target is None:
-        raise SchemaError(_place(stmt), "a leafref inside a union or a typedef is not supported")
-    referred = _type(target.search_one("type"))
-    return msgspec.structs.replace(type_, members=(referred,))
-
-
-def _spans(bounds: tuple[tuple[int, int], ...], stmt: Statement) -> tuple[tuple[int, int], ...]:
-    ends = {"min": bounds[0][0], "max": bounds[-1][1]}
-    spans: list[tuple[int, int]] = []
-    for part in stmt.arg.split("|"):
-        low, _, high = (word.strip() for word in part.partition(".."))
-        numbers = [ends[w] if w in ends else int(w, 0) for w in (low, high or low)]
-        spans.append((numbers[0], numbers[1]))
-    return tuple(spans)
-
-
-_PATTERN_WORD = re.compile(r"\\.|\[\^?|\]|\(\?|.", re.DOTALL)
-_UNKNOWN_TO_PYTHON = {"(?", *(f"\\{letter}" for letter in "pPiIcC")}
-
-
-def _pattern(stmt: Statement) -> Pattern:
-    """Translate a pattern of XML Schema, where ^ and $ are letters like others."""
-    words: list[str] = []
-    inside = False  # of brackets
-    for word in _PATTERN_WORD.findall(stmt.arg):
-        if word in _UNKNOWN_TO_PYTHON or (inside and word[0] == "["):
-            raise SchemaError(_place(stmt), f"{word} in the pattern {stmt.arg} is not supported")
-        words.append(f"\\{word}" if word in ("^", "$") and not inside else word)
-        inside = word[0] == "[" or (inside and word != "]")
-    modifier = stmt.search_one("modifier")
-    return Pattern(stmt.arg, _regex(stmt, "".join(words)), modifier is not None)
-
-
-def _regex(stmt: Statement, text: str) -> re.Pattern[str]:
-    try:
-        return re.compile(text, re.ASCII)
-    except re.error as bad:
-        raise SchemaError(_place(stmt), f"the pattern {stmt.arg} is not supported: {bad}") from bad
-
-
-RESTRICTIONS: dict[str, Callable[[Type, list[Statement]], dict[str, Any]]] = {
-    "range": lambda t, s: {"ranges": _spans(t.ranges, s[0])},
-    "length": lambda t, s: {"lengths": _spans(t.lengths or ((0, MAX_LENGTH),), s[0])},
-    "pattern": lambda t, s: {"patterns": t.patterns + tuple(map(_pattern, s))},
-    "enum": lambda t, s: {"values": tuple(enum.arg for enum in s)},
-    "type": lambda t, s: {"members": tuple(map(_type, s))},
-    "path": lambda t, s: {"target": _expression(s[0])},
-    "require-instance": lambda t, s: {},
-}

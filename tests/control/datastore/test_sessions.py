@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from raicho.control.datastore.differences import diff
 from raicho.control.datastore.nodes import Node
 from raicho.control.datastore.sessions import Clash, Session
-from raicho.control.datastore.tree import EMPTY, diff
+from raicho.control.datastore.tree import EMPTY
 from raicho.control.message.datastore import Delete, Set
 from raicho.control.message.types import Change
 

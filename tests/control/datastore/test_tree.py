@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raicho.control.datastore.differences import apply_change, diff
 from raicho.control.datastore.fault import Invalid, NoSuchNode
 from raicho.control.datastore.library import Library
 from raicho.control.datastore.nodes import Node
@@ -13,8 +14,6 @@ from raicho.control.datastore.path import Step, format_path, is_quotable, parse_
 from raicho.control.datastore.tree import (
     EMPTY,
     Tree,
-    apply_change,
-    diff,
     from_config,
     get,
     put,

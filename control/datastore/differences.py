@@ -1,0 +1,75 @@
+"""The difference of two trees as a list of changes, and changes made to a tree."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..message.types import Change
+from .nodes import Kind, Node
+from .path import ROOT, Path, Step, format_path, parse_path
+from .tree import Tree, entry_path, get, put, remove
+
+
+def diff(root: Node, old: Tree, new: Tree) -> list[Change]:
+    """Return what turns *old* into *new*, one Change per entry and per leaf.
+
+    What goes comes first, the deepest before what it lies in; then what comes
+    or changes, an entry before what lies in it.  The value of an entry is the
+    dict of its keys, that of a leaf-list a list.
+    """
+    gone: list[Change] = []
+    rest: list[Change] = []
+    for change in _differences(root, old, new, ROOT):
+        (gone if change.new is None else rest).append(change)
+    return gone[::-1] + rest
+
+
+def _differences(node: Node, old: Any, new: Any, at: Path) -> Iterator[Change]:
+    """Yield changes, an entry always before what lies in it."""
+    if old is new or old == new:
+        return
+    old, new = old or {}, new or {}
+    for name, child in node.children.items():
+        if name not in node.keys:
+            yield from _DIFF[child.kind](child, old.get(name), new.get(name), (*at, Step(name)))
+
+
+def _diff_leaf(node: Node, old: Any, new: Any, at: Path) -> Iterator[Change]:
+    if old != new:
+        yield Change(format_path(at), old, new)
+
+
+def _diff_leaf_list(node: Node, old: Any, new: Any, at: Path) -> Iterator[Change]:
+    if old != new:
+        yield Change(format_path(at), old and list(old), new and list(new))
+
+
+def _diff_list(node: Node, old: Any, new: Any, at: Path) -> Iterator[Change]:
+    if old is new:
+        return
+    old, new = old or {}, new or {}
+    for key in sorted(old.keys() | new.keys()):
+        before, after = old.get(key), new.get(key)
+        there = entry_path(at, node, key)
+        if before is None or after is None:
+            yield Change(format_path(there), _keys(node, before), _keys(node, after))
+        yield from _differences(node, before, after, there)
+
+
+def _keys(node: Node, entry: Tree | None) -> dict[str, Any] | None:
+    return None if entry is None else {key: entry[key] for key in node.keys}
+
+
+_DIFF = {
+    Kind.LEAF: _diff_leaf,
+    Kind.LEAF_LIST: _diff_leaf_list,
+    Kind.CONTAINER: _differences,
+    Kind.LIST: _diff_list,
+}
+
+
+def apply_change(root: Node, tree: Tree, change: Change) -> Tree:
+    """Return *tree* with one Change made; what is gone already stays gone."""
+    path = parse_path(change.path)
+    if change.new is not None:
+        return put(root, tree, path, change.new)
+    return tree if get(root, tree, path) is None else remove(root, tree, path)
