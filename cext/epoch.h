@@ -63,17 +63,23 @@ static inline void
 epoch_quiesce(struct epoch *epoch, unsigned reader)
 {
     uint64_t now = atomic_load_explicit(&epoch->now, memory_order_acquire);
-    if (atomic_load_explicit(&epoch->readers[reader].seen, memory_order_relaxed) != now) {
-        /* Sequentially consistent: what was read before is finished, and what
-         * is read after is as new as 'now'. */
-        atomic_store(&epoch->readers[reader].seen, now);
+    uint64_t seen = atomic_load_explicit(&epoch->readers[reader].seen, memory_order_relaxed);
+
+    /* What was read before is finished; what is read from now on is as new as 'now'. */
+    if (seen != now) {
+        atomic_store_explicit(&epoch->readers[reader].seen, now, memory_order_release);
+    }
+    /* Pairs with earliest_seen(): a writer that still took us for offline has unlinked
+     * whatever it frees before we look. */
+    if (!seen) {
+        atomic_thread_fence(memory_order_seq_cst);
     }
 }
 
 static inline void
 epoch_offline(struct epoch *epoch, unsigned reader)
 {
-    atomic_store(&epoch->readers[reader].seen, 0);
+    atomic_store_explicit(&epoch->readers[reader].seen, 0, memory_order_release);
 }
 
 /* Writer: calls release(pointer, context) when no reader can see it any more.  Never
