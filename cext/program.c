@@ -17,7 +17,11 @@ program_store_open(struct program_store *store)
 {
     *store = (struct program_store) { .n_buckets = 256 };
     store->buckets = calloc(store->n_buckets, sizeof *store->buckets);
-    return store->buckets ? 0 : ENOMEM;
+    if (!store->buckets) {
+        store->n_buckets = 0;
+        return ENOMEM;
+    }
+    return 0;
 }
 
 void
