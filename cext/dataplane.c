@@ -88,7 +88,6 @@ bool
 dataplane_barrier(struct dataplane *dataplane, unsigned timeout_ms)
 {
     uint64_t deadline_ms = monotonic_ms() + timeout_ms;
-    uint64_t epoch = epoch_advance(&dataplane->epoch);
 
     for (unsigned i = 0; i < DATAPLANE_WORKERS; i++) {
         struct worker *worker = atomic_load(&dataplane->workers[i]);
@@ -96,6 +95,9 @@ dataplane_barrier(struct dataplane *dataplane, unsigned timeout_ms)
             return false;
         }
     }
+    /* Only now: the round that took the last of them has ended, and what it sent has gone
+     * out, when the worker announces an epoch that began after it took it. */
+    uint64_t epoch = epoch_advance(&dataplane->epoch);
     while (!epoch_passed(&dataplane->epoch, epoch)) {
         if (monotonic_ms() > deadline_ms) {
             return false;
