@@ -40,15 +40,14 @@ counter_ids_open(struct counter_ids *ids)
 {
     *ids = (struct counter_ids) { .n_used = 1, .max_free = 1024 };
     ids->free = malloc(ids->max_free * sizeof *ids->free);
-    return ids->free ? 0 : ENOMEM;
-}
-
-void
-counter_ids_close(struct counter_ids *ids)
-{
-    free(ids->sets);
-    free(ids->free);
-    *ids = (struct counter_ids) { 0 };
+    ids->former = calloc(1, sizeof *ids->former);
+    if (!ids->free || !ids->former) {
+        free(ids->free);
+        free(ids->former);
+        *ids = (struct counter_ids) { 0 };
+        return ENOMEM;
+    }
+    return 0;
 }
 
 static void
@@ -58,6 +57,18 @@ free_pages(struct counters *counters)
         free(page_of(counters, page));
         atomic_store_explicit(&counters->pages[page], NULL, memory_order_relaxed);
     }
+}
+
+void
+counter_ids_close(struct counter_ids *ids)
+{
+    if (ids->former) {
+        free_pages(ids->former);
+    }
+    free(ids->former);
+    free(ids->sets);
+    free(ids->free);
+    *ids = (struct counter_ids) { 0 };
 }
 
 int
@@ -85,23 +96,29 @@ load(const _Atomic uint64_t *number)
     return atomic_load_explicit(number, memory_order_relaxed);
 }
 
-/* Moves the numbers of one set to another that has no worker either. */
+/* Adds the numbers of a page, which no worker uses, to those of the workers before; or takes the
+ * page itself if they had none. */
 static void
-merge(struct counters *into, const struct counters *from, uint32_t n_used)
+inherit(struct counters *former, struct counters *from, uint32_t page)
 {
-    for (uint32_t id = 0; id < n_used; id++) {
+    if (!page_of(former, page)) {
+        atomic_store_explicit(&former->pages[page], page_of(from, page), memory_order_relaxed);
+        atomic_store_explicit(&from->pages[page], NULL, memory_order_relaxed);
+        return;
+    }
+    for (uint32_t id = page * COUNTER_PAGE; id < (page + 1) * COUNTER_PAGE; id++) {
         const struct counter *counter = counter_at(from, id);
-        uint64_t used = load(&counter->used), at = load(&counter_at(into, id)->used);
-        counter_add(into, id, load(&counter->packets), load(&counter->bytes),
+        uint64_t used = load(&counter->used), at = load(&counter_at(former, id)->used);
+        counter_add(former, id, load(&counter->packets), load(&counter->bytes),
                     used > at ? used : at);
     }
 }
 
 void
-counter_ids_remove_set(struct counter_ids *ids, struct counters *counters, struct counters *into)
+counter_ids_remove_set(struct counter_ids *ids, struct counters *counters)
 {
-    if (into) {
-        merge(into, counters, ids->n_used);
+    for (uint32_t page = 0; page < pages_used(ids); page++) {
+        inherit(ids->former, counters, page);
     }
     for (unsigned i = 0; i < ids->n_sets; i++) {
         if (ids->sets[i] == counters) {
@@ -112,15 +129,25 @@ counter_ids_remove_set(struct counter_ids *ids, struct counters *counters, struc
     free_pages(counters);
 }
 
+static void
+clear_in(struct counters *counters, uint32_t id)
+{
+    struct counter *counter = counter_at(counters, id);
+
+    atomic_store_explicit(&counter->packets, 0, memory_order_relaxed);
+    atomic_store_explicit(&counter->bytes, 0, memory_order_relaxed);
+    atomic_store_explicit(&counter->used, 0, memory_order_relaxed);
+}
+
 /* Sets a counter that no worker uses to 0. */
 static void
 clear(const struct counter_ids *ids, uint32_t id)
 {
     for (unsigned i = 0; i < ids->n_sets; i++) {
-        struct counter *counter = counter_at(ids->sets[i], id);
-        atomic_store_explicit(&counter->packets, 0, memory_order_relaxed);
-        atomic_store_explicit(&counter->bytes, 0, memory_order_relaxed);
-        atomic_store_explicit(&counter->used, 0, memory_order_relaxed);
+        clear_in(ids->sets[i], id);
+    }
+    if (page_of(ids->former, id / COUNTER_PAGE)) {
+        clear_in(ids->former, id);
     }
 }
 
@@ -161,17 +188,27 @@ counter_release(struct counter_ids *ids, uint32_t id)
     ids->free[ids->n_free++] = id;
 }
 
+static void
+add_to(struct counter_sum *sum, const struct counters *counters, uint32_t id)
+{
+    const struct counter *counter = counter_at(counters, id);
+    uint64_t used = load(&counter->used);
+
+    sum->packets += load(&counter->packets);
+    sum->bytes += load(&counter->bytes);
+    sum->used = used > sum->used ? used : sum->used;
+}
+
 struct counter_sum
 counter_read(const struct counter_ids *ids, uint32_t id)
 {
     struct counter_sum sum = { 0 };
 
     for (unsigned i = 0; i < ids->n_sets; i++) {
-        const struct counter *counter = counter_at(ids->sets[i], id);
-        uint64_t used = load(&counter->used);
-        sum.packets += load(&counter->packets);
-        sum.bytes += load(&counter->bytes);
-        sum.used = used > sum.used ? used : sum.used;
+        add_to(&sum, ids->sets[i], id);
+    }
+    if (page_of(ids->former, id / COUNTER_PAGE)) {
+        add_to(&sum, ids->former, id);
     }
     return sum;
 }

@@ -111,6 +111,7 @@ struct counter_ids {
     uint32_t n_used;                    /* Ids handed out so far. */
     uint32_t *free;                     /* Ids given back. */
     uint32_t n_free, max_free;
+    struct counters *former;            /* Numbers of workers that are gone; pages as needed. */
 };
 
 struct counter_sum {
@@ -125,10 +126,9 @@ void counter_ids_close(struct counter_ids *ids);
 /* Adds a worker's set, with pages for every id handed out so far. 0 or ENOMEM. */
 int counter_ids_add_set(struct counter_ids *ids, struct counters *counters);
 
-/* Frees the pages of a set that no worker uses, after adding its numbers to another's
- * ('into', may be null if it is the last). */
-void counter_ids_remove_set(struct counter_ids *ids, struct counters *counters,
-                            struct counters *into);
+/* Takes a set out that no worker uses any more, and frees its pages.  Its numbers stay in the
+ * sums. */
+void counter_ids_remove_set(struct counter_ids *ids, struct counters *counters);
 
 /* Returns a fresh id, all of whose counters are 0, or COUNTER_NONE without memory. */
 uint32_t counter_new(struct counter_ids *ids);

@@ -131,7 +131,7 @@ worker_open(struct dataplane *dataplane, unsigned id, uint32_t n_packets)
         return NULL;
     }
     if (open_handovers(worker)) {
-        counter_ids_remove_set(&dataplane->counters, &worker->counters, NULL);
+        counter_ids_remove_set(&dataplane->counters, &worker->counters);
         close_parts(worker);
         return NULL;
     }
@@ -143,7 +143,6 @@ void
 worker_close(struct worker *worker)
 {
     struct dataplane *dataplane = worker->dataplane;
-    struct counters *heir = NULL;
 
     atomic_store(&dataplane->workers[worker->id], NULL);
     epoch_offline(&dataplane->epoch, worker->id);
@@ -155,12 +154,7 @@ worker_close(struct worker *worker)
         program_release(&dataplane->programs, pending->program);
         free(pending);
     }
-    for (unsigned i = 0; i < dataplane->counters.n_sets; i++) {
-        if (dataplane->counters.sets[i] != &worker->counters) {
-            heir = dataplane->counters.sets[i];
-        }
-    }
-    counter_ids_remove_set(&dataplane->counters, &worker->counters, heir);
+    counter_ids_remove_set(&dataplane->counters, &worker->counters);
     close_parts(worker);
 }
 
