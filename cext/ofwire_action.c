@@ -256,16 +256,27 @@ ofwire_known_from(struct of_known *known, const struct of_scope *scope)
     }
 }
 
-/* Follows the instructions of 'list' from 'first' on. */
+/* Whether what a set-field needs was there 'before' the list, whatever else comes first now. */
+static bool
+was_consistent(const struct of_known *before, const struct insn *insn)
+{
+    return before && insn->op == OP_set_field
+           && field_needs_met(insn->field, &before->match.key, &before->match.mask);
+}
+
+/* Follows the instructions of 'list' from 'first' on.  'before' is null or what was known before
+ * them: who writes an action set does not choose its order, so there a set-field may agree with
+ * either. */
 static uint32_t
-follow(struct of_known *known, const uint8_t *base, const struct insn_list *list, unsigned first)
+follow(struct of_known *known, const struct of_known *before, const uint8_t *base,
+       const struct insn_list *list, unsigned first)
 {
     for (unsigned i = first; i < list->n; i++) {
         const struct insn *insn = &list->insns[i];
         const uint8_t *action = base + insn->at;
         const struct action_row *row = &rows[get_be16(action)];
 
-        if (row->follow && !row->follow(known, action, insn)) {
+        if (row->follow && !row->follow(known, action, insn) && !was_consistent(before, insn)) {
             return BAD_ACTION(MATCH_INCONSISTENT);
         }
     }
@@ -290,7 +301,7 @@ ofwire_add_actions(const struct of_scope *scope, struct of_known *known, const u
             return error;
         }
     }
-    return follow(known, base, list, first);
+    return follow(known, NULL, base, list, first);
 }
 
 /* Actions of the same rank take each other's place in an action set. */
@@ -349,7 +360,8 @@ ofwire_add_action_set(const struct of_scope *scope, struct of_known *known, cons
         settle(list, first);
     }
     drop_idle_output(list, first);
-    return follow(known, base, list, first);
+    struct of_known before = *known;
+    return follow(known, &before, base, list, first);
 }
 
 /* --- Lists -------------------------------------------------------------------------- */

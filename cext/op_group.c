@@ -37,13 +37,15 @@ group_live(const struct bridge *bridge, uint32_t id, unsigned depth)
     return false;
 }
 
-/* A bucket that watches nothing is alive. */
+/* A bucket is alive if the port or the group it watches is, or if it watches nothing. */
 static bool
 bucket_live(const struct bridge *bridge, const struct bucket *bucket, unsigned depth)
 {
-    return (bucket->watch_port == PORT_ANY || port_live(bridge, bucket->watch_port))
-           && (bucket->watch_group == GROUP_ANY
-               || group_live(bridge, bucket->watch_group, depth));
+    bool port = bucket->watch_port != PORT_ANY, group = bucket->watch_group != GROUP_ANY;
+
+    return (!port && !group)
+           || (port && port_live(bridge, bucket->watch_port))
+           || (group && group_live(bridge, bucket->watch_group, depth));
 }
 
 /* --- Which bucket a packet takes ------------------------------------------------------------ */

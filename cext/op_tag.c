@@ -200,12 +200,13 @@ push_pbb(struct packet *p, const uint8_t *action)
     return true;
 }
 
-/* The customer's addresses become the frame's.  Tags of the backbone stay: they are pop_vlan's. */
+/* The customer's addresses become the frame's, if a type is behind them.  Tags of the backbone
+ * stay: they are pop_vlan's. */
 static bool
 pop_pbb(struct packet *p, const uint8_t *action)
 {
     (void)action;
-    if (has_itag(p)) {
+    if (has_itag(p) && p->len >= p->l2_5 + ITAG_SIZE + 2u) {
         memcpy(p->data, p->data + p->l2_5 + 4, ADDRESSES_SIZE);
         take(p, p->eth_type_at, PBB_SIZE);
         p->stale |= STALE_LAYOUT;

@@ -43,7 +43,8 @@ enum set_order {
 };
 
 /* The instructions: X(name, OpenFlow action or instruction type, order).
- * 'op_<name>' is the function.  First the actions of OpenFlow, then its
+ * 'op_<name>' is the function.  First the actions of OpenFlow, in the order in which
+ * an action set has those of one kind (pops undo pushes from outside in), then its
  * instructions, then ours. */
 #define OPS(X)                                  \
     X(output,           0,  SET_OUTPUT)         \
@@ -54,6 +55,7 @@ enum set_order {
     X(push_vlan,       17,  SET_PUSH_VLAN)      \
     X(pop_vlan,        18,  SET_POP)            \
     X(push_mpls,       19,  SET_PUSH_MPLS)      \
+    X(pop_pbb,         27,  SET_POP)            \
     X(pop_mpls,        20,  SET_POP)            \
     X(set_queue,       21,  SET_QUEUE)          \
     X(group,           22,  SET_GROUP)          \
@@ -61,7 +63,6 @@ enum set_order {
     X(dec_nw_ttl,      24,  SET_DEC_TTL)        \
     X(set_field,       25,  SET_SET)            \
     X(push_pbb,        26,  SET_PUSH_PBB)       \
-    X(pop_pbb,         27,  SET_POP)            \
     X(goto_table,       1,  SET_NEVER)          \
     X(write_metadata,   2,  SET_NEVER)          \
     X(write_actions,    3,  SET_NEVER)          \

@@ -31,8 +31,11 @@ class GroupEntry:
 def live(bucket: Bucket, groups: Mapping[int, GroupEntry], ports: Collection[int]) -> bool:
     """Tell if a bucket of a fast failover group is live (6.5).
 
-    The port that it watches is up, or the group that it watches has a live bucket.
+    The port that it watches is up, or the group that it watches has a live bucket, or it
+    watches nothing and so nothing is wrong with it.
     """
+    if bucket.watch_port == ANY_PORT and bucket.watch_group == ANY_GROUP:
+        return True
     if bucket.watch_port in ports:
         return True
     group = groups.get(bucket.watch_group)

@@ -154,7 +154,7 @@ def test_a_select_group_may_choose_any_bucket_that_has_weight() -> None:
 
 
 def test_fast_failover_takes_the_first_bucket_that_lives() -> None:
-    dead = GroupEntry(1, groups.ALL, (Bucket((Output(2),)),))  # It watches nothing.
+    dead = GroupEntry(1, groups.ALL, (Bucket((Output(2),), watch_port=9),))  # Not there.
     buckets = (
         Bucket((Output(2),), watch_group=1),
         Bucket((Output(3),), watch_port=4),
