@@ -1,7 +1,5 @@
 """What cannot be is refused with leaf and reason, and nothing has changed."""
 
-import pytest
-
 from raicho.control.message import CallError, Delete, Set
 
 from .conftest import DEVICES, Site
@@ -19,11 +17,6 @@ REFUSED: dict[str, tuple[list[Set | Delete], str, str]] = {
         [Set(PORT.format("p9"), {"kind": "af_packet", "device": "nosuch0"})],
         "/raicho/port[name='p9']/device",
         "nosuch0",
-    ),
-    "a device used by two ports": (
-        [Set(PORT.format("p9"), {"kind": "af_packet", "device": DEVICES[0]})],
-        "/device",
-        DEVICES[0],
     ),
     "a port number used twice in a bridge": (
         [
@@ -65,14 +58,14 @@ def test_what_cannot_be_is_refused_and_nothing_has_changed(site: Site) -> None:
     """M1, T1, F4, F15: the error names leaf and reason, every process is alive as before."""
     site.switch.bridge(DEVICES, controller=False)
     before = (site.switch.configuration(), site.switch.revision(), site.switch.pids())
-    wrong = {}
+    wrong: dict[str, object] = {}
     for name, (ops, path, quoted) in REFUSED.items():
-        session = name.replace(" ", "-")
-        with pytest.raises(CallError) as refusal:
-            site.switch.commit(*ops, session=session)
-        failure = refusal.value.failure
-        if path not in (failure.path or "") or quoted not in f"{failure.path} {failure.reason}":
-            wrong[name] = failure
+        try:
+            wrong[name] = site.switch.commit(*ops, session=name.replace(" ", "-"))
+        except CallError as error:
+            failure = error.failure
+            if path not in (failure.path or "") or quoted not in f"{failure.path} {failure.reason}":
+                wrong[name] = failure
     assert wrong == {}
     after = (site.switch.configuration(), site.switch.revision(), site.switch.pids())
     assert after == before
