@@ -34,6 +34,8 @@ def _add_field(rng: Random, match: dict[str, tuple[int, int]], key: Key, name: s
         mask = _mask(rng, row.bits)
     if rng.random() < 0.08:
         value ^= 1 << rng.randrange(row.bits)
+    if name == "vlan_vid" and mask & PRESENT and not value & PRESENT:
+        value = 0  # A number without a tag is no match, but an error (7.2.3.7).
     if mask:
         match[name] = (value & mask, mask)
 
