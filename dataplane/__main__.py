@@ -2,7 +2,6 @@
 
 import sys
 
-from ..control.component import run
-from .service import DataplaneComponent
+from .service import main
 
-sys.exit(run(DataplaneComponent))
+sys.exit(main())

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from typing import Any
 
-from ..control.component import Bootstrap, Component
+from ..control.component import Bootstrap, Component, run
 from ..control.message import (
     BulkEvent,
     BulkReply,
@@ -231,6 +231,11 @@ class DataplaneComponent(Component):
     def stats(self, names: list[str]) -> dict[str, Any]:
         """Return all counters."""
         return self.switch.stats() | {"bulk": dict(self._bulk.counters | self._counters)}
+
+
+def main() -> int:
+    """Run the dataplane as a process; return its exit code."""
+    return run(DataplaneComponent)
 
 
 assert DONE == BulkReply().code, "two names of one number"
