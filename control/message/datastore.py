@@ -258,7 +258,12 @@ class Describe(Request["Description"], frozen=True):
 
 
 class Description(Message, frozen=True):
-    """The answer to Describe: nested dicts as `datastore.schema.Node` has its fields."""
+    """The answer to Describe: a node and all below it, as nested dicts.
+
+    Each has name, kind (container, list, leaf, leaf-list), module and description
+    and, as far as they apply, keys, type (base, name, ranges, lengths, patterns,
+    values, members, target), default, mandatory, units and children, by name.
+    """
 
     node: dict[str, Any]
 
@@ -269,16 +274,6 @@ class Committed(Message, frozen=True):
     txid: str
     revision: int
     changes: list[Change]
-
-
-REQUESTS = (
-    Register, Heartbeat, Unregister, Lookup, ListRegistry,
-    Edit, Diff, Validate, CommitSession, Discard,
-    GetConfig, GetHistory, Describe,
-)  # fmt: skip
-REPLIES = (
-    Registered, Endpoint, Registry, Changes, Faults, CommitResult, Config, History, Description,
-)  # fmt: skip
 
 
 class Diverged(Message, frozen=True):
