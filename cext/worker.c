@@ -185,6 +185,7 @@ worker_inject(struct worker *worker, struct bridge *bridge, const struct program
     }
     inject = pending ? ring_reserve(&worker->injects, sizeof *inject + args_padded + len) : NULL;
     if (!inject) {
+        bump(&worker->injects_lost, 1);
         free(pending);
         return ENOBUFS;
     }
@@ -250,7 +251,7 @@ packet_from(struct worker *worker, const uint8_t *frame, uint32_t len)
     struct pool *pool = len <= worker->small.size ? &worker->small : &worker->large;
     struct packet *packet;
 
-    if (!pool_get(pool, &packet, 1)) {
+    if (len > pool->size || !pool_get(pool, &packet, 1)) {
         bump(&worker->totals.drops[DROP_no_buffer], 1);
         return NULL;
     }

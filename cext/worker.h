@@ -92,6 +92,7 @@ struct worker {
     _Atomic bool asleep, stop;
     _Atomic uint32_t mode;              /* enum worker_mode */
     struct pending_program *pending, *pending_last;    /* Control thread's; oldest first. */
+    _Atomic uint64_t injects_lost;      /* Packets that found no room in 'injects'.  Control thread's. */
 };
 
 /* Control.  Makes a worker with id 'id', with 'n_packets' small packets (0: a sensible

@@ -57,7 +57,8 @@ worker_copy(struct worker *worker, const struct packet *packet)
     struct packet *copy;
 
     bump(&worker->totals.copied, 1);
-    if (!pool_get(pool, &copy, 1)) {
+    /* A large packet can have grown beyond the room of a fresh one. */
+    if (packet->len > pool->size || !pool_get(pool, &copy, 1)) {
         bump(&worker->totals.drops[DROP_no_buffer], 1);
         return NULL;
     }
