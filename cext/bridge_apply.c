@@ -137,13 +137,19 @@ apply_table_mod(struct bridge *bridge, const uint8_t *message, size_t size, uint
 
 enum { PACKET_OUT_ACTIONS = 24, FRAME_MIN = 14 };
 
-/* The worker that sends packets of controllers: that of the port it says the packet came from. */
+/* The worker that sends packets of controllers: that of the port it says the packet came from,
+ * else the first one; null if there is none. */
 static struct worker *
 sending_worker(const struct bridge *bridge, uint32_t in_port)
 {
     const struct attachment *attachment = bridge_port(bridge, in_port);
+    unsigned first = attachment ? attachment->worker : 0;
+    struct worker *worker = NULL;
 
-    return atomic_load(&bridge->dataplane->workers[attachment ? attachment->worker : 0]);
+    for (unsigned i = first; i < DATAPLANE_WORKERS && !worker; i++) {
+        worker = atomic_load(&bridge->dataplane->workers[i]);
+    }
+    return worker;
 }
 
 static bool
@@ -161,9 +167,12 @@ send_packet(struct bridge *bridge, const uint8_t *message, size_t size, size_t a
     struct program_store *programs = &bridge->dataplane->programs;
     struct insn_list list = { 0 };
 
+    struct worker *worker = sending_worker(bridge, in_port);
+    if (!worker) {
+        return OFWIRE_OFPBRC_EPERM;     /* Without workers there is no port either. */
+    }
     uint32_t result = ofwire_get_actions(&scope, actions, actions, actions_size, &list);
     if (result == OFWIRE_OK) {
-        struct worker *worker = sending_worker(bridge, in_port);
         const struct program *program = program_intern(programs, list.insns, list.n);
         if (program && worker_inject(worker, bridge, program, actions, actions_size, in_port,
                                      frame, message + size - frame)) {
@@ -187,9 +196,11 @@ bridge_packet_out(struct bridge *bridge, const uint8_t *message, size_t size, ui
     if (get_be32(message + 8) != OFP_NO_BUFFER) {
         return OFWIRE_OFPBRC_BUFFER_UNKNOWN;
     }
-    if (actions_size > size - PACKET_OUT_ACTIONS
-        || size - PACKET_OUT_ACTIONS - actions_size < FRAME_MIN) {
+    if (actions_size > size - PACKET_OUT_ACTIONS) {
         return OFWIRE_OFPBRC_BAD_LEN;
+    }
+    if (size - PACKET_OUT_ACTIONS - actions_size < FRAME_MIN) {
+        return OFWIRE_OFPBRC_BAD_PACKET;
     }
     if (!in_port_exists(bridge, in_port)) {
         return OFWIRE_OFPBRC_BAD_PORT;
