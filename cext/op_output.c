@@ -46,13 +46,15 @@ flood(struct worker *worker, struct packet *packet)
     send_to(worker, packet, last);
 }
 
+/* A port can be told to send no packets up that miss (7.2.1); an entry that says so still does. */
 static void
 to_controller(struct worker *worker, struct packet *packet, uint16_t max_len)
 {
     const struct walk *walk = packet_walk(packet);
     const struct attachment *from = bridge_port(walk->bridge, packet->in_port);
 
-    if (from && atomic_load_explicit(&from->config, memory_order_relaxed) & PORT_NO_PACKET_IN) {
+    if (from && walk->from_miss
+        && atomic_load_explicit(&from->config, memory_order_relaxed) & PORT_NO_PACKET_IN) {
         worker_drop(worker, &packet, 1, DROP_action);
     } else {
         worker_punt(worker, packet, walk->from_miss ? PUNT_NO_MATCH : PUNT_ACTION, max_len);
