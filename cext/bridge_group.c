@@ -9,7 +9,7 @@
 
 enum { OFPGC_ADD, OFPGC_MODIFY, OFPGC_DELETE };
 
-enum { BUCKET_ACTIONS = 16, GROUP_MOD_BUCKETS = 16, BUCKETS_MAX = 4096 };
+enum { BUCKET_ACTIONS = 16, GROUP_MOD_BUCKETS = 16, BUCKETS_MAX = 4000 };
 
 struct group_mod {
     struct bridge *bridge;
@@ -49,7 +49,8 @@ count_groups(struct bridge *bridge, const struct buckets *buckets, int by)
     }
 }
 
-/* Counts the buckets; 0 and an error if their lengths do not fit. */
+/* Counts the buckets.  An error if their lengths do not fit, or if the group's description or
+ * statistics (16 bytes a bucket) would not go into a multipart reply. */
 static uint32_t
 count_buckets(const uint8_t *wire, size_t size, uint32_t *n)
 {
@@ -61,7 +62,7 @@ count_buckets(const uint8_t *wire, size_t size, uint32_t *n)
         }
         at += length;
     }
-    return *n > BUCKETS_MAX ? OFWIRE_OFPGMFC_OUT_OF_BUCKETS : OFWIRE_OK;
+    return *n > BUCKETS_MAX || size > PART_MAX - 8 ? OFWIRE_OFPGMFC_OUT_OF_BUCKETS : OFWIRE_OK;
 }
 
 static uint32_t
@@ -124,6 +125,81 @@ fill_buckets(const struct group_mod *mod, struct buckets *buckets, uint32_t n)
     return OFWIRE_OK;
 }
 
+/* --- Loops --------------------------------------------------------------------------------- */
+
+/* A search for a way from some buckets to group 'id'.  Watching counts as a way too. */
+struct search {
+    struct bridge *bridge;
+    uint32_t id;
+    uint64_t number;
+    bool found;
+};
+
+static unsigned groups_below(struct search *search, const struct buckets *buckets, unsigned depth);
+
+/* Groups one after the other from group 'id' on, at most; more than GROUP_DEPTH if that is too
+ * deep.  Each group is entered once, however many ways lead to it. */
+static unsigned
+group_height(struct search *search, uint32_t id, unsigned depth)
+{
+    struct group *group = group_find(&search->bridge->groups, id);
+
+    search->found |= id == search->id;
+    if (search->found || depth > GROUP_DEPTH) {
+        return GROUP_DEPTH + 1;
+    }
+    if (group && group->checked != search->number) {
+        group->height = 1 + groups_below(search, group_buckets(group), depth);
+        group->checked = search->number;
+    }
+    return group ? group->height : 0;
+}
+
+static unsigned
+bucket_height(struct search *search, const struct bucket *bucket, unsigned depth)
+{
+    unsigned most = bucket->watch_group == GROUP_ANY
+                    ? 0 : group_height(search, bucket->watch_group, depth + 1);
+
+    for (unsigned i = 0; i < bucket->program->n; i++) {
+        const struct insn *insn = &bucket->program->insns[i];
+        if (insn->op == OP_group) {
+            unsigned height = group_height(search, get_be32(bucket->args + insn->at + 4),
+                                           depth + 1);
+            most = height > most ? height : most;
+        }
+    }
+    return most;
+}
+
+static unsigned
+groups_below(struct search *search, const struct buckets *buckets, unsigned depth)
+{
+    unsigned most = 0;
+
+    for (uint32_t i = 0; i < buckets->n; i++) {
+        unsigned height = bucket_height(search, &buckets->bucket[i], depth);
+        most = height > most ? height : most;
+    }
+    return most;
+}
+
+/* Whether group 'id' may have these buckets: none leads back to it, nor through more groups
+ * than packets are taken through. */
+static uint32_t
+check_chains(struct bridge *bridge, uint32_t id, const struct buckets *buckets)
+{
+    struct search search = { bridge, id, ++bridge->groups.n_checks, false };
+    unsigned below = groups_below(&search, buckets, 1);
+
+    if (search.found) {
+        return OFWIRE_OFPGMFC_LOOP;
+    }
+    return below < GROUP_DEPTH ? OFWIRE_OK : OFWIRE_OFPGMFC_CHAINING_UNSUPPORTED;
+}
+
+/* --- Making ---------------------------------------------------------------------------------- */
+
 static uint32_t
 make_buckets(const struct group_mod *mod, struct buckets **made)
 {
@@ -147,37 +223,15 @@ make_buckets(const struct group_mod *mod, struct buckets **made)
     buckets->wire = wire;
     buckets->wire_size = mod->wire_size;
     result = fill_buckets(mod, buckets, n);
+    if (result == OFWIRE_OK) {
+        result = check_chains(mod->bridge, mod->id, buckets);
+    }
     if (result != OFWIRE_OK) {
         discard(mod->bridge, buckets);
         return result;
     }
     *made = buckets;
     return OFWIRE_OK;
-}
-
-/* --- Loops --------------------------------------------------------------------------------- */
-
-/* Whether packets in 'buckets' may come to group 'id'.  'depth' bounds the walk: deeper than
- * GROUP_DEPTH counts as a loop, since packets would be dropped there. */
-static bool
-leads_to(const struct bridge *bridge, const struct buckets *buckets, uint32_t id, unsigned depth)
-{
-    for (uint32_t i = 0; i < buckets->n; i++) {
-        const struct bucket *bucket = &buckets->bucket[i];
-        for (unsigned j = 0; j < bucket->program->n; j++) {
-            const struct insn *insn = &bucket->program->insns[j];
-            if (insn->op != OP_group) {
-                continue;
-            }
-            uint32_t next = get_be32(bucket->args + insn->at + 4);
-            const struct group *group = group_find(&bridge->groups, next);
-            if (next == id || depth == GROUP_DEPTH
-                || (group && leads_to(bridge, group_buckets(group), id, depth + 1))) {
-                return true;
-            }
-        }
-    }
-    return false;
 }
 
 /* --- Commands ----------------------------------------------------------------------------------- */
@@ -228,10 +282,6 @@ group_modify(struct group_mod *mod)
     uint32_t result = make_buckets(mod, &buckets);
     if (result != OFWIRE_OK) {
         return result;
-    }
-    if (leads_to(bridge, buckets, mod->id, 0)) {
-        discard(bridge, buckets);
-        return OFWIRE_OFPGMFC_LOOP;
     }
     struct buckets *old = group_buckets(group);
     count_groups(bridge, buckets, 1);
@@ -341,7 +391,7 @@ bridge_group_mod(struct bridge *bridge, const uint8_t *message, size_t size, uin
     if (mod.command > OFPGC_DELETE) {
         return OFWIRE_OFPGMFC_BAD_COMMAND;
     }
-    if (mod.type > GROUP_FAST_FAILOVER) {
+    if (mod.command != OFPGC_DELETE && mod.type > GROUP_FAST_FAILOVER) {
         return OFWIRE_OFPGMFC_BAD_TYPE;
     }
     if (mod.id > GROUP_MAX && !(mod.command == OFPGC_DELETE && mod.id == GROUP_ALL_GROUPS)) {

@@ -49,6 +49,10 @@ struct group {
     uint32_t refs;                      /* Group actions in flows and other groups. Control thread's. */
     uint64_t created_ms;
     _Atomic(struct buckets *) buckets;
+
+    /* Control thread's, when it looks for loops: */
+    uint64_t checked;                   /* The number of the search that 'height' is of. */
+    unsigned height;                    /* Groups one after the other from here on. */
 };
 
 /* Groups by number: open addressing, replaced as a whole when it grows. */
@@ -61,6 +65,7 @@ struct group_map {
 struct group_table {
     _Atomic(struct group_map *) map;
     uint32_t n_groups;
+    uint64_t n_checks;          /* Searches for loops so far. */
 };
 
 int group_table_open(struct group_table *table);
