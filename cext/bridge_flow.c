@@ -522,8 +522,11 @@ bridge_flow_mod(struct bridge *bridge, const uint8_t *message, size_t size, uint
 {
     struct flow_mod mod = { .bridge = bridge, .now_ms = now_ms };
 
-    if (size < FLOW_MOD_MATCH + 8) {
+    if (size < FLOW_MOD_MATCH) {
         return OFWIRE_OFPBRC_BAD_LEN;
+    }
+    if (size > PART_MAX) {              /* Statistics of the flow are as long. */
+        return OFWIRE_OFPBAC_TOO_MANY;
     }
     get_fixed(&mod, message);
     uint32_t result = check_fixed(&mod);
