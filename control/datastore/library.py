@@ -6,6 +6,7 @@ The modules that ship with raicho are known from the start, so that a
 configuration can be written before any component has run.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from .nodes import Node, describe
 from .yang import Module, compile_schema, read_module
 
 SHIPPED = ("control/*/schema/*.yang", "dataplane/schema/*.yang")
+
+_IMPORT = re.compile(r"^\s*import\s+([\w.-]+)", re.MULTILINE)
 
 ACCEPTED, UPGRADED = "accepted", "upgraded"
 
@@ -45,6 +48,14 @@ class Library(msgspec.Struct, frozen=True):
         if modules == self.modules:
             return self, outcomes
         return self._grown(modules, outcomes), outcomes
+
+    def rank(self, names: frozenset[str]) -> int:
+        """Return how deep modules stand on others: 0 for those that import nothing."""
+        return max((self._depth(name) for name in names if name in self.modules), default=0)
+
+    def _depth(self, name: str) -> int:
+        imported = _IMPORT.findall(self.modules[name].text)
+        return max((1 + self._depth(n) for n in imported if n in self.modules), default=0)
 
     def _grown(self, modules: dict[str, Module], outcomes: dict[str, str]) -> "Library":
         root = compile_schema(modules)

@@ -22,6 +22,7 @@ class Member(msgspec.Struct):
 
     registration: Register
     scope: Scope
+    modules: frozenset[str] = frozenset()  # that it brought
     lease: str = ""
     expires: float = -math.inf
     synchronised: bool = False
@@ -80,15 +81,18 @@ class Registry:
         """Return a member, alive or not."""
         return self._members.get(name)
 
-    def expect(self, registration: Register, scope: Scope) -> None:
+    def expect(self, registration: Register, scope: Scope, modules: frozenset[str]) -> None:
         """Know a participant of an earlier life of the datastore; it is not there yet."""
         reason = "it has not registered since the datastore started"
-        self._members[registration.component] = Member(registration, scope, trouble=reason)
+        self._members[registration.component] = Member(registration, scope, modules, trouble=reason)
 
-    def register(self, registration: Register, scope: Scope, now: float) -> Member:
+    def register(
+        self, registration: Register, scope: Scope, modules: frozenset[str], now: float
+    ) -> Member:
         """Take a component in, in the place of what was known of it."""
         lease = secrets.token_hex(8)
-        member = Member(registration, scope, lease=lease, expires=now + registration.ttl)
+        expires = now + registration.ttl
+        member = Member(registration, scope, modules, lease=lease, expires=expires)
         member.synchronised = not member.is_participant
         self._members[registration.component] = member
         return member

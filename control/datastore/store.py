@@ -79,12 +79,12 @@ class Store:
 
     def _expect_participants(self) -> None:
         for blob in self.engine.participants():
-            registration, modules = msgspec.json.decode(blob, type=tuple[Register, set[str]])
+            registration, modules = msgspec.json.decode(blob, type=tuple[Register, frozenset[str]])
             try:
-                scope = scope_of(self.library.root, registration.subscriptions, modules)
+                scope = scope_of(self.library.root, registration.subscriptions, set(modules))
             except Invalid:
                 continue  # its module is not known any more
-            self.registry.expect(registration, scope)
+            self.registry.expect(registration, scope, modules)
 
     # Registration.
 
@@ -106,7 +106,7 @@ class Store:
             self.engine.add_modules(brought)
             self.library = library
             self.working = with_defaults(library.root, self.tree)
-        member = self.registry.register(request, scope, now)
+        member = self.registry.register(request, scope, frozenset(outcomes), now)
         if member.is_participant:
             kept = msgspec.structs.replace(request, modules=[], apis=[])
             blob = msgspec.json.encode((kept, sorted(outcomes)))
@@ -206,8 +206,9 @@ class Store:
         return Plan(stamp, session.next, changes, parts, record)
 
     def _parts(self, next_: Tree, now: float) -> dict[str, Part]:
+        """Return what each participant is asked; whose modules others rest on commits first."""
         parts: dict[str, Part] = {}
-        for member in self.registry:
+        for member in sorted(self.registry, key=lambda m: self.library.rank(m.modules)):
             if not member.is_participant:
                 continue
             seen = changes_seen(self.library.root, member.scope, self.working, next_)
