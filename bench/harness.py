@@ -2,7 +2,7 @@
 
 import json
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from . import machine
@@ -51,7 +51,8 @@ class Row:
 
 def _round(value: float) -> float:
     """Keep four digits: more would claim a precision that no machine has."""
-    return float(f"{value:.4g}")
+    short = float(f"{value:.4g}")
+    return int(short) if short.is_integer() else short
 
 
 def sample(once: Callable[[], float], runs: int, warm_up: int = 1) -> list[float]:
@@ -67,14 +68,15 @@ def as_json(rows: Iterable[Row]) -> str:
     return json.dumps({"machine": facts, "rows": [row.form() for row in rows]})
 
 
-def as_text(rows: Iterable[Row]) -> Iterable[str]:
+def as_text(rows: Iterable[Row]) -> Iterator[str]:
     """Render lines for people, each as soon as its row is there."""
     yield ", ".join(f"{name} {value}" for name, value in machine.facts().items())
-    yield f"{'':44} {'unit':8} {'min':>10} {'median':>10} {'max':>10}  runs"
+    yield f"{'':40}{'minimum':>14}{'median':>14}{'maximum':>14}  {'unit':12}runs"
     for row in rows:
-        form = row.form()
-        line = f"{row.name:44} {row.unit:8} {form['min']:>10} {form['value']:>10} {form['max']:>10}"
-        line += f"  {len(row.runs)}"
-        if row.peer:
-            line += f"  {row.peer} {form['peer_value']}, ratio {form['ratio']}"
+        numbers = (min(row.runs), row.value, max(row.runs))
+        line = f"{row.name:40}{''.join(f'{_round(n):>14,}' for n in numbers)}"
+        line += f"  {row.unit:12}{len(row.runs)}"
+        if row.peer_runs:
+            line += f"  {row.peer} {_round(statistics.median(row.peer_runs)):,}"
+            line += f", ratio {row.ratio:.2f}"
         yield line + (f"  (goal {row.goal})" if row.goal else "")

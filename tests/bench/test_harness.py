@@ -1,14 +1,19 @@
 """The one JSON form, and workloads that are what they say."""
 
 import json
+import os
 import struct
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bench import openflow, workload
-from bench.harness import Row, as_json, sample
+from bench.harness import Row, as_json, as_text, sample
 
+ROOT = Path(__file__).parents[2]
 FORM = {"name", "unit", "min", "value", "max", "runs", "peer", "peer_value", "ratio", "goal"}
 SMALL = [name for name in workload.WORKLOADS if "1M" not in name and "new flow" not in name]
 
@@ -77,3 +82,26 @@ def test_frames_carry_a_right_ipv4_checksum() -> None:
     words = frames[:, 14:34].copy().view(">u2").astype(np.uint32)
     total = words.sum(axis=1)
     assert set(((total & 0xFFFF) + (total >> 16)).tolist()) == {0xFFFF}
+
+
+def test_a_table_for_people_has_a_line_for_each_row() -> None:
+    lines = list(as_text([Row("a", "packets/s", [3_000_000, 1, 2]), Row("b", "us", [0.12345])]))
+    assert [line.split()[:2] for line in lines[2:]] == [["a", "1"], ["b", "0.1235"]]
+    assert "3,000,000" in lines[2]
+
+
+def test_the_pipeline_prints_one_json_object_with_a_row_for_a_workload() -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "bench", "pipeline", "--json"),
+            *("--runs", "1", "--seconds", "0.05", "--workload", "1 rule, 1 flow"),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "build" / "tree")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (row,) = json.loads(done.stdout)["rows"]
+    assert (row["name"], row["unit"], row["runs"]) == ("1 rule, 1 flow", "packets/s", 1)
+    assert row["value"] > 0
