@@ -12,6 +12,7 @@ PLANES = ("control", "dataplane")  # folders that become raicho.<folder>
 TREE = Path("build/tree")
 TRACE = bool(os.environ.get("RAICHO_TRACE"))  # line coverage of .pyx
 JOBS = int(os.environ.get("RAICHO_JOBS", os.cpu_count() or 1))
+GENERATED = ["-Wno-sign-compare", "-Wno-discarded-qualifiers"]  # what Cython writes is not ours
 TRACE_MACROS = [("CYTHON_TRACE", "1"), ("CYTHON_TRACE_NOGIL", "1")]
 BASELINE = {"x86_64": ["-march=x86-64-v2"]}  # other machines: the compiler's own
 CFLAGS = [
@@ -42,7 +43,7 @@ def extension(pyx: str) -> Extension:
         [pyx],
         include_dirs=["cext"],
         depends=files("cext/**/*.[ch]"),
-        extra_compile_args=["-std=gnu11", "-g1", "-pthread"],
+        extra_compile_args=["-std=gnu11", "-g1", "-pthread", *GENERATED],
         extra_link_args=["-pthread"],
         define_macros=TRACE_MACROS if TRACE else [],
     )

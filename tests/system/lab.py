@@ -20,6 +20,7 @@ from typing import Self
 from .needs import find
 
 PREFIX = "rch"
+NETNS = Path("/run/netns")  # where ip(8) keeps them
 OWNED = re.compile(rf"{PREFIX}(\d+)-\S+")
 
 
@@ -67,14 +68,18 @@ class Namespace:
     name: str
 
     def command(self, *argv: str) -> list[str]:
-        """Make the command line that runs 'argv' inside."""
-        return [find("ip") or "ip", "netns", "exec", self.name, *argv]
+        """Make the command line that runs 'argv' inside.
+
+        `ip netns exec` would also mount /sys anew, which a plain chroot does not allow.
+        """
+        program = find(argv[0]) or argv[0]
+        return [find("nsenter") or "nsenter", f"--net={NETNS}/{self.name}", program, *argv[1:]]
 
     def run(self, *argv: str, check: bool = True, timeout: float = 60) -> str:
         return run(*self.command(*argv), check=check, timeout=timeout)
 
     def ip(self, *argv: str) -> str:
-        return run("ip", "-n", self.name, *argv)
+        return self.run("ip", *argv)
 
     def pids(self) -> list[int]:
         return [int(pid) for pid in run("ip", "netns", "pids", self.name, check=False).split()]

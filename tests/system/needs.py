@@ -18,7 +18,7 @@ def missing(*tools: str) -> str | None:
     """Say what keeps network namespaces or one of the tools from working; None is all well."""
     if os.geteuid() != 0:
         return "needs root"
-    absent = [tool for tool in ("ip", *tools) if find(tool) is None]
+    absent = [tool for tool in ("ip", "nsenter", *tools) if find(tool) is None]
     if absent:
         return f"needs {', '.join(absent)}"
     probe = subprocess.run(
