@@ -50,7 +50,7 @@ from .registration import TTL, Registration
 
 log = logging.getLogger(__name__)
 
-LOG_PATH = "/raicho/log"  # every component takes its log level from here
+LOG_PATH = "/raicho/log/component[name='{}']"  # a component takes its log level from here
 
 Answer = Callable[[bytes, Any], Awaitable[Message]]
 
@@ -211,7 +211,7 @@ class Component:
             version=__version__,
             modules=self.yang,
             apis=[Api(name, endpoint) for name, endpoint in apis.items()],
-            subscriptions=[*self.subscriptions, LOG_PATH],
+            subscriptions=[*self.subscriptions, LOG_PATH.format(self.identity)],
             endpoint=self.endpoint,
             ttl=self.ttl,
         )
