@@ -47,7 +47,6 @@ earliest_seen(const struct epoch *epoch)
 {
     uint64_t earliest = UINT64_MAX;
 
-    atomic_thread_fence(memory_order_seq_cst);      /* See epoch_quiesce(). */
     for (unsigned i = 0; i < EPOCH_READERS; i++) {
         uint64_t seen = atomic_load_explicit(&epoch->readers[i].seen, memory_order_acquire);
         if (seen && seen < earliest) {

@@ -69,10 +69,10 @@ epoch_quiesce(struct epoch *epoch, unsigned reader)
     if (seen != now) {
         atomic_store_explicit(&epoch->readers[reader].seen, now, memory_order_release);
     }
-    /* Pairs with earliest_seen(): a writer that still took us for offline has unlinked
-     * whatever it frees before we look. */
+    /* Who comes online touches 'now' as epoch_advance() does.  Either we come first, and the
+     * writer sees us; or we are behind it, and see what it has unlinked. */
     if (!seen) {
-        atomic_thread_fence(memory_order_seq_cst);
+        atomic_fetch_add(&epoch->now, 0);
     }
 }
 
