@@ -1,0 +1,159 @@
+/* match_tuple.c under ThreadSanitizer: threads look up while flows come, change and go.  A flow that
+ * stays is never overlooked; what is found matches, and has not been freed. */
+
+#include <pthread.h>
+#include <stdio.h>
+
+#include "flows.h"
+
+enum { N_READERS = 3, N_STEPS = 100000, N_STAYING = 16, N_MASKS = 24, N_COMING = 200 };
+
+struct reader {
+    struct shared *shared;
+    pthread_t thread;
+    unsigned id;
+    uint64_t n_found;
+};
+
+struct shared {
+    struct epoch epoch;
+    struct table table;
+    _Atomic bool done;
+    struct flow_key staying[N_STAYING];
+    struct flow_key masks[N_MASKS];
+    struct reader readers[N_READERS];
+};
+
+static void
+check(bool good, const char *what)
+{
+    if (!good) {
+        fprintf(stderr, "not so: %s\n", what);
+        abort();
+    }
+}
+
+static struct flow *
+insert(struct shared *shared, const struct flow_key *key, const struct flow_key *mask,
+       uint16_t priority)
+{
+    struct flow *flow = flow_for(&shared->table, key, mask, priority), *old;
+
+    check(flow, "there is memory");
+    check(!table_insert(&shared->table, flow, &old), "a flow goes in");
+    epoch_free(&shared->epoch, old);
+    return flow;
+}
+
+/* --- Readers -------------------------------------------------------------------------------------- */
+
+static void
+check_found(const struct flow *flow, const struct flow_key *packet)
+{
+    struct flow_key key, mask;
+
+    check(flow, "the flow that stays is found");
+    flow_match(flow, &key, &mask);
+    check(key_matches(&key, &mask, packet), "what is found matches");
+    check(flow->priority >= 100, "nothing below the flow that stays is found");
+}
+
+static void *
+look_up(void *reader_)
+{
+    struct reader *reader = reader_;
+    struct shared *shared = reader->shared;
+    const struct flow_key *keys[N_STAYING];
+    const struct flow *found[N_STAYING];
+
+    for (unsigned i = 0; i < N_STAYING; i++) {
+        keys[i] = &shared->staying[i];
+    }
+    for (unsigned round = 0; !atomic_load_explicit(&shared->done, memory_order_relaxed); round++) {
+        epoch_quiesce(&shared->epoch, reader->id);
+        table_lookup(&shared->table, keys, N_STAYING, found);
+        for (unsigned i = 0; i < N_STAYING; i++) {
+            check_found(found[i], keys[i]);
+        }
+        reader->n_found += N_STAYING;
+        if (round % 64 == 0) {
+            epoch_offline(&shared->epoch, reader->id);
+        }
+    }
+    epoch_offline(&shared->epoch, reader->id);
+    return NULL;
+}
+
+/* --- The writer ------------------------------------------------------------------------------------- */
+
+struct coming {
+    struct flow *flow;
+    struct flow_key key, mask;
+};
+
+/* Puts in, changes or takes out one of the flows that come and go. */
+static void
+step(struct shared *shared, struct random *random, struct coming *coming)
+{
+    if (coming->flow && draw(random, 2)) {
+        table_remove(&shared->table, coming->flow);
+        epoch_free(&shared->epoch, coming->flow);
+        coming->flow = NULL;
+    } else if (coming->flow) {
+        coming->flow = insert(shared, &coming->key, &coming->mask, coming->flow->priority);
+    } else {
+        coming->key = shared->staying[draw(random, N_STAYING)];
+        coming->mask = shared->masks[draw(random, N_MASKS)];
+        uint16_t priority = (uint16_t)(1 + draw(random, 60000));
+        if (!table_find(&shared->table, &coming->key, &coming->mask, priority)) {
+            coming->flow = insert(shared, &coming->key, &coming->mask, priority);
+        }
+    }
+}
+
+static void
+set_up(struct shared *shared, struct random *random)
+{
+    const struct flow_key exact = { .word[W_ETH_DST] = UINT64_MAX, .word[W_L4] = UINT64_MAX };
+
+    epoch_init(&shared->epoch);
+    check(!table_open(&shared->table, &shared->epoch), "the table opens");
+    for (unsigned i = 0; i < N_STAYING; i++) {
+        draw_key(random, &shared->staying[i], 1000000);
+        insert(shared, &shared->staying[i], &exact, 100);
+    }
+    for (unsigned i = 0; i < N_MASKS; i++) {
+        draw_mask(random, &shared->masks[i]);
+    }
+    shared->masks[0] = exact;           /* In one chain with those that stay. */
+}
+
+int
+main(void)
+{
+    struct shared *shared = aligned_alloc(64, (sizeof *shared + 63) & ~(size_t)63);
+    struct coming coming[N_COMING] = { { .flow = NULL } };
+    struct random random = { 1 };
+    uint64_t n_found = 0;
+
+    memset(shared, 0, sizeof *shared);
+    set_up(shared, &random);
+    for (unsigned i = 0; i < N_READERS; i++) {
+        shared->readers[i] = (struct reader) { .shared = shared, .id = i };
+        pthread_create(&shared->readers[i].thread, NULL, look_up, &shared->readers[i]);
+    }
+    for (unsigned i = 0; i < N_STEPS; i++) {
+        step(shared, &random, &coming[draw(&random, N_COMING)]);
+        epoch_reclaim(&shared->epoch);
+    }
+    atomic_store(&shared->done, true);
+    for (unsigned i = 0; i < N_READERS; i++) {
+        pthread_join(shared->readers[i].thread, NULL);
+        n_found += shared->readers[i].n_found;
+    }
+    table_close(&shared->table, flow_free, NULL);
+    epoch_close(&shared->epoch);
+    free(shared);
+    printf("%llu flows found during %u changes\n", (unsigned long long)n_found, N_STEPS);
+    return 0;
+}
