@@ -70,3 +70,10 @@ def test_what_cannot_be_is_refused_and_nothing_has_changed(site: Site) -> None:
     after = (site.switch.configuration(), site.switch.revision(), site.switch.pids())
     assert after == before
     assert all(site.switch.ready(identity) for identity in site.switch.pids())
+
+
+def test_the_command_line_tells_a_refusal_and_ends_with_one(site: Site) -> None:
+    done = site.switch.cli("port", "add", "p9", "--device", "nosuch0", check=False)
+    assert "/raicho/port[name='p9']/device" in done
+    assert "nosuch0" in done
+    assert "p9" not in site.switch.cli("show", "ports")

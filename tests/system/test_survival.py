@@ -13,7 +13,7 @@ pytestmark = needs("ping")
 BEFORE_AND_AFTER = 100  # pings on either side of a death
 
 
-def _kill_and_wait(site: Site, identity: str) -> None:
+def kill_and_wait(site: Site, identity: str) -> None:
     """Kill a component; return when a new process of it is ready."""
     killed = site.switch.kill(identity)
     wait_until(lambda: site.switch.pid(identity) not in (None, killed), f"a new {identity}", 30)
@@ -33,7 +33,7 @@ def test_a_killed_component_comes_back_and_no_ping_is_lost(site: Site, identity:
     others = {name: pid for name, pid in site.switch.pids().items() if name != identity}
     with Pinging(site.hosts[0], ADDRESSES[1]) as pings:
         _more(pings)
-        _kill_and_wait(site, identity)
+        kill_and_wait(site, identity)
         if identity == "openflow":
             controller.wait_for_switch(2)
         _more(pings)
@@ -65,7 +65,7 @@ def test_all_deaths_one_after_the_other_lose_no_ping(site: Site) -> None:
     site.controlled()
     with Pinging(site.hosts[0], ADDRESSES[1]) as pings:
         for identity in ("openflow", "bus", "datastore"):
-            _kill_and_wait(site, identity)
+            kill_and_wait(site, identity)
         site.switch.kill("supervisor")
         site.switch.up()
         _more(pings)
@@ -76,7 +76,7 @@ def test_a_dataplane_started_again_forwards_with_its_configuration(site: Site) -
     """C13: configuration from the datastore, flows from the controller."""
     controller = site.controlled()
     seen = len(controller.events("switch"))
-    _kill_and_wait(site, "dataplane")
+    kill_and_wait(site, "dataplane")
     controller.wait_for_switch(seen + 1)
     site.wait_reachable()
 
