@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bridge_private.h"
 #include "worker.h"
 
 /* --- Ports by number ---------------------------------------------------------- */
@@ -240,6 +241,7 @@ free_bridge(struct bridge *bridge)
         group_each(&bridge->groups, retire_group, bridge);
         group_table_close(&bridge->groups);
     }
+    bridge_close_meters(bridge);
     free(bridge_ports(bridge));
     buffer_close(&bridge->events);
     free(bridge);
@@ -271,6 +273,7 @@ bridge_open(struct dataplane *dataplane, const char *name, uint64_t datapath_id,
     bridge->datapath_id = datapath_id;
     bridge->index = index;
     bridge->miss_send_len = 128;
+    bridge->meters.max = METERS_MAX;
     timer_wheel_init(&bridge->wheel, now_ms / TICK_MS);
     atomic_init(&bridge->ports, port_map_new(NULL, NULL, NULL));
     if (!bridge_ports(bridge) || group_table_open(&bridge->groups) || open_tables(bridge)) {

@@ -1,11 +1,11 @@
 #ifndef RAICHO_BRIDGE_H
 #define RAICHO_BRIDGE_H
 
-/* Bridge: an OpenFlow datapath: flow tables, groups and the ports under their numbers.
+/* Bridge: an OpenFlow datapath: flow tables, groups, meters and the ports under their numbers.
  *
  * Threads
  * =======
- * The control thread changes it; workers read tables, groups and the port map
+ * The control thread changes it; workers read tables, groups, meters and the port map
  * without locks (each is replaced as a whole or entry by entry, and retired by
  * epochs). */
 
@@ -16,6 +16,7 @@
 #include "buffer.h"
 #include "dataplane.h"
 #include "group.h"
+#include "meter.h"
 #include "port.h"
 #include "table.h"
 #include "timer.h"
@@ -85,6 +86,7 @@ struct bridge {
     _Atomic(struct port_map *) ports;
     struct flow_table tables[BRIDGE_TABLES];
     struct group_table groups;
+    struct meter_table meters;
     struct timer_wheel wheel;           /* Of flows; ticks of TICK_MS. */
     _Atomic uint32_t frag_mode;         /* FRAG_*. */
     uint16_t miss_send_len;
@@ -119,7 +121,7 @@ struct attachment *bridge_port(const struct bridge *bridge, uint32_t number);
 void bridge_walk(struct worker *worker, struct bridge *bridge, struct packet **packets, unsigned n,
                  unsigned table);
 
-/* --- Control: OpenFlow messages (bridge_apply.c, bridge_flow.c, bridge_group.c) - */
+/* --- Control: OpenFlow messages (bridge_apply.c, bridge_flow.c, bridge_*.c) ----- */
 
 /* Applies one whole OpenFlow 1.3 message of a kind that changes state or sends a packet:
  * FLOW_MOD, GROUP_MOD, METER_MOD, TABLE_MOD, PORT_MOD, PACKET_OUT.  Returns OFWIRE_OK

@@ -58,20 +58,52 @@ program_uses_port(const struct program *program, const uint8_t *args, uint32_t p
     return program_uses(program, args, OP_output, port);
 }
 
+/* Whether the program sends packets through meter 'id', or with METER_ALL through any. */
+static bool
+uses_meter(const struct program *program, const uint8_t *args, uint32_t id)
+{
+    for (unsigned i = 0; i < program->n; i++) {
+        const struct insn *insn = &program->insns[i];
+        if (insn->op == OP_meter) {
+            return id == METER_ALL || get_be32(args + insn->at + 4) == id;
+        }
+    }
+    return false;
+}
+
+static void
+count_group(struct bridge *bridge, uint32_t id, int by)
+{
+    struct group *group = group_find(&bridge->groups, id);
+
+    if (group) {
+        group->refs += by;
+    }
+}
+
+static void
+count_meter(struct bridge *bridge, uint32_t id, int by)
+{
+    struct meter *meter = meter_find(&bridge->meters, id);
+
+    if (meter) {
+        meter->n_flows += by;
+    }
+}
+
 void
-bridge_count_groups(struct bridge *bridge, const struct program *program, const uint8_t *args,
-                    int by)
+bridge_count_references(struct bridge *bridge, const struct program *program, const uint8_t *args,
+                        int by)
 {
     for (unsigned i = 0; i < program->n; i++) {
         const struct insn *insn = &program->insns[i];
         if (insn->op == OP_group) {
-            struct group *group = group_find(&bridge->groups, get_be32(args + insn->at + 4));
-            if (group) {
-                group->refs += by;
-            }
+            count_group(bridge, get_be32(args + insn->at + 4), by);
+        } else if (insn->op == OP_meter) {
+            count_meter(bridge, get_be32(args + insn->at + 4), by);
         }
         if (insn->sub) {
-            bridge_count_groups(bridge, insn->sub, args, by);
+            bridge_count_references(bridge, insn->sub, args, by);
         }
     }
 }
@@ -105,7 +137,8 @@ passes(const struct flow_filter *filter, const struct flow *flow)
            && (filter->out_port == PORT_ANY
                || program_uses_port(flow->program, flow_args(flow), filter->out_port))
            && (filter->out_group == GROUP_ANY
-               || program_uses_group(flow->program, flow_args(flow), filter->out_group));
+               || program_uses_group(flow->program, flow_args(flow), filter->out_group))
+           && (!filter->meter || uses_meter(flow->program, flow_args(flow), filter->meter));
 }
 
 struct filtering {
@@ -224,7 +257,7 @@ bridge_remove_flow(struct bridge *bridge, struct flow *flow, enum flow_removed_r
         put_flow_removed(bridge, flow, reason, now_ms);
     }
     timer_stop(&bridge->wheel, &flow->timer);
-    bridge_count_groups(bridge, flow->program, flow_args(flow), -1);
+    bridge_count_references(bridge, flow->program, flow_args(flow), -1);
     table_remove(&bridge->tables[flow->table].table, flow);
     bridge->n_flows--;
     dataplane_retire_flow(bridge->dataplane, flow);
@@ -339,10 +372,10 @@ put_flow(struct bridge *bridge, struct flow *flow, struct flow *old, bool reset)
         free(flow);
         return OFWIRE_OFPFMFC_TABLE_FULL;
     }
-    bridge_count_groups(bridge, flow->program, flow_args(flow), 1);
+    bridge_count_references(bridge, flow->program, flow_args(flow), 1);
     if (replaced) {
         timer_stop(&bridge->wheel, &replaced->timer);
-        bridge_count_groups(bridge, replaced->program, flow_args(replaced), -1);
+        bridge_count_references(bridge, replaced->program, flow_args(replaced), -1);
         replaced->counter_moved = !reset;
         dataplane_retire_flow(dataplane, replaced);
     } else {

@@ -45,7 +45,7 @@ static void
 count_groups(struct bridge *bridge, const struct buckets *buckets, int by)
 {
     for (uint32_t i = 0; i < buckets->n; i++) {
-        bridge_count_groups(bridge, buckets->bucket[i].program, buckets->bucket[i].args, by);
+        bridge_count_references(bridge, buckets->bucket[i].program, buckets->bucket[i].args, by);
     }
 }
 

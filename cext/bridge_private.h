@@ -18,6 +18,7 @@ enum {
     OFP_NO_BUFFER = 0xffffffff,
     OFPTT_ALL = 0xff,
     OFP_PORT_SIZE = 64,
+    BAND_SIZE = 16,             /* Of a struct ofp_meter_band_drop or _dscp_remark. */
 
     EVENTS_MAX = 16 << 20,      /* Bytes of events that wait at most. */
     PART_MAX = 65000,           /* Bytes of a part of a multipart reply. */
@@ -42,6 +43,7 @@ struct flow_filter {
     bool strict;                        /* Exactly this match and priority. */
     uint16_t priority;
     uint32_t out_port, out_group;       /* Or ANY. */
+    uint32_t meter;                     /* 0: with any or none; METER_ALL: with any. */
     uint64_t cookie, cookie_mask;
     struct of_match match;
 };
@@ -57,16 +59,45 @@ void bridge_remove_flow(struct bridge *bridge, struct flow *flow,
 /* One handler for each kind of message; see bridge_apply(). */
 uint32_t bridge_flow_mod(struct bridge *, const uint8_t *message, size_t size, uint64_t now_ms);
 uint32_t bridge_group_mod(struct bridge *, const uint8_t *message, size_t size, uint64_t now_ms);
+uint32_t bridge_meter_mod(struct bridge *, const uint8_t *message, size_t size, uint64_t now_ms);
 uint32_t bridge_packet_out(struct bridge *, const uint8_t *message, size_t size, uint64_t now_ms);
 
-/* Adds 'by' to the reference counts of the groups that a program's group actions name. */
-void bridge_count_groups(struct bridge *bridge, const struct program *program,
-                         const uint8_t *args, int by);
+/* Adds 'by' to the reference counts of the groups and the meter that a program names. */
+void bridge_count_references(struct bridge *bridge, const struct program *program,
+                             const uint8_t *args, int by);
 
 /* Whether a group action of the program, or of its write-actions, names 'id'. */
 bool program_uses_group(const struct program *program, const uint8_t *args, uint32_t id);
 
 /* The same for an output action. */
 bool program_uses_port(const struct program *program, const uint8_t *args, uint32_t port);
+
+/* Lets go of all meters.  Readers gone. */
+void bridge_close_meters(struct bridge *bridge);
+
+/* --- Multipart replies (bridge_stats.c, bridge_meter_stats.c) --- */
+
+/* A reply that is being written. */
+struct reply {
+    struct bridge *bridge;
+    const uint8_t *body;                /* Of the request. */
+    size_t size;
+    struct buffer *out, *ends;
+    size_t part;                        /* Where the part that is being filled begins. */
+    uint64_t now_ms;
+    uint64_t packets, bytes;            /* Of an aggregate. */
+    uint32_t flows;
+};
+
+/* What has been put since 'begin' is an entry: if the part is too long with it, the part ends
+ * before it. */
+void reply_end_entry(struct reply *reply, size_t begin);
+
+struct counter_sum reply_counter(const struct reply *reply, uint32_t counter);
+
+/* One replier for each kind of request that is not in bridge_stats.c; see bridge_multipart(). */
+uint32_t reply_meter_stats(struct reply *reply);
+uint32_t reply_meter_config(struct reply *reply);
+uint32_t reply_meter_features(struct reply *reply);
 
 #endif

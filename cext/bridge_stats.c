@@ -1,4 +1,4 @@
-/* Multipart replies: flows, aggregate, tables, ports, groups.
+/* Multipart replies: flows, aggregate, tables, ports, groups; meters are in bridge_meter_stats.c.
  *
  * Reference: OpenFlow Switch Specification 1.3.5, section 7.3.5. */
 
@@ -8,19 +8,8 @@
 
 enum {
     OFPMP_FLOW = 1, OFPMP_AGGREGATE = 2, OFPMP_TABLE = 3, OFPMP_PORT_STATS = 4, OFPMP_GROUP = 6,
-    OFPMP_GROUP_DESC = 7, OFPMP_GROUP_FEATURES = 8, OFPMP_PORT_DESC = 13,
-};
-
-struct reply {
-    struct bridge *bridge;
-    const uint8_t *body;
-    size_t size;
-    struct buffer *out, *ends;
-    size_t part;                    /* Where the part that is being filled begins. */
-    uint64_t now_ms;
-    uint32_t group;                 /* Which group, or GROUP_ALL_GROUPS. */
-    uint64_t packets, bytes;        /* Of an aggregate. */
-    uint32_t flows;
+    OFPMP_GROUP_DESC = 7, OFPMP_GROUP_FEATURES = 8, OFPMP_METER = 9, OFPMP_METER_CONFIG = 10,
+    OFPMP_METER_FEATURES = 11, OFPMP_PORT_DESC = 13,
 };
 
 static void
@@ -32,10 +21,8 @@ end_part(struct reply *reply)
     reply->part = reply->out->len;
 }
 
-/* What has been put since 'begin' is an entry: if the part is too long with it, the part ends
- * before it. */
-static void
-end_entry(struct reply *reply, size_t begin)
+void
+reply_end_entry(struct reply *reply, size_t begin)
 {
     if (reply->out->len - reply->part > PART_MAX && begin > reply->part) {
         uint32_t end = begin;
@@ -44,8 +31,8 @@ end_entry(struct reply *reply, size_t begin)
     }
 }
 
-static struct counter_sum
-read_counter(const struct reply *reply, uint32_t counter)
+struct counter_sum
+reply_counter(const struct reply *reply, uint32_t counter)
 {
     return counter_read(&reply->bridge->dataplane->counters, counter);
 }
@@ -76,7 +63,7 @@ static void
 put_flow(struct bridge *bridge, struct flow *flow, void *reply_)
 {
     struct reply *reply = reply_;
-    struct counter_sum sum = read_counter(reply, flow->counter);
+    struct counter_sum sum = reply_counter(reply, flow->counter);
     size_t begin = reply->out->len;
     struct flow_key key, mask;
     uint8_t *at = buffer_put(reply->out, FLOW_ENTRY);
@@ -98,7 +85,7 @@ put_flow(struct bridge *bridge, struct flow *flow, void *reply_)
     ofwire_put_match(reply->out, &key, &mask);
     buffer_add(reply->out, flow_args(flow), flow->args_size);
     put_be16(reply->out->data + begin, reply->out->len - begin);
-    end_entry(reply, begin);
+    reply_end_entry(reply, begin);
 }
 
 static uint32_t
@@ -117,7 +104,7 @@ static void
 add_flow(struct bridge *bridge, struct flow *flow, void *reply_)
 {
     struct reply *reply = reply_;
-    struct counter_sum sum = read_counter(reply, flow->counter);
+    struct counter_sum sum = reply_counter(reply, flow->counter);
 
     (void) bridge;
     reply->packets += sum.packets;
@@ -156,10 +143,10 @@ reply_tables(struct reply *reply)
         if (at) {
             at[0] = id;
             put_be32(at + 4, table->table.n_flows);
-            put_be64(at + 8, read_counter(reply, table->lookups).packets);
-            put_be64(at + 16, read_counter(reply, table->matches).packets);
+            put_be64(at + 8, reply_counter(reply, table->lookups).packets);
+            put_be64(at + 16, reply_counter(reply, table->matches).packets);
         }
-        end_entry(reply, begin);
+        reply_end_entry(reply, begin);
     }
     return OFWIRE_OK;
 }
@@ -185,7 +172,7 @@ put_port_stats(struct reply *reply, const struct attachment *attachment)
         put_be64(at + 8 + 8 * i, atomic_load_explicit(numbers[i], memory_order_relaxed));
     }
     put_duration(at + 104, attachment->created_ms, reply->now_ms);
-    end_entry(reply, begin);
+    reply_end_entry(reply, begin);
 }
 
 static uint32_t
@@ -218,7 +205,7 @@ reply_port_desc(struct reply *reply)
         if (at) {
             put_port(at, map->list[i]);
         }
-        end_entry(reply, begin);
+        reply_end_entry(reply, begin);
     }
     return OFWIRE_OK;
 }
@@ -231,7 +218,7 @@ put_group_stats(struct group *group, void *reply_)
 {
     struct reply *reply = reply_;
     const struct buckets *buckets = atomic_load(&group->buckets);
-    struct counter_sum sum = read_counter(reply, group->counter);
+    struct counter_sum sum = reply_counter(reply, group->counter);
     size_t begin = reply->out->len, size = 40 + 16 * buckets->n;
     uint8_t *at = buffer_put(reply->out, size);
 
@@ -245,11 +232,11 @@ put_group_stats(struct group *group, void *reply_)
     put_be64(at + 24, sum.bytes);
     put_duration(at + 32, group->created_ms, reply->now_ms);
     for (uint32_t i = 0; i < buckets->n; i++) {
-        sum = read_counter(reply, buckets->bucket[i].counter);
+        sum = reply_counter(reply, buckets->bucket[i].counter);
         put_be64(at + 40 + 16 * i, sum.packets);
         put_be64(at + 48 + 16 * i, sum.bytes);
     }
-    end_entry(reply, begin);
+    reply_end_entry(reply, begin);
 }
 
 static uint32_t
@@ -285,7 +272,7 @@ put_group_desc(struct group *group, void *reply_)
     at[2] = buckets->type;
     put_be32(at + 4, group->id);
     buffer_add(reply->out, buckets->wire, buckets->wire_size);
-    end_entry(reply, begin);
+    reply_end_entry(reply, begin);
 }
 
 static uint32_t
@@ -333,6 +320,9 @@ static const struct replier repliers[] = {
     { OFPMP_GROUP, reply_group_stats },
     { OFPMP_GROUP_DESC, reply_group_desc },
     { OFPMP_GROUP_FEATURES, reply_group_features },
+    { OFPMP_METER, reply_meter_stats },
+    { OFPMP_METER_CONFIG, reply_meter_config },
+    { OFPMP_METER_FEATURES, reply_meter_features },
 };
 
 uint32_t

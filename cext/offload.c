@@ -235,3 +235,14 @@ offload_segment(struct packet *p, struct pool *small, struct pool *large,
     }
     return n;
 }
+
+uint32_t
+offload_segments(const struct packet *p)
+{
+    struct cut c;
+
+    if (!p->offload.gso_type || !plan(p, &c) || c.payload <= c.size) {
+        return 1;
+    }
+    return (c.payload + c.size - 1) / c.size;
+}

@@ -39,4 +39,7 @@ void offload_checksum(struct packet *p);
 unsigned offload_segment(struct packet *p, struct pool *small, struct pool *large,
                          struct packet *out[], unsigned limit);
 
+/* How many packets that would make; 1 for one that it could not cut or need not. */
+uint32_t offload_segments(const struct packet *p);
+
 #endif

@@ -41,8 +41,12 @@ add_plain(struct decoder *d, struct insn insn)
 static uint32_t
 add_meter(struct decoder *d, struct insn insn)
 {
-    (void)d, (void)insn;
-    return BAD_INSTRUCTION(UNSUP_INST);         /* No meters yet. */
+    uint32_t id = get_be32(d->base + insn.at + 4);
+
+    if (meter_is_virtual(id) || !meter_find(&d->scope->bridge->meters, id)) {
+        return OFWIRE_OFPMMFC_UNKNOWN_METER;
+    }
+    return insn_list_add(d->list, insn);
 }
 
 static uint32_t

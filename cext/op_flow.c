@@ -34,16 +34,6 @@ op_write_metadata(struct worker *worker, const struct insn *insn, struct packet 
     return n;
 }
 
-/* No meters yet: the codec refuses the instruction, so no entry has it. */
-unsigned
-op_meter(struct worker *worker, const struct insn *insn, struct packet **packets, unsigned n)
-{
-    (void) worker;
-    (void) insn;
-    (void) packets;
-    return n;
-}
-
 /* struct ofp_action_set_queue: type, len, queue_id. */
 unsigned
 op_set_queue(struct worker *worker, const struct insn *insn, struct packet **packets, unsigned n)

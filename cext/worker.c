@@ -24,13 +24,14 @@ enum {
     POLLED_SLEEP_MS = 1,        /* The same with a port that cannot wake it. */
 };
 
-static uint64_t
-monotonic_ms(void)
+static void
+read_clock(struct worker *worker)
 {
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    worker->now_ns = (uint64_t) now.tv_sec * 1000000000 + now.tv_nsec;
+    worker->now_ms = worker->now_ns / 1000000;
 }
 
 static void
@@ -125,7 +126,7 @@ worker_open(struct dataplane *dataplane, unsigned id, uint32_t n_packets)
     memset(worker, 0, sizeof *worker);
     worker->id = id;
     worker->dataplane = dataplane;
-    worker->now_ms = monotonic_ms();
+    read_clock(worker);
     if (open_parts(worker, n_packets)) {
         close_parts(worker);
         return NULL;
@@ -374,7 +375,7 @@ worker_round(struct worker *worker)
     const struct poll_set *polls = atomic_load_explicit(&worker->polls, memory_order_acquire);
     unsigned n = 0;
 
-    worker->now_ms = monotonic_ms();
+    read_clock(worker);
     n += run_injects(worker);
     n += send_handovers(worker);
     for (uint32_t i = 0; i < polls->n; i++) {

@@ -79,7 +79,7 @@ struct worker {
     struct counters counters;           /* By counter id. */
     struct worker_counters totals;
     _Atomic(struct poll_set *) polls;
-    uint64_t now_ms;                    /* Monotonic; as of the start of this vector. */
+    uint64_t now_ms, now_ns;            /* Monotonic; as of the start of this round. */
     struct attachment *waiting[PACKET_VECTOR];  /* Ports with packets in 'tx'. */
     unsigned n_waiting;
 
@@ -146,10 +146,14 @@ void worker_end(struct worker *worker, struct packet **packets, unsigned n);
 /* A copy of a packet with its walk (action set excluded), or null (counted). */
 struct packet *worker_copy(struct worker *worker, const struct packet *packet);
 
+/* Takes packets through a meter; returns how many are left in 'packets'. */
+unsigned worker_meter(struct worker *worker, const struct meter *meter, struct packet **packets,
+                      unsigned n);
+
 /* Queues a packet to leave by a port of its bridge; takes it. Completes offloads that the port does not take. */
 void worker_send(struct worker *worker, struct attachment *to, struct packet *packet);
 
-/* Queues a packet for the control plane; takes it. */
+/* Queues a packet for the control plane, unless the meter for that keeps it back; takes it. */
 void worker_punt(struct worker *worker, struct packet *packet, uint8_t reason, uint16_t max_len);
 
 /* Sends everything queued to the ports. */

@@ -204,10 +204,14 @@ worker_punt(struct worker *worker, struct packet *packet, uint8_t reason, uint16
 {
     struct punting punting = { reason, max_len };
     const struct walk *walk = packet_walk(packet);
+    const struct meter *meter = meter_find(&walk->bridge->meters, METER_CONTROLLER);
     struct punt *punt;
 
     if (packet->offload.gso_type) {
         segment(worker, packet, punt_piece, &punting);
+        return;
+    }
+    if (meter && !worker_meter(worker, meter, &packet, 1)) {
         return;
     }
     if (packet->offload.flags & OFFLOAD_NEEDS_CSUM) {
