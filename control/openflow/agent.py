@@ -1,6 +1,7 @@
 """The OpenFlow agent as a component: bridges from the configuration, the dataplane behind them."""
 
 import errno
+import os
 import platform
 import socket
 from importlib.resources import files
@@ -9,10 +10,10 @@ from typing import Any
 from .. import __version__
 from ..component import Component
 from ..message import CallError, Change, Code, ConfigError, Failure
-from .bridge import BridgeControl
+from .bridge import BridgeControl, identity_of
 from .datapath import Datapath
 from .session import Description
-from .settings import Bridge, Fault, Settings, settings_of
+from .settings import Bridge, Fault, Settings, Tls, named_files, settings_of
 from .views import VIEWS, Refused, View, look
 
 SYNCHRONISING = "sync-"  # how transactions begin that restore what was configured before
@@ -53,6 +54,7 @@ class Agent(Component):
             settings = settings_of(config)
             if not txid.startswith(SYNCHRONISING):
                 self._check_listeners(settings)
+                self._check_files(settings)
         except Fault as fault:
             raise ConfigError(fault.path, fault.reason) from None
         self._next = settings
@@ -80,7 +82,7 @@ class Agent(Component):
             software=f"raicho {__version__}",
             datapath=row.name,
         )
-        return BridgeControl(row, description, self.datapath.ask)
+        return BridgeControl(row, description, self.datapath.ask, self.bootstrap.run_dir)
 
     def _check_listeners(self, settings: Settings) -> None:
         """Refuse a listener that somebody else has the address of."""
@@ -94,6 +96,13 @@ class Agent(Component):
                 if (listen.address, listen.port) not in ours:
                     where = f"/raicho/bridge[name='{bridge.name}']/listen[name='{listen.name}']"
                     check_bindable(where, listen.address, listen.port)
+
+    def _check_files(self, settings: Settings) -> None:
+        """Refuse files that TLS cannot use; those that were good before may be on their way."""
+        for bridge in settings.values():
+            known = self.bridges.get(bridge.name)
+            if bridge.tls != Tls() and (known is None or known.settings.tls != bridge.tls):
+                check_usable(f"/raicho/bridge[name='{bridge.name}']/tls", bridge.tls)
 
     # What happens.
 
@@ -143,6 +152,17 @@ class Agent(Component):
                 },
             }
         }
+
+
+def check_usable(where: str, tls: Tls) -> None:
+    """Raise Fault if TLS cannot use these files now."""
+    for name, file in named_files(tls).items():
+        if not os.access(file, os.R_OK):
+            raise Fault(f"{where}/{name}", f"cannot read {file!r}")
+    try:
+        identity_of(tls).context(server=True)
+    except OSError as error:
+        raise Fault(where, f"TLS cannot use these files: {error}") from None
 
 
 def check_bindable(where: str, address: str, port: int) -> None:

@@ -2,14 +2,82 @@
 
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from .answers import Answer, Ask
-from .channel import Channel, Dialer, Listener, tcp
+from .channel import Channel
+from .identity import Identity
+from .reach import Dialer, Listener
 from .session import Description, Session, Shared
-from .settings import Bridge, Controller, Listen
+from .settings import Bridge, Controller, Listen, Tls
+from .transport import Binder, Opener, pssl, ptcp, punix, tcp, tls
 
 MAX_CALLERS = 64  # channels that listeners accept
+PROBE = 15.0  # seconds that a caller may be silent
+MANAGEMENT = "management"  # the name of connections on the management socket
+
+
+class Dial(NamedTuple):
+    """A controller to connect to, and all that the way there depends on."""
+
+    row: Controller
+    tls: Tls
+
+    @property
+    def where(self) -> str:
+        """Say what is dialled."""
+        return f"{self.row.protocol}:{self.row.address}:{self.row.port}"
+
+    def opener(self) -> Opener:
+        """Return what connects."""
+        if self.row.protocol == "tls":
+            return tls(self.row.address, self.row.port, identity_of(self.tls))
+        return tcp(self.row.address, self.row.port)
+
+
+class Call(NamedTuple):
+    """Where controllers may connect, and all that the way there depends on."""
+
+    row: Listen
+    tls: Tls
+
+    @property
+    def name(self) -> str:
+        """The name of those who connect."""
+        return self.row.name
+
+    @property
+    def where(self) -> str:
+        """Say what is listened on."""
+        return f"p{self.row.protocol}:{self.row.address}:{self.row.port}"
+
+    def binder(self) -> Binder:
+        """Return what listens."""
+        if self.row.protocol == "tls":
+            return pssl(self.row.address, self.row.port, identity_of(self.tls))
+        return ptcp(self.row.address, self.row.port)
+
+
+class Management(NamedTuple):
+    """The Unix socket that Open vSwitch's tools look for: RUN/BRIDGE.mgmt."""
+
+    path: Path
+    name: str = MANAGEMENT
+
+    @property
+    def where(self) -> str:
+        """Say what is listened on."""
+        return f"punix:{self.path}"
+
+    def binder(self) -> Binder:
+        """Return what listens."""
+        return punix(self.path)
+
+
+def identity_of(files: Tls) -> Identity:
+    """Return the TLS identity in *files*."""
+    return Identity(files.private_key, files.certificate, files.ca_certificate)
 
 
 class BridgeControl:
@@ -24,13 +92,15 @@ class BridgeControl:
         settings: Bridge,
         description: Description,
         ask: Callable[[str, Ask], Awaitable[Answer]],
+        run_dir: Path,
     ) -> None:
         self.settings = settings
         self.channels: set[Channel] = set()
         self.shared = Shared(description)
         self._ask = partial(ask, settings.name)
-        self._dialers: dict[Controller, Dialer] = {}
-        self._listeners: dict[Listen, Listener] = {}
+        self._run_dir = run_dir
+        self._dialers: dict[Dial, Dialer] = {}
+        self._listeners: dict[Call | Management, Listener] = {}
         self._started = False
 
     def start(self) -> None:
@@ -42,18 +112,20 @@ class BridgeControl:
     async def update(self, settings: Bridge) -> None:
         """Take new settings; connections whose settings are the same are not touched."""
         self.settings = settings
-        for row in self._dialers.keys() - set(settings.controller):
-            await self._dialers.pop(row).close()
-        for gone in self._listeners.keys() - set(settings.listen):
-            await self._listeners.pop(gone).close()
-            self._close_callers(gone)
+        for dial in self._dialers.keys() - set(self._dials()):
+            await self._dialers.pop(dial).close()
+        for call in self._listeners.keys() - set(self._calls()):
+            await self._hang_up(call)
         if self._started:
             self._open_missing()
 
     async def close(self) -> None:
         """Close everything."""
         self._started = False
-        await self.update(Bridge(self.settings.name))
+        for dial in list(self._dialers):
+            await self._dialers.pop(dial).close()
+        for call in list(self._listeners):
+            await self._hang_up(call)
         self.reset("the bridge is gone")
 
     def reset(self, why: str) -> None:
@@ -91,32 +163,50 @@ class BridgeControl:
                 **channel.session.counters,
             }
         connected = {channel.name for channel in self.channels}
-        for row, dialer in self._dialers.items():
-            if row.name not in connected:
-                yield self._absent(row, dialer.trouble)
-        for listen, listener in self._listeners.items():
+        for dial, dialer in self._dialers.items():
+            if dial.row.name not in connected:
+                yield self._absent(dial.row.name, dial.where, dialer.trouble)
+        for call, listener in self._listeners.items():
             if listener.trouble:
-                yield self._absent(listen, listener.trouble)
+                yield self._absent(call.name, call.where, listener.trouble)
 
-    def _absent(self, row: Controller | Listen, trouble: str) -> dict[str, Any]:
+    def _absent(self, name: str, where: str, trouble: str) -> dict[str, Any]:
         return {
             "bridge": self.settings.name,
-            "name": row.name,
-            "peer": f"{row.address}:{row.port}",
+            "name": name,
+            "peer": where.partition(":")[2],
             "connected": False,
             "trouble": trouble,
         }
 
+    def _dials(self) -> list[Dial]:
+        tls = self.settings.tls
+        return [Dial(row, needed(row, tls)) for row in self.settings.controller]
+
+    def _calls(self) -> list[Call | Management]:
+        tls = self.settings.tls
+        calls: list[Call | Management] = [
+            Call(row, needed(row, tls)) for row in self.settings.listen
+        ]
+        if self.settings.management_socket:
+            calls.append(Management(self._run_dir / f"{self.settings.name}.mgmt"))
+        return calls
+
     def _open_missing(self) -> None:
-        for row in self.settings.controller:
-            if row not in self._dialers:
-                factory = partial(self._channel, row.name, float(row.inactivity_probe))
-                opener = tcp(row.address, row.port)
-                self._dialers[row] = Dialer(opener, factory, float(row.max_backoff))
-        for listen in self.settings.listen:
-            if listen not in self._listeners:
-                factory = partial(self._channel, listen.name, 15.0)
-                self._listeners[listen] = Listener(listen.address, listen.port, factory)
+        for dial in self._dials():
+            if dial not in self._dialers:
+                factory = partial(self._channel, dial.row.name, float(dial.row.inactivity_probe))
+                self._dialers[dial] = Dialer(dial.opener(), factory, float(dial.row.max_backoff))
+        for call in self._calls():
+            if call not in self._listeners:
+                factory = partial(self._channel, call.name, PROBE)
+                self._listeners[call] = Listener(call.binder(), factory)
+
+    async def _hang_up(self, call: Call | Management) -> None:
+        await self._listeners.pop(call).close()
+        for channel in list(self.channels):
+            if channel.name == call.name:
+                channel.close("no longer configured")
 
     def _channel(self, name: str, probe: float) -> Channel:
         return Channel(name, partial(self._session, probe), self._ask, self)
@@ -124,7 +214,7 @@ class BridgeControl:
     def _session(self, probe: float, now: float) -> Session:
         return Session(self.shared, now, probe=probe)
 
-    def _close_callers(self, listen: Listen) -> None:
-        for channel in list(self.channels):
-            if channel.name == listen.name:
-                channel.close("no longer configured")
+
+def needed(row: Controller | Listen, tls: Tls) -> Tls:
+    """Return the files that a row depends on."""
+    return tls if row.protocol == "tls" else Tls()

@@ -1,8 +1,7 @@
 """The asyncio end of an OpenFlow session: sockets and timers, no protocol.
 
-A Channel drives one Session.  A Dialer keeps one to an address, a Listener
-makes one for each controller that connects.  Both open what *Opener* and the
-loop give them; another transport (TLS, a Unix socket) is another opener.
+A Channel drives one Session over whatever transport the loop gives it; who
+makes channels is in reach.py, the transports are in transport.py.
 """
 
 import asyncio
@@ -12,11 +11,8 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from .answers import Answer, Ask
-from .backoff import Backoff
 from .session import Session
 
-CONNECT_TIMEOUT = 10.0  # seconds
-BIND_RETRY = 5.0  # longest pause between attempts to listen
 LINGER = 5.0  # seconds for the last bytes to leave
 HIGH_WATER = 1 << 18  # unsent bytes above which a controller is not read
 
@@ -57,7 +53,8 @@ class Channel(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         transport.set_write_buffer_limits(high=HIGH_WATER)
-        self.peer = _written(transport.get_extra_info("peername"))
+        names = (transport.get_extra_info(name) for name in ("peername", "sockname"))
+        self.peer = next(filter(None, map(written, names)), "")
         self.session = self._make(self._loop.time())
         self._owner.joined(self)
         self.flush()
@@ -164,107 +161,7 @@ class Channel(asyncio.Protocol):
             self.close("a request failed")
 
 
-Opener = Callable[[Callable[[], Channel]], Awaitable[Channel]]
-
-
-class Dialer:
-    """Keep a channel to one address: connect, wait for its end, pause, connect again."""
-
-    def __init__(self, opener: Opener, factory: Callable[[], Channel], max_backoff: float) -> None:
-        self._opener = opener
-        self._factory = factory
-        self._backoff = Backoff(max_backoff)
-        self._channel: Channel | None = None
-        self.trouble = ""  # why there is no connection
-        self._task = asyncio.create_task(self._dial())
-
-    async def close(self) -> None:
-        """Hang up and stay so."""
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        if self._channel:
-            self._channel.close("no longer configured")
-
-    async def _dial(self) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(CONNECT_TIMEOUT):
-                    self._channel = await self._opener(self._factory)
-            except (OSError, TimeoutError) as error:
-                self._failed(str(error) or "timed out")
-            else:
-                await self._talk(self._channel)
-            await asyncio.sleep(self._backoff.failed())
-
-    async def _talk(self, channel: Channel) -> None:
-        self.trouble = ""
-        await channel.gone.wait()
-        if channel.session.up:
-            self._backoff.succeeded()
-        self.trouble = channel.session.closed or ""
-        self._channel = None
-
-    def _failed(self, trouble: str) -> None:
-        if trouble != self.trouble:
-            log.warning("%s", trouble)
-        self.trouble = trouble
-
-
-def tcp(host: str, port: int) -> Opener:
-    """Return what opens a TCP connection to a controller."""
-
-    async def dial(factory: Callable[[], Channel]) -> Channel:
-        loop = asyncio.get_running_loop()
-        _, channel = await loop.create_connection(factory, host, port)
-        return channel
-
-    return dial
-
-
-class Listener:
-    """Make a channel for each controller that connects; if it cannot bind, say so and retry."""
-
-    def __init__(self, host: str, port: int, factory: Callable[[], Channel]) -> None:
-        self._host, self._port = host, port
-        self._factory = factory
-        self._backoff = Backoff(BIND_RETRY)
-        self._server: asyncio.Server | None = None
-        self.trouble = ""
-        self.bound = asyncio.Event()
-        self._task = asyncio.create_task(self._bind())
-
-    @property
-    def port(self) -> int:
-        """The port that is bound, once *bound* is set."""
-        if self._server is None:
-            return self._port
-        number: int = self._server.sockets[0].getsockname()[1]
-        return number
-
-    async def close(self) -> None:
-        """Stop listening; the owner closes the channels."""
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        if self._server:
-            self._server.close()
-
-    async def _bind(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                self._server = await loop.create_server(self._factory, self._host, self._port)
-            except OSError as error:
-                if str(error) != self.trouble:
-                    log.error("cannot listen on %s:%d: %s", self._host, self._port, error)
-                self.trouble = str(error)
-                await asyncio.sleep(self._backoff.failed())
-                continue
-            self.trouble = ""
-            self.bound.set()
-            return
-
-
-def _written(address: object) -> str:
+def written(address: object) -> str:
     """Write an address as people do."""
     if isinstance(address, tuple) and len(address) >= 2:
         host, port = address[0], address[1]

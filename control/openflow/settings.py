@@ -6,7 +6,7 @@ The paths that errors name are those of the schema (raicho-openflow.yang).
 import ipaddress
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -15,13 +15,16 @@ _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _NUMBERS = re.compile(r"[0-9.]+")
 
 
+Protocol = Literal["tcp", "tls"]
+
+
 class Controller(msgspec.Struct, frozen=True, rename="kebab"):
     """A controller to connect to."""
 
     name: str
     address: str = ""
     port: int = DEFAULT_PORT
-    protocol: str = "tcp"
+    protocol: Protocol = "tcp"
     max_backoff: int = 8
     inactivity_probe: int = 15
 
@@ -32,6 +35,15 @@ class Listen(msgspec.Struct, frozen=True, rename="kebab"):
     name: str
     address: str = "127.0.0.1"
     port: int = DEFAULT_PORT
+    protocol: Protocol = "tcp"
+
+
+class Tls(msgspec.Struct, frozen=True, rename="kebab"):
+    """The files that say who the bridge is, and whom it trusts."""
+
+    private_key: str = ""
+    certificate: str = ""
+    ca_certificate: str = ""
 
 
 class Bridge(msgspec.Struct, frozen=True, rename="kebab"):
@@ -40,6 +52,8 @@ class Bridge(msgspec.Struct, frozen=True, rename="kebab"):
     name: str
     controller: tuple[Controller, ...] = ()
     listen: tuple[Listen, ...] = ()
+    management_socket: bool = True
+    tls: Tls = Tls()
 
 
 Settings = dict[str, Bridge]
@@ -65,9 +79,13 @@ def settings_of(config: dict[str, Any]) -> Settings:
         except msgspec.ValidationError as error:
             raise Fault(where, str(error)) from None
         for controller in bridge.controller:
-            _check_controller(f"{where}/controller[name='{controller.name}']", controller)
+            at = f"{where}/controller[name='{controller.name}']"
+            _check_controller(at, controller)
+            _check_protocol(at, controller, bridge.tls)
         for listen in bridge.listen:
-            _check_listen(f"{where}/listen[name='{listen.name}']", listen)
+            at = f"{where}/listen[name='{listen.name}']"
+            _check_listen(at, listen)
+            _check_protocol(at, listen, bridge.tls)
         found[bridge.name] = bridge
     _check_listeners_differ(found)
     return found
@@ -78,8 +96,17 @@ def _check_controller(where: str, row: Controller) -> None:
     if fault:
         raise Fault(f"{where}/address", f"{row.address!r} is no address of a controller: {fault}")
     _check_port(where, row.port)
-    if row.protocol != "tcp":
-        raise Fault(f"{where}/protocol", f"{row.protocol!r} is not supported; tcp is")
+
+
+def _check_protocol(where: str, row: Controller | Listen, tls: Tls) -> None:
+    missing = [name for name, file in named_files(tls).items() if not file]
+    if row.protocol == "tls" and missing:
+        raise Fault(f"{where}/protocol", f"tls needs {' and '.join(missing)} of the bridge")
+
+
+def named_files(tls: Tls) -> dict[str, str]:
+    """Return the files by the names of their leaves."""
+    return {field.encode_name: getattr(tls, field.name) for field in msgspec.structs.fields(tls)}
 
 
 def _check_listen(where: str, row: Listen) -> None:

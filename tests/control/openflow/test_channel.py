@@ -9,7 +9,8 @@ from functools import partial
 from raicho.control.openflow import framing
 from raicho.control.openflow.answers import Answer, Ask
 from raicho.control.openflow.backoff import Backoff
-from raicho.control.openflow.channel import Channel, Dialer, Listener, tcp
+from raicho.control.openflow.channel import Channel
+from raicho.control.openflow.reach import Dialer, Listener
 from raicho.control.openflow.session import Session, Shared
 from raicho.control.openflow.spec import pack, unpack
 from raicho.control.openflow.spec.messages import (
@@ -22,6 +23,7 @@ from raicho.control.openflow.spec.messages import (
     PortStatus,
 )
 from raicho.control.openflow.spec.ports import Port
+from raicho.control.openflow.transport import ptcp, tcp
 
 HOST = "127.0.0.1"
 
@@ -74,7 +76,7 @@ class Controller:
 
 @asynccontextmanager
 async def listening(owner: Owner) -> AsyncIterator[Listener]:
-    listener = Listener(HOST, 0, owner.channel)
+    listener = Listener(ptcp(HOST, 0), owner.channel)
     await listener.bound.wait()
     try:
         yield listener
@@ -176,7 +178,7 @@ async def test_an_address_that_is_taken_is_listened_on_once_it_is_free() -> None
     owner = Owner()
     with socket.create_server((HOST, 0)) as other:
         port = other.getsockname()[1]
-        listener = Listener(HOST, port, owner.channel)
+        listener = Listener(ptcp(HOST, port), owner.channel)
         await until(lambda: listener.trouble)
         assert "address already in use" in listener.trouble
     await listener.bound.wait()
@@ -187,7 +189,7 @@ async def test_an_address_that_is_taken_is_listened_on_once_it_is_free() -> None
     owner.channels[0].close("our side closes first: TIME_WAIT is ours")
     assert await controller.ended()
     controller.writer.close()
-    again = Listener(HOST, port, owner.channel)
+    again = Listener(ptcp(HOST, port), owner.channel)
     await again.bound.wait()
     await again.close()
 

@@ -78,12 +78,12 @@ def free_port() -> int:
         return port
 
 
-async def test_os_ken_finds_a_switch() -> None:
+async def test_os_ken_finds_a_switch(tmp_path: Path) -> None:
     """K16: handshake, a flow, a role, a barrier, desc, ports, an error, a packet-in."""
     port, dataplane = free_port(), Dataplane()
     row = Bridge("br0", (Controller("c1", "127.0.0.1", port, max_backoff=1),))
     async with osken(port) as output:
-        bridge = BridgeControl(row, Description(datapath="br0"), dataplane.ask)
+        bridge = BridgeControl(row, Description(datapath="br0"), dataplane.ask, tmp_path)
         bridge.start()
         heard: list[dict[str, Any]] = []
         async with asyncio.timeout(30):

@@ -78,7 +78,8 @@ def test_an_address_that_is_nonsense_is_named(address: str, why: str) -> None:
     [
         (controller(address="h", port=0), f"{CONTROLLER}/port", "0 is no TCP port"),
         (controller(address="h", port=65536), f"{CONTROLLER}/port", "65536 is no TCP port"),
-        (controller(address="h", protocol="tls"), f"{CONTROLLER}/protocol", "'tls' is not"),
+        (controller(address="h", protocol="tls"), f"{CONTROLLER}/protocol", "tls needs private-"),
+        (controller(address="h", protocol="udp"), "/raicho/bridge[name='br0']", "Invalid enum"),
         (tree(listen=[{"name": "l1", "address": "here"}]), f"{LISTEN}/address", "'here' is no IP"),
         (controller(address=5), "/raicho/bridge[name='br0']", "Expected `str`"),
     ],
