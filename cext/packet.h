@@ -76,7 +76,10 @@ struct packet {
     uint16_t out_queue;         /* Set by set-queue; 0 is the default queue. */
     uint16_t reserved;
 
-    const uint8_t *args;        /* Arguments of the program that runs on it. */
+    union {
+        const uint8_t *args;    /* Arguments of the program that runs on it. */
+        struct packet *next;    /* In a queue of a port, where nothing runs any more. */
+    };
     struct pool *pool;          /* Where it goes back to. */
 };
 
