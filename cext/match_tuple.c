@@ -523,7 +523,7 @@ subtable_each(struct subtable *subtable, bool (*visit)(struct flow *, void *), v
     struct slots *slots = subtable_slots(subtable);
     uint32_t left = subtable->n_flows;
 
-    for (uint32_t i = 0; i < slots->n && left; i++) {
+    for (uint32_t i = 0; left && i < slots->n; i++) {
         struct flow *flow = slot_flow(&slots->slot[i], memory_order_relaxed);
         while (flow && flow != GONE) {
             struct flow *lower = flow_lower(flow);
@@ -543,7 +543,7 @@ tuple_each(const struct match *match, bool (*visit)(struct flow *, void *), void
     const struct tuple *tuple = (const struct tuple *) match;
     const struct order *order = tuple_order(tuple);
     uint32_t n = order->n;
-    struct subtable **list = malloc((n + 1) * sizeof *list);
+    struct subtable **list = n ? malloc(n * sizeof *list) : NULL;
 
     if (!list) {
         return;
