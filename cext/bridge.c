@@ -184,7 +184,9 @@ bridge_detach(struct bridge *bridge, struct attachment *attachment)
         epoch_synchronize(&bridge->dataplane->epoch);
     }
     publish_ports(bridge, map);
+    struct queue_set *queues = bridge_leave_queues(attachment, NULL);
     epoch_synchronize(&bridge->dataplane->epoch);
+    free(queues);
     free(attachment);
 }
 

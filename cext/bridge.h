@@ -18,6 +18,7 @@
 #include "group.h"
 #include "meter.h"
 #include "port.h"
+#include "queue.h"
 #include "table.h"
 #include "timer.h"
 
@@ -54,6 +55,7 @@ struct attachment {
     uint8_t worker;                     /* Id of the worker that owns it. */
     uint64_t created_ms;
     const struct program *program;      /* What its packets start in. */
+    _Atomic(struct queue_set *) queues; /* What waits to leave; null: nothing ever does. */
 
     /* The owning worker's: packets waiting to go out. */
     bool queued;                        /* Is in the worker's list. */
@@ -109,6 +111,12 @@ void bridge_close(struct bridge *bridge);
 int bridge_attach(struct bridge *bridge, struct port *port, uint32_t number, unsigned worker,
                   uint64_t now_ms, struct attachment **attachment);
 
+/* Gives a port queues, in place of those it has, and a rate in bit/s that they share; without any
+ * and with rate 0 packets leave at once.  Queues that stay keep their packets and counters.  Numbers
+ * must differ and be QUEUES_MAX at most.  Returns 0 or ENOMEM (nothing changed). */
+int bridge_set_queues(struct attachment *attachment, const struct queue_config *configs, uint32_t n,
+                      uint64_t rate, uint64_t now_ms);
+
 /* Takes it out.  When it returns no worker uses the port any more. */
 void bridge_detach(struct bridge *bridge, struct attachment *attachment);
 
@@ -138,6 +146,10 @@ size_t bridge_apply_all(struct bridge *bridge, const uint8_t *messages, size_t s
 uint32_t bridge_multipart(struct bridge *bridge, uint16_t type, const uint8_t *body, size_t size,
                           struct buffer *out, struct buffer *ends /* uint32_t each */,
                           uint64_t now_ms);
+
+/* Answers a QUEUE_GET_CONFIG_REQUEST: appends the queues of port 'number' (OFPP_ANY: of all ports)
+ * to 'out', as many as fit into one message.  Returns OFWIRE_OK or an error. */
+uint32_t bridge_queue_config(struct bridge *bridge, uint32_t number, struct buffer *out);
 
 /* Appends a PACKET_IN to 'out'. */
 void bridge_packet_in(const struct punt *punt, struct buffer *out);

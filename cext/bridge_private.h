@@ -72,6 +72,10 @@ bool program_uses_group(const struct program *program, const uint8_t *args, uint
 /* The same for an output action. */
 bool program_uses_port(const struct program *program, const uint8_t *args, uint32_t port);
 
+/* Puts 'new' (or null) in the place of a port's queues; the worker lets go of the packets in queues
+ * that do not stay.  Returns the old set, to be freed when the readers have passed, or null. */
+struct queue_set *bridge_leave_queues(struct attachment *attachment, struct queue_set *new);
+
 /* Lets go of all meters.  Readers gone. */
 void bridge_close_meters(struct bridge *bridge);
 
@@ -99,5 +103,6 @@ struct counter_sum reply_counter(const struct reply *reply, uint32_t counter);
 uint32_t reply_meter_stats(struct reply *reply);
 uint32_t reply_meter_config(struct reply *reply);
 uint32_t reply_meter_features(struct reply *reply);
+uint32_t reply_queue_stats(struct reply *reply);
 
 #endif

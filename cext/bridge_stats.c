@@ -1,4 +1,5 @@
-/* Multipart replies: flows, aggregate, tables, ports, groups; meters are in bridge_meter_stats.c.
+/* Multipart replies: flows, aggregate, tables, ports, groups; meters are in bridge_meter_stats.c,
+ * queues in bridge_queue.c.
  *
  * Reference: OpenFlow Switch Specification 1.3.5, section 7.3.5. */
 
@@ -7,9 +8,9 @@
 #include "bridge_private.h"
 
 enum {
-    OFPMP_FLOW = 1, OFPMP_AGGREGATE = 2, OFPMP_TABLE = 3, OFPMP_PORT_STATS = 4, OFPMP_GROUP = 6,
-    OFPMP_GROUP_DESC = 7, OFPMP_GROUP_FEATURES = 8, OFPMP_METER = 9, OFPMP_METER_CONFIG = 10,
-    OFPMP_METER_FEATURES = 11, OFPMP_PORT_DESC = 13,
+    OFPMP_FLOW = 1, OFPMP_AGGREGATE = 2, OFPMP_TABLE = 3, OFPMP_PORT_STATS = 4, OFPMP_QUEUE = 5,
+    OFPMP_GROUP = 6, OFPMP_GROUP_DESC = 7, OFPMP_GROUP_FEATURES = 8, OFPMP_METER = 9,
+    OFPMP_METER_CONFIG = 10, OFPMP_METER_FEATURES = 11, OFPMP_PORT_DESC = 13,
 };
 
 static void
@@ -317,6 +318,7 @@ static const struct replier repliers[] = {
     { OFPMP_TABLE, reply_tables },
     { OFPMP_PORT_STATS, reply_port_stats },
     { OFPMP_PORT_DESC, reply_port_desc },
+    { OFPMP_QUEUE, reply_queue_stats },
     { OFPMP_GROUP, reply_group_stats },
     { OFPMP_GROUP_DESC, reply_group_desc },
     { OFPMP_GROUP_FEATURES, reply_group_features },

@@ -144,12 +144,12 @@ burst_of(uint64_t rate, uint32_t burst)
 
 /* A bucket that has got another rate begins anew, empty: old debts were made at the old rate. */
 static void
-fill(struct bucket *bucket, uint64_t rate, uint32_t burst, uint64_t now_ns)
+fill(struct token_bucket *bucket, uint64_t rate, uint32_t burst, uint64_t now_ns)
 {
     __int128 most = (__int128) burst_of(rate, burst) * 8 * NS;
 
     if (bucket->rate != rate) {
-        *bucket = (struct bucket) { .rate = rate, .filled_ns = now_ns };
+        *bucket = (struct token_bucket) { .rate = rate, .filled_ns = now_ns };
     }
     if (rate && now_ns > bucket->filled_ns) {
         __int128 tokens = bucket->tokens + (__int128) rate * (now_ns - bucket->filled_ns);
@@ -159,13 +159,13 @@ fill(struct bucket *bucket, uint64_t rate, uint32_t burst, uint64_t now_ns)
 }
 
 static bool
-is_ready(const struct bucket *bucket)
+is_ready(const struct token_bucket *bucket)
 {
     return !bucket->rate || bucket->tokens > 0;
 }
 
 static void
-charge(struct bucket *bucket, uint64_t size)
+charge(struct token_bucket *bucket, uint64_t size)
 {
     if (bucket->rate) {
         bucket->tokens -= size * 8 * NS;
@@ -174,7 +174,7 @@ charge(struct bucket *bucket, uint64_t size)
 
 /* When the bucket has tokens again. */
 static uint64_t
-ready_at(const struct bucket *bucket, uint64_t now_ns)
+ready_at(const struct token_bucket *bucket, uint64_t now_ns)
 {
     return is_ready(bucket) ? now_ns
                             : bucket->filled_ns + (uint64_t) -bucket->tokens / bucket->rate + 1;

@@ -59,7 +59,7 @@ struct queue_config {
 };
 
 /* Tokens of one rate.  The worker's. */
-struct bucket {
+struct token_bucket {
     int64_t tokens;                     /* Bits times ns per s; some are left if > 0. */
     uint64_t filled_ns;                 /* When it was filled last. */
     uint64_t rate;                      /* It was filled with. */
@@ -70,7 +70,7 @@ struct queue {
     uint32_t n;                         /* Packets that wait. */
     uint64_t size;                      /* Their bytes. */
     uint64_t served;                    /* Bytes sent, brought up to those of others after a pause. */
-    struct bucket min, max;
+    struct token_bucket min, max;
 
     struct queue *next;                 /* In a list of queues that are gone. */
     uint64_t created_ms;
@@ -85,7 +85,7 @@ struct queue_row {
 
 struct queue_set {
     uint64_t rate;                      /* bit/s of the port; 0: without limit. */
-    struct bucket root;                 /* The worker's. */
+    struct token_bucket root;                 /* The worker's. */
     bool has_default;                   /* Queue 0 is there without being configured. */
     uint32_t n;
     uint8_t slots[QUEUE_SLOTS];         /* By number: index of a row plus 1. */

@@ -40,7 +40,8 @@
     X(no_room,      "no room for another header")                           \
     X(segment,      "could not be cut into segments")                       \
     X(no_program,   "the port has no program")                              \
-    X(handover,     "the queue to another worker is full")
+    X(handover,     "the queue to another worker is full")                  \
+    X(queue,        "its queue of the port is full or was taken out")
 
 enum drop_reason {
 #define X(NAME, TEXT) DROP_##NAME,

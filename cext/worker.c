@@ -1,6 +1,7 @@
 /* Workers: the loop.  See worker.h; what instructions do with packets is in
  * worker_packet.c. */
 
+#define _GNU_SOURCE                     /* ppoll */
 #include "worker.h"
 
 #include <errno.h>
@@ -140,6 +141,25 @@ worker_open(struct dataplane *dataplane, unsigned id, uint32_t n_packets)
     return worker;
 }
 
+/* Drops the packets in queues that are gone.  They are few and seldom: freeing them here spares
+ * handing them back. */
+static void
+drop_left(struct worker *worker)
+{
+    struct queue *queue = atomic_exchange_explicit(&worker->left, NULL, memory_order_acquire);
+    struct packet *packets[PACKET_VECTOR];
+
+    while (queue) {
+        struct queue *next = queue->next;
+        unsigned n;
+        while ((n = queue_drain(queue, packets, PACKET_VECTOR))) {
+            worker_drop(worker, packets, n, DROP_queue);
+        }
+        free(queue);
+        queue = next;
+    }
+}
+
 void
 worker_close(struct worker *worker)
 {
@@ -148,6 +168,7 @@ worker_close(struct worker *worker)
     atomic_store(&dataplane->workers[worker->id], NULL);
     epoch_offline(&dataplane->epoch, worker->id);
     epoch_synchronize(&dataplane->epoch);
+    drop_left(worker);
     ring_close(&worker->injects);
     while (worker->pending) {
         struct pending_program *pending = worker->pending;
@@ -170,6 +191,22 @@ worker_wake(struct worker *worker)
     if (atomic_load_explicit(&worker->asleep, memory_order_relaxed)) {
         signal_fd(worker->wake_fd);
     }
+}
+
+void
+worker_leave_queues(struct worker *worker, struct queue *queues)
+{
+    while (queues) {
+        struct queue *queue = queues;
+        queues = queue->next;
+        queue->next = atomic_load_explicit(&worker->left, memory_order_relaxed);
+        while (!atomic_compare_exchange_weak_explicit(&worker->left, &queue->next, queue,
+                                                      memory_order_release,
+                                                      memory_order_relaxed)) {
+            continue;
+        }
+    }
+    worker_wake(worker);
 }
 
 int
@@ -369,9 +406,29 @@ receive_from(struct worker *worker, struct attachment *from)
     return n;
 }
 
+/* Sends what waited and may leave by now, and notes when more may. */
+static void
+release_queued(struct worker *worker, const struct poll_set *polls)
+{
+    worker->release_ns = UINT64_MAX;
+    for (uint32_t i = 0; i < polls->n; i++) {
+        struct attachment *to = polls->list[i];
+        struct queue_set *queues = atomic_load_explicit(&to->queues, memory_order_acquire);
+        if (queues) {
+            worker_send_queued(worker, to, queues);
+            uint64_t next = queue_next(queues, worker->now_ns);
+            worker->release_ns = next < worker->release_ns ? next : worker->release_ns;
+        }
+    }
+}
+
 unsigned
 worker_round(struct worker *worker)
 {
+    /* First: what is read from now on does not lead to these queues any more. */
+    if (atomic_load_explicit(&worker->left, memory_order_relaxed)) {
+        drop_left(worker);
+    }
     const struct poll_set *polls = atomic_load_explicit(&worker->polls, memory_order_acquire);
     unsigned n = 0;
 
@@ -382,6 +439,7 @@ worker_round(struct worker *worker)
         n += receive_from(worker, polls->list[i]);
     }
     worker_flush(worker);
+    release_queued(worker, polls);
     if (worker->punted) {
         worker->punted = false;
         signal_fd(worker->punt_fd);
@@ -404,39 +462,56 @@ rings_empty(const struct worker *worker)
     return empty;
 }
 
-/* What to wait for: the wake-up, and the ports that can wake.  Returns how many. */
+/* What to wait for: the wake-up, and the ports that can wake.  Returns how many; the longest time
+ * to wait in 'timeout_ms'. */
 static unsigned
-collect_fds(const struct worker *worker, struct pollfd *fds, unsigned max, int *timeout)
+collect_fds(const struct worker *worker, struct pollfd *fds, unsigned max, unsigned *timeout_ms)
 {
     const struct poll_set *polls = atomic_load_explicit(&worker->polls, memory_order_acquire);
     unsigned n = 0;
 
     fds[n++] = (struct pollfd) { .fd = worker->wake_fd, .events = POLLIN };
-    *timeout = SLEEP_MS;
+    *timeout_ms = SLEEP_MS;
     for (uint32_t i = 0; i < polls->n; i++) {
         int fd = polls->list[i]->port->fd;
         if (fd >= 0 && n < max) {
             fds[n++] = (struct pollfd) { .fd = fd, .events = POLLIN };
         } else {
-            *timeout = POLLED_SLEEP_MS;
+            *timeout_ms = POLLED_SLEEP_MS;
         }
     }
     return n;
+}
+
+/* Waits so long, or until the first packet in a queue may leave. */
+static void
+wait_for(struct worker *worker, struct pollfd *fds, unsigned n, unsigned timeout_ms)
+{
+    uint64_t wait_ns = (uint64_t) timeout_ms * 1000000;
+
+    if (worker->release_ns != UINT64_MAX) {
+        read_clock(worker);
+        uint64_t left_ns = worker->release_ns > worker->now_ns ? worker->release_ns - worker->now_ns
+                                                               : 0;
+        wait_ns = left_ns < wait_ns ? left_ns : wait_ns;
+    }
+    const struct timespec wait = { wait_ns / 1000000000, wait_ns % 1000000000 };
+    ppoll(fds, n, &wait, NULL);
 }
 
 static void
 fall_asleep(struct worker *worker)
 {
     struct pollfd fds[PACKET_VECTOR];
-    int timeout;
+    unsigned timeout_ms;
     uint64_t unused;
 
     atomic_store_explicit(&worker->asleep, true, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
-    unsigned n = collect_fds(worker, fds, PACKET_VECTOR, &timeout);
+    unsigned n = collect_fds(worker, fds, PACKET_VECTOR, &timeout_ms);
     epoch_offline(&worker->dataplane->epoch, worker->id);
     if (rings_empty(worker) && !atomic_load(&worker->stop)) {
-        poll(fds, n, timeout);
+        wait_for(worker, fds, n, timeout_ms);
     }
     epoch_quiesce(&worker->dataplane->epoch, worker->id);
     atomic_store_explicit(&worker->asleep, false, memory_order_relaxed);

@@ -82,6 +82,9 @@ struct worker {
     uint64_t now_ms, now_ns;            /* Monotonic; as of the start of this round. */
     struct attachment *waiting[PACKET_VECTOR];  /* Ports with packets in 'tx'. */
     unsigned n_waiting;
+    uint64_t release_ns;                /* When a packet in a queue may leave; UINT64_MAX: none waits. */
+    _Atomic(struct queue *) left;       /* Queues that are gone, with the packets in them; the
+                                         * control thread adds, the worker takes all. */
 
     struct ring punts;                  /* To the control thread. */
     int punt_fd;                        /* eventfd: punts were added. */
@@ -118,6 +121,10 @@ int worker_inject(struct worker *worker, struct bridge *bridge, const struct pro
 
 /* Control.  Wakes it if it sleeps, so that it sees what was published. */
 void worker_wake(struct worker *worker);
+
+/* Control.  Hands over queues (a list) that no port has any more: the worker drops their packets and
+ * frees them. */
+void worker_leave_queues(struct worker *worker, struct queue *queues);
 
 /* Control.  Lets go of programs whose packets have been handled. */
 void worker_release_pending(struct worker *worker);
@@ -156,8 +163,11 @@ void worker_send(struct worker *worker, struct attachment *to, struct packet *pa
 /* Queues a packet for the control plane, unless the meter for that keeps it back; takes it. */
 void worker_punt(struct worker *worker, struct packet *packet, uint8_t reason, uint16_t max_len);
 
-/* Sends everything queued to the ports. */
+/* Sends everything queued to the ports, apart from what has to wait there. */
 void worker_flush(struct worker *worker);
+
+/* Sends what may leave by now from the queues of a port of this worker. */
+void worker_send_queued(struct worker *worker, struct attachment *to, struct queue_set *queues);
 
 /* Fills the key again if an instruction has changed the headers. */
 void packet_refresh(struct packet *packet);

@@ -78,13 +78,46 @@ worker_copy(struct worker *worker, const struct packet *packet)
 /* --- Sending ------------------------------------------------------------------------- */
 
 static void
-flush_port(struct worker *worker, struct attachment *to)
+transmit(struct worker *worker, struct attachment *to, struct packet **packets, unsigned n)
 {
-    unsigned n = to->n_tx;
-    unsigned sent = to->port->ops->transmit(to->port, to->tx, n);
+    unsigned sent = to->port->ops->transmit(to->port, packets, n);
 
     bump(&worker->totals.sent, sent);
     bump(&worker->totals.drops[DROP_tx], n - sent);
+}
+
+void
+worker_send_queued(struct worker *worker, struct attachment *to, struct queue_set *queues)
+{
+    struct packet *packets[PACKET_VECTOR];
+    unsigned n;
+
+    while ((n = queue_take(queues, worker->now_ns, packets, PACKET_VECTOR))) {
+        transmit(worker, to, packets, n);
+    }
+}
+
+static void
+put_all(struct worker *worker, struct queue_set *queues, struct packet **packets, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        if (!queue_put(queues, packets[i])) {
+            worker_drop(worker, &packets[i], 1, DROP_queue);
+        }
+    }
+}
+
+static void
+flush_port(struct worker *worker, struct attachment *to)
+{
+    struct queue_set *queues = atomic_load_explicit(&to->queues, memory_order_acquire);
+
+    if (queues) {
+        put_all(worker, queues, to->tx, to->n_tx);
+        worker_send_queued(worker, to, queues);
+    } else {
+        transmit(worker, to, to->tx, to->n_tx);
+    }
     to->n_tx = 0;
 }
 
