@@ -56,12 +56,13 @@ struct flow {
     uint8_t table;
     uint8_t n_words;
 
-    /* What only the control thread reads. */
-    bool counter_moved;                     /* Another flow has its counter now. */
-    uint16_t flags;                         /* OFPFF_*. */
-    uint16_t idle_timeout, hard_timeout;    /* Seconds; 0 never. */
+    /* What only the control thread reads, and writes while workers read the rest: in words of
+     * its own. */
     uint64_t created_ms;                    /* Monotonic. */
     struct timer timer;
+    uint16_t idle_timeout, hard_timeout;    /* Seconds; 0 never. */
+    uint16_t flags;                         /* OFPFF_*. */
+    bool counter_moved;                     /* Another flow has its counter now. */
 
     uint64_t words[];                       /* Key under the mask, then the arguments. */
 };
