@@ -152,8 +152,16 @@ rig_group(struct rig *rig, const struct wire_group *group)
     return rig_apply(rig);
 }
 
+static inline uint32_t
+rig_meter(struct rig *rig, const struct wire_meter *meter)
+{
+    wire_meter(&rig->f, meter);
+    return rig_apply(rig);
+}
+
 #define FLOW(...) rig_flow(rig, &(const struct wire_flow) { __VA_ARGS__ })
 #define GROUP(...) rig_group(rig, &(const struct wire_group) { __VA_ARGS__ })
+#define METER(...) rig_meter(rig, &(const struct wire_meter) { __VA_ARGS__ })
 
 static inline void
 rig_put(struct rig *rig, unsigned port, const struct frame *frame)

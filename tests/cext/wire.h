@@ -1,8 +1,8 @@
 #ifndef TEST_WIRE_H
 #define TEST_WIRE_H
 
-/* Whole OpenFlow messages, appended to a frame one after the other: flow-mods and group-mods from a
- * few numbers, the rest piece by piece.  What is left out of a struct is "nothing" or "any". */
+/* Whole OpenFlow messages, appended to a frame one after the other: flow-mods, group-mods and
+ * meter-mods from a few numbers, the rest piece by piece.  What is left out of a struct is "nothing" or "any". */
 
 #include "bridge.h"
 #include "openflow.h"
@@ -12,8 +12,9 @@ enum { WIRE_SEND_FLOW_REM = 1, WIRE_CHECK_OVERLAP = 2, WIRE_RESET_COUNTS = 4 };
 enum { WIRE_GROUP_ADD, WIRE_GROUP_MODIFY, WIRE_GROUP_DELETE };
 
 /* Types of messages and of instructions. */
-enum { WIRE_PACKET_OUT = 13, WIRE_FLOW_MOD, WIRE_GROUP_MOD, WIRE_PORT_MOD, WIRE_TABLE_MOD };
-enum { WIRE_GOTO = 1, WIRE_METADATA, WIRE_WRITE, WIRE_APPLY, WIRE_CLEAR };
+enum { WIRE_PACKET_OUT = 13, WIRE_FLOW_MOD, WIRE_GROUP_MOD, WIRE_PORT_MOD, WIRE_TABLE_MOD,
+       WIRE_METER_MOD = 29 };
+enum { WIRE_GOTO = 1, WIRE_METADATA, WIRE_WRITE, WIRE_APPLY, WIRE_CLEAR, WIRE_METER };
 
 static inline size_t
 wire_begin(struct frame *f, unsigned type)
@@ -45,6 +46,7 @@ struct wire_flow {
     unsigned n_match;
     struct wire_oxm match[4];
     /* Instructions, in the order of this list; 0: none. */
+    uint32_t meter;
     uint32_t output[2], group;          /* To apply. */
     bool clear;
     uint32_t write_output, write_group;
@@ -110,6 +112,9 @@ wire_actions(struct frame *f, unsigned type, const uint32_t output[2], uint32_t 
 static inline void
 wire_instructions(struct frame *f, const struct wire_flow *flow)
 {
+    if (flow->meter) {
+        of_short(f, WIRE_METER, flow->meter);
+    }
     wire_actions(f, WIRE_APPLY, flow->output, flow->group);
     if (flow->clear) {
         of_short(f, WIRE_CLEAR, 0);
@@ -176,6 +181,43 @@ wire_group(struct frame *f, const struct wire_group *group)
     frame_add32(f, group->id);
     for (unsigned i = 0; i < group->n; i++) {
         wire_bucket(f, &group->bucket[i]);
+    }
+    of_end(f, start);
+}
+
+struct wire_band {
+    unsigned type;                      /* 0: drop. */
+    uint32_t rate, burst;
+    unsigned prec_level;
+};
+
+struct wire_meter {
+    unsigned command, flags;
+    uint32_t id;
+    unsigned n;
+    struct wire_band band[4];
+};
+
+static inline void
+wire_band(struct frame *f, const struct wire_band *band)
+{
+    frame_add16(f, band->type ? band->type : BAND_DROP);
+    frame_add16(f, 16);
+    frame_add32(f, band->rate);
+    frame_add32(f, band->burst);
+    frame_add32(f, band->prec_level << 24);
+}
+
+static inline void
+wire_meter(struct frame *f, const struct wire_meter *meter)
+{
+    size_t start = wire_begin(f, WIRE_METER_MOD);
+
+    frame_add16(f, meter->command);
+    frame_add16(f, meter->flags);
+    frame_add32(f, meter->id);
+    for (unsigned i = 0; i < meter->n; i++) {
+        wire_band(f, &meter->band[i]);
     }
     of_end(f, start);
 }
