@@ -5,7 +5,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from "packet.h" nogil:
     cdef enum:
-        PACKET_VECTOR
+        PACKET_LARGE
 
     struct offload:
         uint8_t flags
@@ -37,6 +37,9 @@ cdef extern from "port.h" nogil:
         uint32_t speed
         uint8_t mac[6]
         uint32_t mtu
+
+    cdef enum:
+        PORT_NAME_MAX
 
     struct port:
         const port_ops *ops

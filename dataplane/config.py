@@ -10,6 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .datapath import MAX_BRIDGES
+
+INTERFACE = "af_packet"  # the kind of port whose device is a network interface
+WITHOUT_DEVICE = ("memory", "null")
+
 Tree = Mapping[str, Any]
 
 
@@ -37,9 +42,9 @@ class PortConfig:
     def path(self) -> str:
         return f"/raicho/port[name='{self.name}']"
 
-    def same_device(self, other: "PortConfig") -> bool:
+    def same_device(self, other: "PortConfig | None") -> bool:
         """Return whether the port stays open from one to the other."""
-        return (self.kind, self.device, self.mtu) == (other.kind, other.device, other.mtu)
+        return other is not None and (self.kind, self.device) == (other.kind, other.device)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,19 +127,39 @@ def _bridge(row: Tree) -> BridgeConfig:
 
 
 def _contradictions(config: Config) -> Iterator[tuple[str, str]]:
+    yield from _wrong_ports(config)
+    yield from _wrong_bridges(config)
+    owner: dict[str, str] = {}
+    for bridge in config.bridges.values():
+        for name in bridge.ports:
+            path = f"{bridge.path}/port[name='{name}']"
+            if name not in config.ports:
+                yield path, f"there is no port {name}"
+            if name in owner:
+                yield path, f"port {name} is in bridge {owner[name]} already; a port is in one"
+            owner[name] = bridge.name
+
+
+def _wrong_ports(config: Config) -> Iterator[tuple[str, str]]:
+    users: dict[str, str] = {}
     for port in config.ports.values():
         if port.worker not in config.workers:
             workers = ", ".join(map(str, sorted(config.workers)))
             yield f"{port.path}/worker", f"there is no worker {port.worker}, only {workers}"
-    owner: dict[str, str] = {}
+        if port.device and port.kind in WITHOUT_DEVICE:
+            yield f"{port.path}/device", f"a port of kind {port.kind} has no device"
+        if port.mtu and port.kind != INTERFACE:
+            yield f"{port.path}/mtu", f"the MTU of a port of kind {port.kind} cannot be set"
+        user = users.setdefault(port.device, port.name) if port.kind == INTERFACE else port.name
+        if user != port.name:
+            yield f"{port.path}/device", f"{port.device} is the device of port {user} already"
+
+
+def _wrong_bridges(config: Config) -> Iterator[tuple[str, str]]:
+    if len(config.bridges) > MAX_BRIDGES:
+        last = list(config.bridges.values())[-1]
+        yield last.path, f"more than {MAX_BRIDGES} bridges"
+    users: dict[int, str] = {}
     for bridge in config.bridges.values():
-        for name in bridge.ports:
-            if name in owner:
-                path = f"{bridge.path}/port[name='{name}']"
-                yield path, f"port {name} is in bridge {owner[name]} already; a port is in one"
-            owner[name] = bridge.name
-    numbers: dict[int, str] = {}
-    for bridge in config.bridges.values():
-        other = numbers.setdefault(bridge.datapath_id, bridge.name)
-        if other != bridge.name:
-            yield f"{bridge.path}/datapath-id", f"bridge {other} has the same datapath id"
+        if (user := users.setdefault(bridge.datapath_id, bridge.name)) != bridge.name:
+            yield f"{bridge.path}/datapath-id", f"bridge {user} has the same datapath id"

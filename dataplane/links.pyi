@@ -5,10 +5,11 @@ from typing import NamedTuple
 class LinkEvent(NamedTuple):
     """What an interface is like now."""
 
+    ifindex: int  # of the interface, which keeps it when it is renamed
     name: str
-    up: bool
+    up: bool  # carrier, and admin_up
     admin_up: bool
-    gone: bool
+    gone: bool  # or moved to another network namespace
 
 class EventsLost(Exception):
     """The kernel had more to tell than there was room for; ask every port."""

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 
 class LinkEvent(NamedTuple):
+    ifindex: int
     name: str
     up: bool
     admin_up: bool
@@ -45,11 +46,18 @@ cdef class LinkWatch:
             linkwatch_close(&self.watch)
 
     def fileno(self):
+        self._check_open()
         return self.watch.fd
+
+    cdef int _check_open(self) except -1:
+        if not self.opened:
+            raise ValueError("the watch is closed")
 
     def next(self):
         cdef link_event event
-        cdef int error = linkwatch_next(&self.watch, &event)
+
+        self._check_open()
+        error = linkwatch_next(&self.watch, &event)
 
         if error == EAGAIN:
             return None
@@ -58,4 +66,4 @@ cdef class LinkWatch:
         if error:
             raise OSError(error, os.strerror(error))
         name = event.name.decode(errors="replace")
-        return LinkEvent(name, bool(event.up), bool(event.admin_up), bool(event.gone))
+        return LinkEvent(event.index, name, bool(event.up), bool(event.admin_up), bool(event.gone))

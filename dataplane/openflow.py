@@ -21,7 +21,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
-from .datapath import DONE, Bridge, OpenFlowError
+from .bridge import Bridge, OpenFlowError
+from .datapath import DONE
 from .switch import Switch
 
 N_TABLES = 255
@@ -32,6 +33,7 @@ BAD_LEN = 1 << 16 | 6
 BAD_FLAGS = 10 << 16 | 0  # OFPET_SWITCH_CONFIG_FAILED
 TIMED_OUT = 0xFFFE0001  # not OpenFlow's: the workers do not answer
 FRAG_DROP = 1
+PORT_STATS = 4  # of multipart types
 QUICK_MS, PATIENT_MS = 2, 2000
 
 Reply = tuple[int, Sequence[bytes]]
@@ -70,7 +72,8 @@ class Operations:
         if len(payload) < 4:
             return BAD_LEN, ()
         (kind,) = struct.unpack_from("!H", payload)
-        self._switch.refresh_counters()
+        if kind == PORT_STATS:
+            self._switch.ports.refresh_counters()
         try:
             return DONE, bridge.multipart(kind, payload[4:], now_ms())
         except OpenFlowError as error:

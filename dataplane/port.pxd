@@ -1,7 +1,11 @@
-from raicho.cext.port cimport port
+from raicho.cext.port cimport port, port_config
 
 
 cdef class Port:
     cdef port *handle
     cdef bint opened
+    cdef unsigned n_bridges     # That it is in: 0 or 1.
     cdef readonly str name, kind, device
+
+    cdef int _open(self, const port_config *config) except -1
+    cdef int check_open(self) except -1

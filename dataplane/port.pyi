@@ -1,6 +1,8 @@
 """Ports: where packets come in and go out."""
 
-class Link:
+from typing import NamedTuple
+
+class Link(NamedTuple):
     """The state of a link."""
 
     up: bool  # carrier, and administratively up
@@ -8,7 +10,6 @@ class Link:
     speed: int  # Mbit/s; 0 unknown
     mac: bytes
     mtu: int
-    def __init__(self, up: bool, admin_up: bool, speed: int, mac: bytes, mtu: int) -> None: ...
 
 class Port:
     """A port of some *kind* (af_packet, memory, pcap, null) on a *device*.
@@ -20,11 +21,9 @@ class Port:
     name: str
     kind: str
     device: str
-    def __init__(
-        self, kind: str, name: str, device: str = "", *, mtu: int = 0, ring_len: int = 0
-    ) -> None: ...
+    def __init__(self, kind: str, name: str, device: str = "", *, ring_len: int = 0) -> None: ...
     def close(self) -> None:
-        """Let go of the device; the port must be in no bridge. Idempotent."""
+        """Let go of the device; RuntimeError while the port is in a bridge.  Idempotent."""
 
     def link(self) -> Link:
         """Read the state of the link; raise OSError if the device is gone."""

@@ -2,9 +2,11 @@
 
 from libc.stdint cimport uint8_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport strlen, memcpy
+from libc.string cimport memcpy, strlen
 
 from raicho.cext.port cimport (
+    PACKET_LARGE,
+    PORT_NAME_MAX,
     offload,
     port,
     port_config,
@@ -16,20 +18,26 @@ from raicho.cext.port cimport (
 )
 
 import os
+from typing import NamedTuple
 
-DEF WHY_SIZE = 256
-DEF FRAME_SIZE = 65600
+cdef enum:
+    WHY_SIZE = 256
+
+
+class Link(NamedTuple):
+    up: bool
+    admin_up: bool
+    speed: int
+    mac: bytes
+    mtu: int
 
 
 cdef class Port:
-    # The worker that owns it reads .handle without the GIL; see port.pxd.
+    # The worker that owns it uses .handle without the GIL; see port.pxd.
 
     def __cinit__(self, str kind not None, str name not None, str device not None="", *,
-                  unsigned mtu=0, unsigned ring_len=0):
+                  unsigned ring_len=0):
         cdef port_config config
-        cdef char why[WHY_SIZE]
-        cdef int error
-        encoded_name, encoded_device = name.encode(), os.fsencode(device)
 
         self.name, self.kind, self.device = name, kind, device
         self.handle = <port *> calloc(1, sizeof(port))
@@ -38,40 +46,50 @@ cdef class Port:
         self.handle.ops = port_kind(kind.encode())
         if self.handle.ops is NULL:
             raise ValueError(f"no such kind of port: {kind!r}")
-        if len(encoded_name) >= sizeof(self.handle.name):
-            raise ValueError(f"the name of a port has at most 63 bytes, {name!r} has more")
-        if len(encoded_device) >= sizeof(config.device):
-            raise ValueError(f"the device of a port has at most 255 bytes, {device!r} has more")
-        memcpy(self.handle.name, <const char *> encoded_name, len(encoded_name) + 1)
-        memcpy(config.device, <const char *> encoded_device, len(encoded_device) + 1)
-        config.mtu, config.ring_len = mtu, ring_len
+        _copy(self.handle.name, PORT_NAME_MAX, name.encode(), "name")
+        _copy(config.device, sizeof(config.device), os.fsencode(device), "device")
+        config.mtu, config.ring_len = 0, ring_len
+        self._open(&config)
+
+    def __dealloc__(self):
+        # A bridge holds the ports in it: this one is in none.
+        if self.opened:
+            self.handle.ops.close(self.handle)
+        free(self.handle)
+
+    cdef int _open(self, const port_config *config) except -1:
+        cdef char why[WHY_SIZE]
+        cdef int error
+
         why[0] = 0
-        error = self.handle.ops.open(self.handle, &config, why, WHY_SIZE)
+        error = self.handle.ops.open(self.handle, config, why, WHY_SIZE)
         if error:
             reason = why[:strlen(why)].decode(errors="replace")
             raise OSError(error, reason or os.strerror(error))
         self.opened = True
 
-    def __dealloc__(self):
-        self.close()
-        free(self.handle)
+    cdef int check_open(self) except -1:
+        if not self.opened:
+            raise ValueError(f"port {self.name} is closed")
 
     def close(self):
+        if self.n_bridges:
+            raise RuntimeError(f"port {self.name} is in a bridge")
         if self.opened:
             self.opened = False
             self.handle.ops.close(self.handle)
 
     def link(self):
         cdef port_link link
-        cdef int error = self.handle.ops.link(self.handle, &link)
 
+        self.check_open()
+        error = self.handle.ops.link(self.handle, &link)
         if error:
             raise OSError(error, f"{self.name}: {os.strerror(error)}")
         return Link(bool(link.up), bool(link.admin_up), link.speed, bytes(link.mac[:6]), link.mtu)
 
     def set_admin(self, bint up):
-        cdef int error
-
+        self.check_open()
         if self.handle.ops.set_admin is NULL:
             return
         error = self.handle.ops.set_admin(self.handle, up)
@@ -88,14 +106,12 @@ cdef class Port:
         }
 
 
-class Link:
-    __slots__ = ("admin_up", "mac", "mtu", "speed", "up")
-
-    def __init__(self, up, admin_up, speed, mac, mtu):
-        self.up, self.admin_up, self.speed, self.mac, self.mtu = up, admin_up, speed, mac, mtu
-
-    def __repr__(self):
-        return f"Link({self.up}, {self.admin_up}, {self.speed}, {self.mac.hex(':')}, {self.mtu})"
+cdef int _copy(char *to, size_t size, bytes text, str what) except -1:
+    if len(text) >= size:
+        raise ValueError(f"the {what} of a port has at most {size - 1} bytes, {text!r} has more")
+    if b"\0" in text:
+        raise ValueError(f"the {what} of a port has no zero byte, {text!r} has one")
+    memcpy(to, <const char *> text, len(text) + 1)
 
 
 cdef class MemoryPort(Port):
@@ -104,33 +120,37 @@ cdef class MemoryPort(Port):
             raise ValueError("a memory port is of kind 'memory'")
 
     def put(self, const uint8_t[::1] frame not None):
-        cdef int error = port_memory_put(self.handle, &frame[0] if frame.shape[0] else NULL,
-                                         frame.shape[0], NULL)
+        self.check_open()
+        error = port_memory_put(self.handle, &frame[0] if frame.shape[0] else NULL,
+                                frame.shape[0], NULL)
         if error:
             raise OSError(error, f"{self.name}: {os.strerror(error)}")
 
     def take(self):
-        cdef uint8_t frame[FRAME_SIZE]
+        cdef uint8_t frame[PACKET_LARGE]
         cdef offload left
-        cdef size_t n = port_memory_take(self.handle, frame, FRAME_SIZE, &left)
 
+        self.check_open()
+        n = port_memory_take(self.handle, frame, PACKET_LARGE, &left)
         return frame[:n] if n else None
 
     def loop(self, list frames not None):
         cdef size_t n = len(frames), i
-        cdef const uint8_t **starts = <const uint8_t **> calloc(n + 1, sizeof(uint8_t *))
-        cdef size_t *sizes = <size_t *> calloc(n + 1, sizeof(size_t))
-        cdef int error
+        cdef const uint8_t **starts = NULL
+        cdef size_t *sizes = NULL
 
-        if starts is NULL or sizes is NULL:
+        self.check_open()
+        try:
+            starts = <const uint8_t **> calloc(n + 1, sizeof(uint8_t *))
+            sizes = <size_t *> calloc(n + 1, sizeof(size_t))
+            if starts is NULL or sizes is NULL:
+                raise MemoryError
+            for i in range(n):
+                starts[i] = <const uint8_t *> <const char *> (<bytes?> frames[i])
+                sizes[i] = len(frames[i])
+            error = port_memory_loop(self.handle, starts, sizes, n)
+        finally:
             free(starts)
             free(sizes)
-            raise MemoryError
-        for i in range(n):
-            starts[i] = <const uint8_t *> <const char *> frames[i]
-            sizes[i] = len(frames[i])
-        error = port_memory_loop(self.handle, starts, sizes, n)
-        free(starts)
-        free(sizes)
         if error:
             raise OSError(error, os.strerror(error))

@@ -6,9 +6,10 @@ This is the only file of the dataplane that knows the message layer.
 import asyncio
 import importlib.resources
 import logging
-import os
 import time
 from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from typing import Any
 
 from ..control.component import Bootstrap, Component, run
@@ -23,15 +24,17 @@ from ..control.message import (
     ConfigError,
     Failure,
 )
+from . import state
 from .config import BadConfig, read
-from .datapath import DONE, DROP_REASONS
+from .datapath import DONE
 from .links import EventsLost, LinkWatch
 from .openflow import Operations, now_ms
-from .switch import Plan, Switch
+from .switch import LinkChange, Plan, Switch
 
 TICK = 0.02  # seconds between expiries
-PUNTS_AT_ONCE = 256
 BAD_BRIDGE = 0xFFFE0002  # not OpenFlow's: no such bridge
+# Transactions that bring back what was in force: an interface may be missing by now.
+SYNC, UNDO = "sync-", "-undo"
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +51,7 @@ class DataplaneComponent(Component):
         self.subscriptions = ["/raicho/port", "/raicho/worker", "/raicho/bridge"]
         self.bulk_endpoint = bootstrap.endpoint(f"{self.identity}.bulk")
         self.apis = {"dataplane.bulk": self.bulk_endpoint}
+        self._opened = ExitStack()
         self._attached: dict[str, set[bytes]] = {}  # bridge -> peers that hear of its packets
         self._counters: Counter[str] = Counter()
         self._plan: Plan | None = None
@@ -58,33 +62,34 @@ class DataplaneComponent(Component):
     async def open(self) -> None:
         """Start forwarding; ports and bridges come with the configuration."""
         self.switch = Switch(now_ms())
+        self._opened.callback(self.switch.close)
         self._operations = Operations(self.switch)
         self._bulk = BulkServer(
             self.context, self.bulk_endpoint, self._answer_bulk, on_gone=self._forget
         )
+        self._opened.callback(self._bulk.close)
         self._links = LinkWatch()
+        self._opened.callback(self._links.close)
+        self._opened.callback(self._unread_all)
         self._read(self._links.fileno(), self._read_links)
         self._watch_punts()
         self.spawn(self._tick())
 
     async def close(self) -> None:
         """Stop forwarding."""
-        for fd in list(self._readers):
-            self._unread(fd)
-        if hasattr(self, "_links"):
-            self._links.close()
-        if hasattr(self, "_bulk"):
-            self._bulk.close()
-        if hasattr(self, "switch"):
-            self.switch.close()
+        self._opened.close()
 
-    def _read(self, fd: int, callback: Any, *args: Any) -> None:
+    def _read(self, fd: int, callback: Callable[..., None], *args: Any) -> None:
         asyncio.get_running_loop().add_reader(fd, callback, *args)
         self._readers.add(fd)
 
     def _unread(self, fd: int) -> None:
         asyncio.get_running_loop().remove_reader(fd)
         self._readers.discard(fd)
+
+    def _unread_all(self) -> None:
+        for fd in list(self._readers):
+            self._unread(fd)
 
     async def _tick(self) -> None:
         while True:
@@ -96,8 +101,9 @@ class DataplaneComponent(Component):
 
     async def prepare(self, txid: str, changes: list[Change], config: dict[str, Any]) -> None:
         """Check the configuration and open what is new."""
+        was_in_force = txid.startswith(SYNC) or txid.endswith(UNDO)
         try:
-            self._plan = self.switch.prepare(read(config), now_ms())
+            self._plan = self.switch.prepare(read(config), lenient=was_in_force)
         except BadConfig as error:
             raise ConfigError(error.path, error.reason) from error
 
@@ -105,13 +111,16 @@ class DataplaneComponent(Component):
         """Apply the difference."""
         plan, self._plan = self._plan, None
         assert plan, "the frame commits only what was prepared"
-        gone = self.switch.bridges.keys() - plan.config.bridges.keys()
         self._unwatch_punts()
-        self.switch.commit(plan, now_ms())
-        self._watch_punts()
-        for name in gone:
-            self._attached.pop(name, None)
-        self._push_events()
+        try:
+            self.switch.commit(plan, now_ms())
+        except BadConfig as error:
+            raise ConfigError(error.path, error.reason) from error
+        finally:
+            self._watch_punts()
+            self._push_events()
+            for name in self._attached.keys() - self.switch.bridges.keys():
+                del self._attached[name]
 
     async def abort(self, txid: str) -> None:
         """Close what was opened."""
@@ -133,6 +142,7 @@ class DataplaneComponent(Component):
             return BulkReply(), []
         payload = frames[0] if frames else b""
         code, answer = await self._operations.run(request.op, bridge, payload)
+        self._publish_links(self.switch.look_at_virtual_links())
         self._push_events()
         return BulkReply(code), list(answer)
 
@@ -141,7 +151,7 @@ class DataplaneComponent(Component):
             peers.discard(peer)
 
     def _push(self, bridge: str, kind: str, messages: bytes) -> None:
-        peers = list(self._attached.get(bridge, ()))
+        peers = tuple(self._attached.get(bridge, ()))  # pushing may show that one is gone
         if not peers:
             self._counters[f"{kind}_unheard"] += 1
         for peer in peers:
@@ -156,77 +166,39 @@ class DataplaneComponent(Component):
                 self._push(name, kind, messages)
 
     def _watch_punts(self) -> None:
-        for runner in self.switch.runners.values():
-            self._read(runner.worker.punt_fd(), self._read_punts, runner.worker)
+        for ident, runner in self.switch.runners.items():
+            self._read(runner.worker.punt_fd(), self._read_punts, ident)
 
     def _unwatch_punts(self) -> None:
         for runner in self.switch.runners.values():
             self._unread(runner.worker.punt_fd())
 
-    def _read_punts(self, worker: Any) -> None:
-        fd = worker.punt_fd()
-        names = {bridge.index: name for name, bridge in self.switch.bridges.items()}
-        os.eventfd_read(fd)
-        n = 0
-        for index, messages in worker.punts(PUNTS_AT_ONCE).items():
-            n += len(messages)
-            if index in names:
-                self._push(names[index], "packet_in", b"".join(messages))
-        if n == PUNTS_AT_ONCE:
-            os.eventfd_write(fd, 1)  # there may be more: after what else waits
+    def _read_punts(self, worker: int) -> None:
+        for bridge, messages in self.switch.punts(worker).items():
+            self._push(bridge, "packet_in", b"".join(messages))
 
     def _read_links(self) -> None:
         try:
             while event := self._links.next():
-                self._link_changed(event.name)
+                self._publish_links(self.switch.hear(event, now_ms()))
         except EventsLost:
-            self._link_changed("")
+            self._counters["link_events_lost"] += 1
+            self._publish_links(self.switch.hear(None, now_ms()))
         self._push_events()
 
-    def _link_changed(self, device: str) -> None:
-        for port, bridge, number in self.switch.link_changed(device):
-            state = self.switch.bridges[bridge].port_state(number)["state"]
-            up = not state & 1
-            log.info("port %s is %s", port, "up" if up else "down")
-            body = {"port": port, "old": not up, "new": up, "time": time.time()}
-            self.publisher.publish("port.link", body)
+    def _publish_links(self, changes: Iterable[LinkChange]) -> None:
+        for change in changes:
+            log.info("port %s is %s", change.port, "up" if change.new else "down")
+            self.publisher.publish("port.link", change._asdict() | {"time": time.time()})
 
     # State.
 
     def state(self, path: str) -> Any:
-        """Return what is there, by the first step of the path."""
-        kind = path.strip("/").removeprefix("raicho").strip("/").partition("[")[0]
-        parts = {"port": self._ports, "bridge": self._bridges, "drops": lambda: DROP_REASONS}
-        if not kind:
-            return {name: part() for name, part in parts.items()}
-        if kind not in parts:
-            known = ", ".join(parts)
-            raise CallError(Failure(Code.NOT_FOUND, f"no such state; there is {known}", path))
-        return parts[kind]()
-
-    def _ports(self) -> list[dict[str, Any]]:
-        rows = []
-        for name, port in self.switch.ports.items():
-            try:
-                link = port.link()
-                shown = {"up": link.up, "admin-up": link.admin_up, "mac": link.mac.hex(":")}
-                shown |= {"mtu": link.mtu, "speed": link.speed}
-            except OSError as error:
-                shown = {"up": False, "trouble": error.strerror}
-            rows.append({"name": name, "kind": port.kind, "device": port.device} | shown)
-        return rows
-
-    def _bridges(self) -> list[dict[str, Any]]:
-        return [
-            {
-                "name": name,
-                "datapath-id": f"{bridge.datapath_id:016x}",
-                "flows": bridge.n_flows,
-                "tables": bridge.tables(),
-                "controllers-attached": len(self._attached.get(name, ())),
-            }
-            for name, bridge in self.switch.bridges.items()
-        ]
+        """Return what is at a path."""
+        try:
+            return state.read(self.switch, path)
+        except KeyError as error:
+            raise CallError(Failure(Code.NOT_FOUND, error.args[0], path)) from error
 
     def stats(self, names: list[str]) -> dict[str, Any]:
         """Return all counters."""
@@ -238,4 +210,4 @@ def main() -> int:
     return run(DataplaneComponent)
 
 
-assert DONE == BulkReply().code, "two names of one number"
+assert BulkReply().code == DONE, "two names of one number"

@@ -1,36 +1,25 @@
 """Ports, workers and bridges under one roof: the object that the process serves.
 
 A configuration takes effect in two steps.  `prepare` checks it and opens what
-is new, so that nothing is left to fail; `commit` applies the difference:
-what does not change, its flows and its traffic, is not touched.
+is new, so that little is left to fail; `commit` makes what is there like what is
+wanted: what does not change, its flows and its traffic, is not touched.  After
+a commit that failed, the next one goes on from what is there.
 """
 
-import contextlib
-import logging
 import os
-import threading
-from collections.abc import Iterator
+import weakref
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from .config import BadConfig, BridgeConfig, Config, PortConfig, WorkerConfig
-from .datapath import Bridge, Dataplane, Worker
-from .port import MemoryPort, Port
-
-log = logging.getLogger(__name__)
-
-KINDS: dict[str, type[Port]] = {"memory": MemoryPort}  # others are plain Ports
-
-
-def open_port(config: PortConfig) -> Port:
-    """Open the device of a port; raise BadConfig if that does not work."""
-    kind = KINDS.get(config.kind, Port)
-    try:
-        return kind(config.kind, config.name, config.device, mtu=config.mtu)
-    except ValueError as error:
-        raise BadConfig(config.path, str(error)) from error
-    except OSError as error:
-        raise BadConfig(f"{config.path}/device", error.strerror or str(error)) from error
+from .bridge import Bridge
+from .config import BadConfig, BridgeConfig, Config
+from .datapath import Dataplane
+from .links import LinkEvent
+from .ports import Ports, Prepared
+from .presence import Step
+from .runner import Runner
+from .worker import Worker
 
 
 @dataclass(slots=True)
@@ -38,46 +27,24 @@ class Plan:
     """A configuration that can take effect, and what was opened for it."""
 
     config: Config
-    ports: dict[str, Port] = field(default_factory=dict)
+    ports: Prepared = field(default_factory=Prepared)
     workers: dict[int, Worker] = field(default_factory=dict)
 
 
-class Runner:
-    """A worker and its thread."""
+class Place(NamedTuple):
+    """Where a port is."""
 
-    def __init__(self, worker: Worker, config: WorkerConfig) -> None:
-        self.worker = worker
-        self._cpu: int | None = None
-        self._thread = threading.Thread(
-            target=self._run, name=f"worker-{config.id}", daemon=True
-        )
-        self.configure(config)
+    bridge: str
+    number: int
+    worker: int
 
-    def start(self) -> None:
-        """Let it forward."""
-        self._thread.start()
 
-    def configure(self, config: WorkerConfig) -> None:
-        """Move it to its processor; let it sleep or not."""
-        self.worker.polling = config.polling
-        self._cpu = config.cpu
-        if self._thread.native_id:
-            self._bind(self._thread.native_id)
+class LinkChange(NamedTuple):
+    """A port whose link came up or went down."""
 
-    def stop(self) -> None:
-        """Stop it and let go of its memory."""
-        if self._thread.is_alive():
-            self.worker.stop()
-            self._thread.join()
-        self.worker.close()
-
-    def _run(self) -> None:
-        self._bind(0)
-        self.worker.run()
-
-    def _bind(self, thread: int) -> None:
-        wanted = {self._cpu} if self._cpu is not None else os.sched_getaffinity(os.getpid())
-        os.sched_setaffinity(thread, wanted)
+    port: str
+    old: bool
+    new: bool
 
 
 class Switch:
@@ -86,23 +53,27 @@ class Switch:
     def __init__(self, now_ms: int, *, threads: bool = True) -> None:
         self.dataplane = Dataplane()
         self.config = Config(workers={})
-        self.ports: dict[str, Port] = {}
+        self.ports = Ports()
         self.bridges: dict[str, Bridge] = {}
         self.runners: dict[int, Runner] = {}
+        self._places: dict[str, Place] = {}  # of the ports in bridges
+        self._enabled: dict[str, bool] = {}
+        self._punts: dict[str, list[bytes]] = {}  # taken before a bridge went
         self._threads = threads
-        self.commit(self.prepare(Config(), now_ms), now_ms)
+        self._close = weakref.finalize(self, _close, self.bridges, self.runners, self.ports)
+        self.commit(self.prepare(Config()), now_ms)
 
     # Configuration.
 
-    def prepare(self, config: Config, now_ms: int) -> Plan:
-        """Check *config* and open what it needs; raise BadConfig and leave no trace."""
+    def prepare(self, config: Config, *, lenient: bool = False) -> Plan:
+        """Check *config* and open what it needs; raise BadConfig and leave no trace.
+
+        If *lenient*, because it was in force before, interfaces may be missing.
+        """
         plan = Plan(config)
         try:
-            self._open_workers(plan)
-            for port in config.ports.values():
-                old = self.config.ports.get(port.name)
-                if old is None or not old.same_device(port):
-                    plan.ports[port.name] = open_port(port)
+            self._prepare_workers(plan)
+            plan.ports = self.ports.prepare(config.ports, lenient=lenient)
         except BaseException:
             self.abort(plan)
             raise
@@ -110,42 +81,40 @@ class Switch:
 
     def abort(self, plan: Plan) -> None:
         """Close what was opened for a plan that will not be."""
-        for port in plan.ports.values():
-            port.close()
+        plan.ports.close()
         for worker in plan.workers.values():
             worker.close()
 
     def commit(self, plan: Plan, now_ms: int) -> None:
-        """Apply the difference: take out what goes, then put in what comes."""
-        old, new = self.config, plan.config
-        for bridge, name, number in list(_attachments(old)):
-            if not self._stays(bridge, name, plan):
-                self.bridges[bridge].detach(number)
-        for name in old.bridges.keys() - new.bridges.keys():
-            self.bridges.pop(name).close()
-        for name in [n for n in old.ports if n not in new.ports or n in plan.ports]:
-            self.ports.pop(name).close()
-        self.ports |= plan.ports
+        """Take out what goes, then put in what comes; raise BadConfig if that fails."""
+        new = plan.config
+        wanted = _places(new)
+        fresh = self.ports.replaced(new.ports, plan.ports)
+        for name, place in list(self._places.items()):
+            if name in fresh or wanted.get(name) != place:
+                self._take_out(name)
+        for name in fresh:
+            self._enabled.pop(name, None)
+        self._close_bridges(new.bridges)
+        self.ports.commit(new.ports, plan.ports)
         self._commit_workers(plan)
         self.config = new
-        for wanted in new.bridges.values():
-            self._commit_bridge(wanted, now_ms)
+        for bridge in new.bridges.values():
+            self._commit_bridge(bridge, now_ms)
+        for name in wanted:
+            self._put_in(name, now_ms)
 
     def close(self) -> None:
-        """Stop the workers and let go of everything."""
-        for bridge in self.bridges.values():
-            bridge.close()
-        for runner in self.runners.values():
-            runner.stop()
-        for port in self.ports.values():
-            port.close()
-        self.bridges, self.runners, self.ports = {}, {}, {}
+        """Stop the workers and let go of everything; a second time does nothing."""
+        self._close()
 
-    def _open_workers(self, plan: Plan) -> None:
+    def _prepare_workers(self, plan: Plan) -> None:
+        allowed = os.sched_getaffinity(0)
         for config in plan.config.workers.values():
-            if config.cpu is not None and config.cpu not in os.sched_getaffinity(0):
-                allowed = ", ".join(map(str, sorted(os.sched_getaffinity(0))))
-                raise BadConfig(f"{config.path}/cpu", f"no processor {config.cpu}, only {allowed}")
+            if config.cpu is not None and config.cpu not in allowed:
+                processors = ", ".join(map(str, sorted(allowed)))
+                reason = f"there is no processor {config.cpu}, only {processors}"
+                raise BadConfig(f"{config.path}/cpu", reason)
             if config.id not in self.runners:
                 try:
                     plan.workers[config.id] = self.dataplane.add_worker(config.id)
@@ -162,16 +131,15 @@ class Switch:
         for ident, config in plan.config.workers.items():
             self.runners[ident].configure(config)
 
-    def _stays(self, bridge: str, name: str, plan: Plan) -> bool:
-        """Return whether a port stays in a bridge as it is."""
-        old, new = self.config, plan.config
-        return (
-            name not in plan.ports
-            and name in new.ports
-            and new.ports[name].worker == old.ports[name].worker
-            and bridge in new.bridges
-            and new.bridges[bridge].ports.get(name) == old.bridges[bridge].ports[name]
-        )
+    def _close_bridges(self, wanted: Mapping[str, BridgeConfig]) -> None:
+        """Close the bridges that go.  What they punted is kept: others get their indexes."""
+        gone = self.bridges.keys() - wanted.keys()
+        for ident in self.runners if gone else ():
+            while messages := self._take_punts(ident):
+                for name in messages.keys() - gone:
+                    self._punts.setdefault(name, []).extend(messages[name])
+        for name in gone:
+            self.bridges.pop(name).close()
 
     def _commit_bridge(self, wanted: BridgeConfig, now_ms: int) -> None:
         bridge = self.bridges.get(wanted.name)
@@ -180,43 +148,107 @@ class Switch:
             self.bridges[wanted.name] = bridge
         bridge.datapath_id = wanted.datapath_id
         bridge.max_flows = wanted.max_flows
-        for name, number in wanted.ports.items():
-            port = self.config.ports[name]
-            if not bridge.has_port(number):
-                bridge.attach(self.ports[name], number, port.worker, now_ms)
-            bridge.set_enabled(number, port.enabled)
+
+    # Ports in bridges.
+
+    def _put_in(self, name: str, now_ms: int) -> None:
+        """Put a port that is open where it is wanted; enable it as it is wanted."""
+        place, wanted = _places(self.config).get(name), self.config.ports[name].enabled
+        if place is None or name not in self.ports.open:
+            return
+        port, bridge = self.ports.open[name], self.bridges[place.bridge]
+        if name not in self._places:
+            bridge.attach(port, place.number, place.worker, now_ms, enabled=wanted)
+            self._places[name] = place
+        elif self._enabled[name] != wanted:
+            bridge.set_enabled(place.number, wanted)
+        if self._enabled.get(name, True) != wanted:
+            self.ports.settings.set_admin(port, wanted)
+        self._enabled[name] = wanted
+
+    def _take_out(self, name: str) -> None:
+        place = self._places.pop(name)
+        self.bridges[place.bridge].detach(place.number)
 
     # What goes on.
 
-    def link_changed(self, device: str) -> Iterator[tuple[str, str, int]]:
-        """Ask the ports on *device* for their links; yield port, bridge, number of those
-        that changed."""
-        for bridge, name, number in _attachments(self.config):
-            port = self.config.ports[name]
-            if device in ("", port.device) and self.bridges[bridge].refresh_link(number):
-                yield name, bridge, number
+    def hear(self, event: LinkEvent | None, now_ms: int) -> list[LinkChange]:
+        """Act on what the kernel tells of an interface (None: it has told more than we got)."""
+        changes = []
+        for name, step in self.ports.hear(event):
+            old = self.ports.up[name]
+            if step is Step.LOSE:
+                self._lose(name)
+            elif step is Step.LOOK:
+                self._look(name, event.up if event else None)
+            elif self.ports.reopen(name):
+                self._put_in(name, now_ms)
+            if self.ports.up[name] != old:
+                changes.append(LinkChange(name, old, not old))
+        return changes
 
-    def refresh_counters(self) -> None:
-        """Let every port take over what only its device counts: losses before the port."""
-        for port in self.ports.values():
-            with contextlib.suppress(OSError):  # a device that is gone counts nothing more
-                port.link()
+    def look_at_virtual_links(self) -> list[LinkChange]:
+        """Note the links that nobody tells of."""
+        changes = []
+        for name in self.ports.virtual():
+            old = self.ports.up[name]
+            self._look(name)
+            if self.ports.up[name] != old:
+                changes.append(LinkChange(name, old, not old))
+        return changes
+
+    def _look(self, name: str, up: bool | None = None) -> None:
+        if not self.ports.look(name, up):
+            self._lose(name)
+        elif place := self._places.get(name):
+            self.bridges[place.bridge].refresh_link(place.number, up)
+
+    def _lose(self, name: str) -> None:
+        if name in self._places:
+            self._take_out(name)
+        self._enabled.pop(name, None)
+        self.ports.lose(name)
+
+    def punts(self, worker: int) -> dict[str, list[bytes]]:
+        """Take packets for controllers, as PACKET_IN messages by the name of the bridge."""
+        kept, self._punts = self._punts, {}
+        for name, messages in self._take_punts(worker).items():
+            kept.setdefault(name, []).extend(messages)
+        return kept
+
+    def _take_punts(self, worker: int) -> dict[str, list[bytes]]:
+        names = {bridge.index: name for name, bridge in self.bridges.items()}
+        punts = self.runners[worker].worker.punts()
+        return {names[i]: messages for i, messages in punts.items() if i in names}
 
     def stats(self) -> dict[str, Any]:
         """Read all counters."""
-        self.refresh_counters()
+        self.ports.refresh_counters()
         return {
-            "ports": {name: port.counters() for name, port in self.ports.items()},
+            "ports": {name: port.counters() for name, port in self.ports.open.items()},
             "workers": {str(i): runner.worker.totals() for i, runner in self.runners.items()},
             "bridges": {
                 name: {"flows": bridge.n_flows, "events_lost": bridge.events_lost}
                 for name, bridge in self.bridges.items()
             },
+            "interfaces": dict(self.ports.counters),
         }
 
 
-def _attachments(config: Config) -> Iterator[tuple[str, str, int]]:
-    """Yield bridge, port and number of every port in a bridge."""
-    for bridge in config.bridges.values():
-        for name, number in bridge.ports.items():
-            yield bridge.name, name, number
+def _places(config: Config) -> dict[str, Place]:
+    """Return where every port in a bridge is wanted."""
+    return {
+        name: Place(bridge.name, number, config.ports[name].worker)
+        for bridge in config.bridges.values()
+        for name, number in bridge.ports.items()
+    }
+
+
+def _close(bridges: dict[str, Bridge], runners: dict[int, Runner], ports: Ports) -> None:
+    for bridge in bridges.values():
+        bridge.close()
+    for runner in runners.values():
+        runner.stop()
+    ports.close()
+    bridges.clear()
+    runners.clear()

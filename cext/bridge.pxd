@@ -1,0 +1,52 @@
+# Declarations of bridge.h for Cython.
+
+from libc.stddef cimport size_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+from raicho.cext.buffer cimport buffer
+from raicho.cext.dataplane cimport dataplane
+from raicho.cext.port cimport port
+from raicho.cext.table cimport table
+from raicho.cext.worker cimport punt
+
+cdef extern from "bridge.h" nogil:
+    cdef enum:
+        BRIDGE_TABLES
+        PORT_DOWN
+        LINK_DOWN
+        LINK_LIVE
+
+    struct flow_table:
+        table table
+
+    struct attachment:
+        uint32_t number
+        uint32_t config
+        uint32_t state
+        uint32_t speed
+        uint8_t mac[6]
+        uint8_t worker
+
+    struct bridge:
+        uint64_t datapath_id
+        uint32_t index
+        uint32_t frag_mode
+        uint16_t miss_send_len
+        uint32_t max_flows
+        uint32_t n_flows
+        flow_table tables[BRIDGE_TABLES]
+        buffer events
+        uint32_t events_lost
+
+    bridge *bridge_open(dataplane *, const char *name, uint64_t datapath_id, uint64_t now_ms)
+    void bridge_close(bridge *)
+    int bridge_attach(bridge *, port *, uint32_t number, unsigned worker, uint64_t now_ms,
+                      attachment **)
+    void bridge_detach(bridge *, attachment *)
+    attachment *bridge_port(const bridge *, uint32_t number)
+    size_t bridge_apply_all(bridge *, const uint8_t *, size_t, uint32_t *results, size_t max,
+                            uint64_t now_ms)
+    uint32_t bridge_multipart(bridge *, uint16_t type, const uint8_t *body, size_t size,
+                              buffer *out, buffer *ends, uint64_t now_ms)
+    void bridge_packet_in(const punt *, buffer *)
+    void bridge_port_status(bridge *, const attachment *, uint8_t reason)

@@ -1,0 +1,31 @@
+# Declarations of worker.h for Cython.
+
+from libc.stdint cimport uint8_t, uint32_t
+
+from raicho.cext.dataplane cimport dataplane
+from raicho.cext.stats cimport worker_counters
+
+cdef extern from "worker.h" nogil:
+    cdef enum:
+        WORKER_ADAPTIVE
+        WORKER_POLL
+
+    struct punt:
+        uint32_t bridge
+        uint32_t len
+        uint8_t reason
+
+    struct worker:
+        unsigned id
+        worker_counters totals
+        int punt_fd
+        uint32_t mode
+
+    worker *worker_open(dataplane *, unsigned id, uint32_t n_packets)
+    void worker_close(worker *)
+    void worker_run(worker *)
+    void worker_stop(worker *)
+    unsigned worker_round(worker *)
+    void worker_wake(worker *)
+    punt *worker_punt_peek(worker *)
+    void worker_punt_consume(worker *)

@@ -1,0 +1,71 @@
+"""Bridges: OpenFlow datapaths, their ports under numbers, and the messages they take."""
+
+from typing import Any
+
+from .datapath import Dataplane
+from .port import Port
+
+class OpenFlowError(Exception):
+    """A request that the specification answers with an error, type << 16 | code."""
+
+    code: int
+    def __init__(self, code: int) -> None: ...
+
+class Bridge:
+    """An OpenFlow datapath.  Dataplane.add_bridge() makes one.
+
+    Unless it is said otherwise, a number under which there is no port is a KeyError,
+    and everything but close() a ValueError once it is closed.
+    """
+
+    name: str
+    index: int
+    datapath_id: int
+    max_flows: int  # 0: as memory allows
+    frag_mode: int
+    miss_send_len: int
+    @property
+    def n_flows(self) -> int: ...
+    @property
+    def events_lost(self) -> int: ...
+    def __init__(self, dataplane: Dataplane, name: str, datapath_id: int, now_ms: int) -> None: ...
+    def close(self) -> None:
+        """Detach the ports and forget everything.  Idempotent."""
+
+    def attach(
+        self, port: Port, number: int, worker: int, now_ms: int, *, enabled: bool = True
+    ) -> None:
+        """Put a port in under a number; raise ValueError if that is not possible."""
+
+    def detach(self, number: int) -> None:
+        """Take a port out; when it returns no worker uses it any more."""
+
+    def has_port(self, number: int) -> bool:
+        """Return whether a port has that number."""
+
+    def refresh_link(self, number: int, up: bool | None = None) -> bool:
+        """Note what the link of a port is like; return whether the description changed.
+
+        *up* is what the kernel told, which may already be the past.
+        """
+
+    def set_enabled(self, number: int, enabled: bool) -> None:
+        """Let packets through a port, or not."""
+
+    def port_state(self, number: int) -> dict[str, Any]:
+        """Read the OpenFlow description of a port."""
+
+    def apply(self, messages: bytes, now_ms: int) -> bytes:
+        """Apply whole OpenFlow messages; return a native uint32 each: DONE or an error."""
+
+    def multipart(self, kind: int, body: bytes, now_ms: int) -> list[bytes]:
+        """Answer a multipart request by parts; raise OpenFlowError."""
+
+    def events(self) -> list[tuple[str, bytes]]:
+        """Take the messages for controllers, in order, as runs of one kind.
+
+        Kinds are "flow_removed" and "port_status"; a run is whole messages.
+        """
+
+    def tables(self) -> list[dict[str, Any]]:
+        """Describe the tables that hold entries."""

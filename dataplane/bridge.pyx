@@ -1,0 +1,274 @@
+"""Bridges: the Python face of cext/bridge.h."""
+
+cimport cython
+from libc.errno cimport EEXIST, EINVAL
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcmp, memcpy
+
+from raicho.cext.bridge cimport (
+    BRIDGE_TABLES,
+    LINK_DOWN,
+    LINK_LIVE,
+    PORT_DOWN,
+    attachment,
+    bridge,
+    bridge_apply_all,
+    bridge_attach,
+    bridge_close,
+    bridge_detach,
+    bridge_multipart,
+    bridge_open,
+    bridge_port,
+    bridge_port_status,
+)
+from raicho.cext.buffer cimport buffer, buffer_close
+from raicho.cext.ofwire cimport OFWIRE_OK
+from raicho.cext.table cimport get_table_stats, table_stats
+
+from .datapath cimport Dataplane
+from .port cimport Port
+from .worker cimport Worker
+
+import os
+
+cdef enum:
+    HEADER = 8      # Bytes of an OpenFlow message at least.
+
+cdef enum:          # Reasons of a port-status.
+    ADDED, DELETED, MODIFIED
+
+_EVENT_KINDS = {11: "flow_removed", 12: "port_status"}
+
+
+class OpenFlowError(Exception):
+    def __init__(self, code):
+        super().__init__(f"OpenFlow error {code >> 16}/{code & 0xFFFF}")
+        self.code = code
+
+
+@cython.no_gc
+cdef class Bridge:
+    cdef object __weakref__
+    cdef bridge *handle         # NULL once it is closed.
+    cdef Dataplane dataplane
+    cdef readonly str name
+    cdef readonly unsigned index
+    cdef dict ports             # (Port, Worker) by number: what workers use stays alive.
+
+    def __cinit__(self, Dataplane dataplane not None, str name not None, uint64_t datapath_id,
+                  uint64_t now_ms):
+        self.dataplane, self.name, self.ports = dataplane, name, {}
+        self.handle = bridge_open(dataplane.handle, name.encode(), datapath_id, now_ms)
+        if self.handle is NULL:
+            raise MemoryError
+        self.index = self.handle.index
+
+    def __dealloc__(self):
+        self._close()
+
+    def close(self):
+        self._close()
+
+    cdef void _close(self) noexcept:
+        if self.handle is not NULL:
+            for number in list(self.ports):
+                self._let_go(number)
+            bridge_close(self.handle)
+            self.handle = NULL
+
+    cdef bridge *_open(self) except NULL:
+        if self.handle is NULL:
+            raise ValueError(f"bridge {self.name} is closed")
+        return self.handle
+
+    cdef attachment *_find(self, uint32_t number) except NULL:
+        attached = bridge_port(self._open(), number)
+        if attached is NULL:
+            raise KeyError(f"bridge {self.name}: no port {number}")
+        return attached
+
+    @property
+    def datapath_id(self):
+        return self._open().datapath_id
+
+    @datapath_id.setter
+    def datapath_id(self, uint64_t datapath_id):
+        self._open().datapath_id = datapath_id
+
+    @property
+    def max_flows(self):
+        return self._open().max_flows
+
+    @max_flows.setter
+    def max_flows(self, uint32_t max_flows):
+        self._open().max_flows = max_flows
+
+    @property
+    def frag_mode(self):
+        return self._open().frag_mode
+
+    @frag_mode.setter
+    def frag_mode(self, uint32_t frag_mode):
+        self._open().frag_mode = frag_mode
+
+    @property
+    def miss_send_len(self):
+        return self._open().miss_send_len
+
+    @miss_send_len.setter
+    def miss_send_len(self, uint16_t miss_send_len):
+        self._open().miss_send_len = miss_send_len
+
+    @property
+    def n_flows(self):
+        return self._open().n_flows
+
+    @property
+    def events_lost(self):
+        return self._open().events_lost
+
+    # Ports.
+
+    def attach(self, Port port not None, uint32_t number, unsigned worker, uint64_t now_ms, *,
+               bint enabled=True):
+        cdef attachment *attached
+        cdef object owner = self.dataplane.workers.get(worker)
+
+        port.check_open()
+        if port.n_bridges:
+            raise ValueError(f"port {port.name} is in a bridge already")
+        if owner is None:
+            raise ValueError(f"bridge {self.name}: there is no worker {worker}")
+        error = bridge_attach(self._open(), port.handle, number, worker, now_ms, &attached)
+        if error == EEXIST:
+            raise ValueError(f"bridge {self.name}: port number {number} is taken")
+        if error == EINVAL:
+            raise ValueError(f"bridge {self.name}: port number {number} is not in 1..0xffffff00")
+        if error:
+            raise OSError(error, os.strerror(error))
+        self.ports[number] = port, owner
+        port.n_bridges += 1
+        (<Worker> owner).n_ports += 1
+        attached.config = 0 if enabled else PORT_DOWN
+        self._note_link(attached, port, None)
+        bridge_port_status(self.handle, attached, ADDED)
+
+    def detach(self, uint32_t number):
+        bridge_port_status(self.handle, self._find(number), DELETED)
+        self._let_go(number)
+
+    cdef void _let_go(self, uint32_t number) noexcept:
+        cdef object port, owner
+
+        bridge_detach(self.handle, bridge_port(self.handle, number))
+        port, owner = self.ports.pop(number)
+        (<Port> port).n_bridges -= 1
+        (<Worker> owner).n_ports -= 1
+
+    def has_port(self, uint32_t number):
+        return number in self.ports
+
+    def refresh_link(self, uint32_t number, up=None):
+        attached = self._find(number)
+        port, _ = self.ports[number]
+        changed = self._note_link(attached, port, up)
+        if changed:
+            bridge_port_status(self.handle, attached, MODIFIED)
+        return changed
+
+    cdef bint _note_link(self, attachment *attached, Port port, up) except -1:
+        cdef attachment old = attached[0]
+
+        try:
+            link = port.link()
+        except OSError:
+            attached.state = LINK_DOWN
+        else:
+            attached.state = LINK_LIVE if (link.up if up is None else up) else LINK_DOWN
+            attached.speed = link.speed
+            memcpy(attached.mac, <const char *> link.mac, 6)
+        return (attached.state != old.state or attached.speed != old.speed
+                or memcmp(attached.mac, old.mac, 6) != 0)
+
+    def set_enabled(self, uint32_t number, bint enabled):
+        attached = self._find(number)
+        config = attached.config & ~<uint32_t> PORT_DOWN | (0 if enabled else PORT_DOWN)
+        if config != attached.config:
+            attached.config = config
+            bridge_port_status(self.handle, attached, MODIFIED)
+
+    def port_state(self, uint32_t number):
+        attached = self._find(number)
+        return {
+            "number": attached.number, "config": attached.config, "state": attached.state,
+            "speed": attached.speed, "mac": bytes(attached.mac[:6]), "worker": attached.worker,
+        }
+
+    # OpenFlow.
+
+    def apply(self, const uint8_t[::1] messages not None, uint64_t now_ms):
+        cdef size_t size = messages.shape[0], n, most = size // HEADER
+        cdef bytearray results = bytearray(4 * (most + 1))
+        cdef uint8_t[::1] view = results
+
+        n = bridge_apply_all(self._open(), &messages[0] if size else NULL, size,
+                             <uint32_t *> &view[0], most, now_ms)
+        del view
+        return bytes(results[:4 * n])
+
+    def multipart(self, unsigned kind, const uint8_t[::1] body not None, uint64_t now_ms):
+        cdef buffer out = buffer(data=NULL, len=0, size=0, failed=False)
+        cdef buffer ends = buffer(data=NULL, len=0, size=0, failed=False)
+        cdef uint8_t nothing = 0
+        cdef uint32_t result
+
+        try:
+            result = bridge_multipart(self._open(), kind,
+                                      &body[0] if body.shape[0] else &nothing, body.shape[0],
+                                      &out, &ends, now_ms)
+            if out.failed or ends.failed:
+                raise MemoryError
+            if result != OFWIRE_OK:
+                raise OpenFlowError(result)
+            return _parts(&out, &ends)
+        finally:
+            buffer_close(&out)
+            buffer_close(&ends)
+
+    def events(self):
+        cdef const uint8_t *data = self._open().events.data
+        cdef size_t size = self.handle.events.len, begin = 0, end = 0
+        cdef list runs = []
+
+        while end < size:
+            begin = end
+            while end < size and data[end + 1] == data[begin + 1]:
+                end += data[end + 2] << 8 | data[end + 3]
+            runs.append((_EVENT_KINDS[data[begin + 1]], data[begin:end]))
+        self.handle.events.len = 0
+        return runs
+
+    def tables(self):
+        cdef bridge *handle = self._open()
+        cdef table_stats stats
+        cdef list rows = []
+
+        for i in range(BRIDGE_TABLES):
+            if handle.tables[i].table.n_flows:
+                get_table_stats(&handle.tables[i].table, &stats)
+                rows.append({
+                    "table": i, "implementation": stats.implementation.decode(),
+                    "flows": stats.n_flows, "masks": stats.n_masks, "memory": stats.memory,
+                })
+        return rows
+
+
+cdef list _parts(const buffer *out, const buffer *ends):
+    cdef const uint32_t *end = <const uint32_t *> ends.data
+    cdef list parts = []
+    cdef size_t begin = 0, i
+
+    for i in range(ends.len // sizeof(uint32_t)):
+        parts.append(out.data[begin:end[i]] if end[i] > begin else b"")
+        begin = end[i]
+    return parts

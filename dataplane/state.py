@@ -1,0 +1,103 @@
+"""What the dataplane is like, as rows with the names of the schema."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from .switch import Switch
+from .worker import DROP_REASONS
+
+Rows = list[dict[str, Any]]
+
+_PATH = re.compile(
+    r"/?(?:raicho(?:/|$))?"
+    r"(?:(?P<kind>[a-z]+)(?:\[(?:name|id)='(?P<key>[^']*)'\])?)?/?"
+)
+
+
+def read(switch: Switch, path: str) -> Any:
+    """Return what is at a path, such as /port or /raicho/port[name='p1']; KeyError if nothing."""
+    match = _PATH.fullmatch(path)
+    if not match or match["kind"] not in (None, *VIEWS):
+        raise KeyError(f"no such state; there is {', '.join(VIEWS)}")
+    kind, key = match["kind"], match["key"]
+    if kind is None:
+        return {name: view(switch) for name, view in VIEWS.items()}
+    rows = VIEWS[kind](switch)
+    if key is None:
+        return rows
+    for row in rows:
+        if str(row.get("name", row.get("id"))) == key:
+            return row
+    raise KeyError(f"there is no {kind} {key}")
+
+
+def _ports(switch: Switch) -> Rows:
+    return [_port(switch, name) for name in switch.config.ports]
+
+
+def _port(switch: Switch, name: str) -> dict[str, Any]:
+    config = switch.config.ports[name]
+    row: dict[str, Any] = {
+        "name": name,
+        "kind": config.kind,
+        "device": config.device,
+        "enabled": config.enabled,
+        "worker": config.worker,
+        "up": False,
+    }
+    try:
+        link = switch.ports.open[name].link()
+    except KeyError:
+        return row | {"trouble": switch.ports.missing.get(name, "it is not open")}
+    except OSError as error:
+        return row | {"trouble": error.strerror}
+    shown = {"up": link.up, "admin-up": link.admin_up, "mac": link.mac.hex(":")}
+    return row | shown | {"mtu": link.mtu, "speed": link.speed}
+
+
+def _workers(switch: Switch) -> Rows:
+    return [
+        {
+            "id": ident,
+            "cpu": runner.config.cpu,
+            "mode": "poll" if runner.worker.polling else "adaptive",
+            "port": [p.name for p in switch.config.ports.values() if p.worker == ident],
+        }
+        for ident, runner in sorted(switch.runners.items())
+    ]
+
+
+def _bridges(switch: Switch) -> Rows:
+    return [
+        {
+            "name": name,
+            "datapath-id": f"{bridge.datapath_id:016x}",
+            "fail-mode": "secure",
+            "pipeline": "openflow",
+            "max-flows": bridge.max_flows or None,
+            "port": [
+                {"name": port, "number": number, "attached": bridge.has_port(number)}
+                for port, number in switch.config.bridges[name].ports.items()
+            ],
+            "flows": bridge.n_flows,
+            "tables": bridge.tables(),
+        }
+        for name, bridge in switch.bridges.items()
+    ]
+
+
+def _drops(switch: Switch) -> Rows:
+    totals = [runner.worker.totals()["drops"] for runner in switch.runners.values()]
+    return [
+        {"name": name, "text": text, "packets": sum(drops[name] for drops in totals)}
+        for name, text in DROP_REASONS.items()
+    ]
+
+
+VIEWS: dict[str, Callable[[Switch], Rows]] = {
+    "port": _ports,
+    "worker": _workers,
+    "bridge": _bridges,
+    "drops": _drops,
+}

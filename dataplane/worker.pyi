@@ -1,0 +1,37 @@
+"""Workers: what polls ports and takes packets through the tables."""
+
+from typing import Any
+
+from .datapath import Dataplane
+
+DROP_REASONS: dict[str, str]  # name -> what people read
+
+class Worker:
+    """A thread that forwards; run() is its body.  Dataplane.add_worker() makes one."""
+
+    id: int
+    polling: bool  # never sleep
+    def __init__(self, dataplane: Dataplane, id: int, packets: int = 0) -> None: ...
+    def close(self) -> None:
+        """Let go of its memory; RuntimeError while run() runs or it has ports.  Idempotent."""
+
+    def run(self) -> None:
+        """Forward until stop(); holds no GIL."""
+
+    def stop(self) -> None:
+        """Make run() return soon; if it does not run, as soon as it is called."""
+
+    def round(self) -> int:
+        """Do one round without a thread; return how many packets were received."""
+
+    def rounds(self, packets: int, *, at_most: int = 0) -> int:
+        """Do rounds until so many packets were received, or so many rounds; return how many."""
+
+    def punt_fd(self) -> int:
+        """Return the descriptor that is readable while there are punts."""
+
+    def punts(self, limit: int = 256) -> dict[int, list[bytes]]:
+        """Take packets for controllers, as PACKET_IN messages by the index of the bridge."""
+
+    def totals(self) -> dict[str, Any]:
+        """Read what it did with packets; "drops" is a dict by reason."""

@@ -1,0 +1,152 @@
+"""Workers: the Python face of cext/worker.h."""
+
+cimport cython
+from libc.stdint cimport uint32_t, uint64_t
+from posix.unistd cimport usleep
+
+from raicho.cext.bridge cimport bridge_packet_in
+from raicho.cext.buffer cimport buffer, buffer_close
+from raicho.cext.dataplane cimport DATAPLANE_WORKERS
+from raicho.cext.stats cimport N_DROP_REASONS, drop_table
+from raicho.cext.worker cimport (
+    WORKER_ADAPTIVE,
+    WORKER_POLL,
+    punt,
+    worker,
+    worker_close,
+    worker_open,
+    worker_punt_consume,
+    worker_punt_peek,
+    worker_round,
+    worker_run,
+    worker_stop,
+    worker_wake,
+)
+
+from .datapath cimport Dataplane
+
+import os
+
+DROP_REASONS = {
+    drop_table[i].name.decode(): drop_table[i].text.decode() for i in range(N_DROP_REASONS)
+}
+
+
+@cython.no_gc
+cdef class Worker:
+    # Its thread uses .handle without the GIL; see worker.pxd.
+
+    def __cinit__(self, Dataplane dataplane not None, unsigned id, uint32_t packets=0):
+        self.dataplane, self.id = dataplane, id
+        if id >= DATAPLANE_WORKERS:
+            raise ValueError(f"worker {id}: the highest is {DATAPLANE_WORKERS - 1}")
+        if id in dataplane.workers and (<Worker> dataplane.workers[id]).handle is not NULL:
+            raise ValueError(f"worker {id}: the number is taken")
+        self.handle = worker_open(dataplane.handle, id, packets)
+        if self.handle is NULL:
+            raise MemoryError
+        dataplane.workers[id] = self
+
+    def __dealloc__(self):
+        # Whoever runs it, and every bridge whose ports it polls, holds it: nobody is left.
+        if self.handle is not NULL:
+            self._close()
+
+    def close(self):
+        if self.running or self.n_ports:
+            why = "still runs" if self.running else f"polls {self.n_ports} ports"
+            raise RuntimeError(f"worker {self.id} {why}")
+        if self.handle is not NULL:
+            self._close()
+
+    cdef void _close(self) noexcept:
+        while self.dataplane.n_barriers:
+            with nogil:
+                usleep(100)
+        worker_close(self.handle)
+        self.handle = NULL
+
+    cdef worker *_open(self) except NULL:
+        if self.handle is NULL:
+            raise ValueError(f"worker {self.id} is closed")
+        return self.handle
+
+    def run(self):
+        cdef worker *handle = self._open()
+
+        if self.running:
+            raise RuntimeError(f"worker {self.id} runs already")
+        self.running = True
+        with nogil:
+            worker_run(handle)
+        self.running = False
+
+    def stop(self):
+        worker_stop(self._open())
+
+    def round(self):
+        return self.rounds(1, at_most=1)
+
+    def rounds(self, uint64_t packets, *, uint64_t at_most=0):
+        cdef worker *handle = self._open()
+        cdef uint64_t done = 0, n_rounds = 0
+
+        if self.running:
+            raise RuntimeError(f"worker {self.id} has a thread of its own")
+        self.running = True
+        with nogil:
+            while done < packets and (not at_most or n_rounds < at_most):
+                done += worker_round(handle)
+                n_rounds += 1
+        self.running = False
+        return done
+
+    @property
+    def polling(self):
+        return self._open().mode == WORKER_POLL
+
+    @polling.setter
+    def polling(self, bint polling):
+        self._open().mode = WORKER_POLL if polling else WORKER_ADAPTIVE
+        worker_wake(self.handle)
+
+    def punt_fd(self):
+        return self._open().punt_fd
+
+    def punts(self, unsigned limit=256):
+        cdef worker *handle = self._open()
+        cdef buffer out
+        cdef punt *packet
+        cdef dict messages = {}
+
+        _unsignal(handle.punt_fd)
+        for _ in range(limit):
+            packet = worker_punt_peek(handle)
+            if packet is NULL:
+                return messages
+            out = buffer(data=NULL, len=0, size=0, failed=False)
+            bridge_packet_in(packet, &out)
+            if out.len:
+                messages.setdefault(packet.bridge, []).append(out.data[:out.len])
+            buffer_close(&out)
+            worker_punt_consume(handle)
+        if worker_punt_peek(handle) is not NULL:
+            os.eventfd_write(handle.punt_fd, 1)     # The rest, after what else waits.
+        return messages
+
+    def totals(self):
+        totals = &self._open().totals
+        return {
+            "received": totals.received, "injected": totals.injected, "copied": totals.copied,
+            "sent": totals.sent, "punted": totals.punted, "consumed": totals.consumed,
+            "drops": {
+                drop_table[i].name.decode(): totals.drops[i] for i in range(N_DROP_REASONS)
+            },
+        }
+
+
+cdef _unsignal(int fd):
+    try:
+        os.eventfd_read(fd)
+    except BlockingIOError:
+        pass    # It was not readable.
