@@ -12,7 +12,7 @@
 #include "wire.h"
 #include "worker.h"
 
-enum { RIG_PORTS = 4, RIG_PACKETS = 512, RIG_NOW = 1000000 };
+enum { RIG_PORTS = 4, RIG_PACKETS = 128, RIG_NOW = 1000000 };
 
 struct rig {
     struct dataplane dataplane;

@@ -484,7 +484,7 @@ test_without_packets_copies_are_counted_as_lost(void **state)
     enum { N = 300 };
     struct frame frame;
 
-    FLOW(.output = { 2, 3 }, .write_output = 4);        /* 3 for each of 256, but 512 in all. */
+    FLOW(.output = { 2, 3 }, .write_output = 4);        /* 3 for each of 64 at least, 128 in all. */
     frame_sample(&frame, SAMPLE_arp);
     for (unsigned i = 0; i < N; i++) {
         rig_put(rig, 1, &frame);
