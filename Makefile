@@ -117,10 +117,12 @@ fuzz-programs: $(call programs,fuzz)
 
 test-c: build/packages.stamp ## C unit tests: plain, under ASan and UBSan, workers under TSan
 	@$(MAKE) --no-print-directory -j$(shell nproc) ctest-programs
-	@set -e; for t in $(call programs,plain); do echo "plain $$t"; $$t; done
-	@set -e; for t in $(call programs,asan); do echo "asan+ubsan $$t"; $$t; done
-	@set -e; for t in $(call programs,tsan); do echo "tsan $$t"; \
-	    TSAN_OPTIONS=halt_on_error=1 setarch -R $$t; done
+	@failed=; \
+	for t in $(call programs,plain) $(call programs,asan); do \
+	    echo "$$t"; $$t || failed="$$failed $$t"; done; \
+	for t in $(call programs,tsan); do \
+	    echo "$$t"; TSAN_OPTIONS=halt_on_error=1 setarch -R $$t || failed="$$failed $$t"; done; \
+	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 test-fuzz: build/packages.stamp ## Mutated input, a million of each kind, under ASan and UBSan
 	@$(MAKE) --no-print-directory -j$(shell nproc) fuzz-programs
