@@ -534,6 +534,7 @@ worker_run(struct worker *worker)
             idle = 0;
         }
     }
+    drop_left(worker);
     epoch_offline(&worker->dataplane->epoch, worker->id);
     atomic_store(&worker->stop, false);
 }
