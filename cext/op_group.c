@@ -73,16 +73,20 @@ flow_hash(struct packet *packet)
     return walk->flow_hash;
 }
 
-/* log2 of x / 2^32 for x in [1, 2^32], in 1/65536, to about 1 %: exponent, and the
- * mantissa's curve by a parabola. */
-static int64_t
-log2_fraction(uint64_t x)
+/* -log2 of x / 2^32 for x in [1, 2^32], in 1/2^32 and to 0.2 % of itself, near 2^32 too
+ * (small weights beside great ones are decided there): exponent, mantissa, and
+ * what log2(1 + m) has more than m as m (1 - m) (a - b m + c m^2), right at both ends
+ * with its slope and in the middle. */
+static uint64_t
+minus_log2(uint64_t x)
 {
+    const uint64_t one = 1ull << 32, a = 1901359967, b = 1062303957, c = 357744991;
     unsigned exponent = 63 - __builtin_clzll(x);
-    uint64_t mantissa = (x << (63 - exponent) << 1) >> 48;      /* 0 to 65535 */
-    uint64_t curve = mantissa * (65536 - mantissa) / 65536 * 22713 / 65536;
+    uint64_t m = (x << (63 - exponent) << 1) >> 32;
+    uint64_t slope = a - (b * m >> 32) + ((c * m >> 32) * m >> 32);
+    uint64_t curve = (m * (one - m) >> 32) * slope >> 32;
 
-    return ((int64_t) exponent - 32) * 65536 + (int64_t) (mantissa + curve);
+    return (32 - exponent) * one - m - curve;
 }
 
 /* Weighted rendezvous: every live bucket draws a number from the flow's hash and
@@ -101,8 +105,9 @@ select_bucket(const struct bridge *bridge, const struct buckets *buckets, struct
         if (!bucket->weight || !bucket_live(bridge, bucket, 0)) {
             continue;
         }
-        uint64_t draw = (uint64_t) hash_finish(hash_word(hash, i + 1)) + 1;
-        uint64_t score = (uint64_t) -log2_fraction(draw) * 65536 / bucket->weight;
+        /* A second round: after one, the draws of two buckets depend on each other. */
+        uint64_t draw = (uint64_t) hash_finish(hash_word(hash_word(hash, i + 1), 0)) + 1;
+        uint64_t score = minus_log2(draw) * 65536 / bucket->weight;
         if (!best || score < best_score) {
             best = bucket;
             best_score = score;

@@ -429,7 +429,7 @@ static void
 test_select_follows_weights_and_conversations(void **state)
 {
     RIG;
-    enum { N = 400 };
+    enum { N = 6000 };
     unsigned n[3] = { 0 };
     struct frame frame;
 
@@ -449,7 +449,7 @@ test_select_follows_weights_and_conversations(void **state)
         }
     }
     assert_int_equal(n[0] + n[1], N);
-    assert_in_range(n[0], N / 4 - 40, N / 4 + 40);
+    assert_in_range(n[0], N / 4 - 100, N / 4 + 100);    /* Three times the standard deviation. */
 }
 
 static void
