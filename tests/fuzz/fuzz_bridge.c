@@ -1,6 +1,6 @@
 /* Whatever OpenFlow messages come, and whatever packets in between: no crash; each message has a
  * result; a dump shows as many flows as the bridge says it has, in whole entries; every packet is
- * accounted for; and when all flows and groups are deleted, no program or counter is left.
+ * accounted for; and when all flows, groups and meters are deleted, no program or counter is left.
  *
  * An input is a run of records: a byte that says what it is (see 'kinds'), two bytes of length,
  * and that many bytes. */
@@ -119,10 +119,31 @@ restore_ports(struct rig *rig)
     }
 }
 
+enum { METER_MOD = 29, METER_ADD = 0, METER_DELETE = 2, METER_DROP = 1 };
+
+/* A meter-mod of 'kbps', with a band that drops if that is not 0. */
+static void
+add_meter(struct frame *f, unsigned command, uint32_t id, uint32_t kbps)
+{
+    size_t start = wire_begin(f, METER_MOD);
+
+    frame_add16(f, command);
+    frame_add16(f, 1);
+    frame_add32(f, id);
+    if (kbps) {
+        frame_add32(f, METER_DROP << 16 | 16);
+        frame_add32(f, kbps);
+        frame_add64(f, 0);
+    }
+    of_end(f, start);
+}
+
 /* Deletes everything and sees that it is gone. */
 static void
 clear(struct rig *rig)
 {
+    add_meter(&rig->f, METER_DELETE, UINT32_MAX, 0);
+    CHECK(rig_apply(rig) == OFWIRE_OK);
     CHECK(FLOW(.command = WIRE_DELETE, .table = 255) == OFWIRE_OK);
     CHECK(GROUP(.command = WIRE_GROUP_DELETE, .id = GROUP_ALL_GROUPS) == OFWIRE_OK);
     CHECK(!rig->bridge->n_flows && !rig->bridge->groups.n_groups && !rig->bridge->wheel.n_running);
@@ -234,6 +255,12 @@ add_others(struct rig *rig, struct frame *f, unsigned i)
     wire_packet_out(f, i % 2 ? PORT_CONTROLLER : 1, i % 3 ? PORT_TABLE : PORT_ALL, &sample);
     wire_port_mod(f, 1 + i % 4, rig->at[1 + i % 4]->mac, i, 0x65);
     wire_table_mod(f, i, i % 5);
+    add_meter(f, METER_ADD, 1 + i % 2, 1);
+    size_t start = wire_flow_head(f, &(const struct wire_flow) { .table = i % 3, .priority = 3 });
+    wire_match(f, NULL, 0);
+    of_short(f, 6, 1 + i % 3);                          /* A meter that is there, or not. */
+    wire_instructions(f, &(const struct wire_flow) { .output = { 3 }, .go_to = 1 + i % 3 });
+    of_end(f, start);
 }
 
 static void
