@@ -2,6 +2,8 @@
 
 #include "field.h"
 
+#include <stddef.h>
+
 #include "bytes.h"
 #include "headers.h"
 
@@ -67,6 +69,65 @@ field_by_oxm(unsigned oxm_class, unsigned oxm_field)
     return -1;
 }
 
+/* --- Other names ------------------------------------------------------------------------ */
+
+struct alias {
+    uint32_t oxm_class;
+    uint8_t number;
+    struct field_name name;
+};
+
+static const struct alias aliases[] = {
+#define X(CLASS, NUMBER, FIELD, BITS, SHIFT) \
+    { CLASS, NUMBER, { FIELD_##FIELD, BITS, OXM_SIZE(BITS), SHIFT } },
+    ALIASES(X)
+#undef X
+};
+
+bool
+field_by_name(uint32_t oxm_class, unsigned oxm_field, struct field_name *name)
+{
+    int field = field_by_oxm(oxm_class, oxm_field);
+
+    if (field >= 0) {
+        const struct field_info *info = &field_table[field];
+
+        *name = (struct field_name) { (uint8_t)field, info->bits, info->size, 0 };
+        return true;
+    }
+    for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++) {
+        if (aliases[i].oxm_class == oxm_class && aliases[i].number == oxm_field) {
+            *name = aliases[i].name;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+field_widen(const struct field_name *name, const uint8_t *value, uint8_t *wide)
+{
+    enum { PORTS_NXM = 0xff00, PORTS = 0xffffff00 - PORTS_NXM };
+    uint64_t number = 0;
+
+    for (unsigned i = 0; i < name->size; i++) {
+        number = number << 8 | value[i];
+    }
+    if (number & ((1u << name->shift) - 1)) {
+        return false;
+    }
+    number >>= name->shift;
+    if (name->field == FIELD_in_port && number >= PORTS_NXM) {
+        number += PORTS;
+    }
+    for (unsigned i = field_table[name->field].size; i-- > 0; number >>= 8) {
+        wide[i] = (uint8_t)number;
+    }
+    return true;
+}
+
+/* --- Values ------------------------------------------------------------------------------ */
+
 uint64_t
 field_word_mask(enum field field, unsigned i)
 {
@@ -79,41 +140,60 @@ field_word_mask(enum field field, unsigned i)
 }
 
 void
-field_put(struct flow_key *key, enum field field, const uint8_t *value)
+field_words(enum field field, const uint8_t *value, uint64_t words[2])
 {
     const struct field_info *info = &field_table[field];
-    uint64_t *word = &key->word[info->word];
-    uint64_t mask = field_word_mask(field, 0), bits = 0;
+    uint64_t bits = 0;
 
     if (info->bits == 128) {
-        word[0] = get_be64(value);
-        word[1] = get_be64(value + 8);
+        words[0] = get_be64(value);
+        words[1] = get_be64(value + 8);
         return;
     }
     for (unsigned i = 0; i < info->size; i++) {
         bits = bits << 8 | value[i];
     }
-    *word = (*word & ~mask) | (bits << info->shift & mask);
+    words[0] = bits << info->shift & field_word_mask(field, 0);
+    words[1] = 0;
 }
 
 void
-field_get(const struct flow_key *key, enum field field, uint8_t *value)
+field_value(enum field field, const uint64_t *words, uint8_t *value)
 {
     const struct field_info *info = &field_table[field];
-    const uint64_t *word = &key->word[info->word];
 
     if (info->bits == 128) {
-        put_be64(value, word[0]);
-        put_be64(value + 8, word[1]);
+        put_be64(value, words[0]);
+        put_be64(value + 8, words[1]);
         return;
     }
 
-    uint64_t bits = (*word & field_word_mask(field, 0)) >> info->shift;
+    uint64_t bits = (words[0] & field_word_mask(field, 0)) >> info->shift;
 
     for (unsigned i = info->size; i-- > 0; bits >>= 8) {
         value[i] = (uint8_t)bits;
     }
 }
+
+void
+field_put(struct flow_key *key, enum field field, const uint8_t *value)
+{
+    uint64_t *word = &key->word[field_table[field].word], words[2];
+
+    field_words(field, value, words);
+    word[0] = (word[0] & ~field_word_mask(field, 0)) | words[0];
+    if (field_table[field].bits > 64) {
+        word[1] = words[1];
+    }
+}
+
+void
+field_get(const struct flow_key *key, enum field field, uint8_t *value)
+{
+    field_value(field, &key->word[field_table[field].word], value);
+}
+
+/* --- Prerequisites ------------------------------------------------------------------------ */
 
 static bool
 condition_met(const struct condition *c, const struct flow_key *key, const struct flow_key *mask)

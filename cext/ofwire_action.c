@@ -104,15 +104,16 @@ static uint32_t
 check_set_field(const struct of_scope *scope, const uint8_t *action, struct insn *insn)
 {
     const uint8_t *oxm = action + OXM_AT;
-    int field = field_by_oxm(get_be16(oxm), oxm[2] >> 1);
     bool has_mask = oxm[2] & 1;
+    struct field_name name;
 
     (void)scope;
-    if (field < 0 || !field_table[field].settable || has_mask) {
+    if (!field_by_name(get_be16(oxm), oxm[2] >> 1, &name) || field_is_narrow(&name)
+        || !field_table[name.field].settable || has_mask) {
         return BAD_ACTION(BAD_SET_TYPE);
     }
 
-    unsigned size = field_table[field].size;
+    unsigned field = name.field, size = name.size;
 
     if (oxm[3] != size || insn->size != (OXM_AT + OXM_HEADER + size + 7) / 8 * 8) {
         return BAD_ACTION(BAD_SET_LEN);

@@ -11,6 +11,7 @@ enum {
     MATCH_OXM = 1,              /* OFPMT_OXM */
     OXM_HEADER = 4,             /* Class, field and has-mask bit, size. */
     OXM_MAX = 2 * 16,           /* Bytes of the longest value with its mask. */
+    EXPERIMENTER_SIZE = 4,      /* Bytes of its number, in front of the value. */
     ROUND = 8,                  /* Matches are padded to a multiple of this. */
 };
 
@@ -26,6 +27,7 @@ struct oxm {
     bool has_mask;
     const uint8_t *value, *mask;        /* 'mask' is all ones if it is not sent. */
     size_t size;                        /* Bytes it takes, its header included. */
+    uint8_t wide[8];                    /* The value, if it was sent under a narrow name. */
 };
 
 static size_t
@@ -34,30 +36,55 @@ padded(size_t size)
     return (size + ROUND - 1) & ~(size_t)(ROUND - 1);
 }
 
-/* Finds the parts of the field at 'data'. */
+/* Finds what the field at 'data' is called; 'at' gets the offset of its value. */
 static uint32_t
-read_oxm(const uint8_t *data, size_t size, struct oxm *oxm)
+read_name(const uint8_t *data, size_t size, struct field_name *name, size_t *at)
 {
     if (size < OXM_HEADER || size - OXM_HEADER < data[3]) {
         return BAD_MATCH(BAD_LEN);
     }
 
-    int field = field_by_oxm(get_be16(data), data[2] >> 1);
+    uint32_t oxm_class = get_be16(data);
 
-    if (field < 0) {
-        return BAD_MATCH(BAD_FIELD);
+    *at = OXM_HEADER;
+    if (oxm_class == OXM_EXPERIMENTER) {
+        if (data[3] < EXPERIMENTER_SIZE) {
+            return BAD_MATCH(BAD_LEN);
+        }
+        oxm_class = get_be32(data + OXM_HEADER);
+        *at += EXPERIMENTER_SIZE;
     }
-    oxm->field = (enum field)field;
+    return field_by_name(oxm_class, data[2] >> 1, name) ? OFWIRE_OK : BAD_MATCH(BAD_FIELD);
+}
+
+/* Finds the parts of the field at 'data'. */
+static uint32_t
+read_oxm(const uint8_t *data, size_t size, struct oxm *oxm)
+{
+    struct field_name name;
+    size_t at;
+    uint32_t error = read_name(data, size, &name, &at);
+
+    if (error != OFWIRE_OK) {
+        return error;
+    }
+    oxm->field = name.field;
     oxm->has_mask = data[2] & 1;
-    if (oxm->has_mask && !field_table[field].maskable) {
+    oxm->value = data + at;
+    oxm->mask = oxm->has_mask ? oxm->value + name.size : all_ones;
+    oxm->size = OXM_HEADER + (size_t)data[3];
+    if (oxm->has_mask && !field_table[name.field].maskable) {
         return BAD_MATCH(BAD_MASK);
     }
-    if (data[3] != field_table[field].size << oxm->has_mask) {
+    if (oxm->size - at != (size_t)name.size << oxm->has_mask) {
         return BAD_MATCH(BAD_LEN);
     }
-    oxm->value = data + OXM_HEADER;
-    oxm->mask = oxm->has_mask ? oxm->value + field_table[field].size : all_ones;
-    oxm->size = OXM_HEADER + data[3];
+    if (field_is_narrow(&name)) {
+        if (!field_widen(&name, oxm->value, oxm->wide)) {
+            return BAD_MATCH(BAD_VALUE);
+        }
+        oxm->value = oxm->wide;
+    }
     return OFWIRE_OK;
 }
 
@@ -103,36 +130,60 @@ check_bits(const struct oxm *oxm)
     return OFWIRE_OK;
 }
 
+/* Puts a field in; false if bits of it are matched already, under another name. */
+static bool
+put_bits(struct of_match *match, const struct oxm *oxm)
+{
+    uint64_t value[2], mask[2];
+    unsigned word = field_table[oxm->field].word, n = field_table[oxm->field].bits > 64 ? 2 : 1;
+
+    field_words(oxm->field, oxm->value, value);
+    field_words(oxm->field, oxm->mask, mask);
+    for (unsigned i = 0; i < n; i++) {
+        if (match->mask.word[word + i] & mask[i]) {
+            return false;
+        }
+        match->key.word[word + i] |= value[i];
+        match->mask.word[word + i] |= mask[i];
+    }
+    return true;
+}
+
+/* Adds a field to the match. */
+static uint32_t
+add_field(struct of_match *match, const struct oxm *oxm)
+{
+    uint32_t error = check_bits(oxm);
+
+    if (error != OFWIRE_OK) {
+        return error;
+    }
+    if (!field_needs_met(oxm->field, &match->key, &match->mask)) {
+        return BAD_MATCH(BAD_PREREQ);
+    }
+    return put_bits(match, oxm) ? OFWIRE_OK : BAD_MATCH(DUP_FIELD);
+}
+
 /* Decodes the fields in 'size' bytes. */
 static uint32_t
 read_fields(const uint8_t *data, size_t size, struct of_match *match)
 {
-    uint64_t seen = 0;
+    bool seen[N_FIELDS] = { false };
     struct oxm oxm;
 
     for (; size; data += oxm.size, size -= oxm.size) {
         uint32_t error = read_oxm(data, size, &oxm);
 
-        if (error == OFWIRE_OK && seen >> oxm.field & 1) {
-            error = BAD_MATCH(DUP_FIELD);
-        }
         if (error == OFWIRE_OK) {
-            error = check_bits(&oxm);
-        }
-        if (error == OFWIRE_OK && !field_needs_met(oxm.field, &match->key, &match->mask)) {
-            error = BAD_MATCH(BAD_PREREQ);
+            error = seen[oxm.field] ? BAD_MATCH(DUP_FIELD) : add_field(match, &oxm);
         }
         if (error != OFWIRE_OK) {
             return error;
         }
-        seen |= UINT64_C(1) << oxm.field;
-        field_put(&match->key, oxm.field, oxm.value);
-        field_put(&match->mask, oxm.field, oxm.mask);
+        seen[oxm.field] = true;
     }
     return OFWIRE_OK;
 }
-
-_Static_assert(N_FIELDS <= 64, "the fields seen are bits of one word");
 
 uint32_t
 ofwire_get_match(const uint8_t *data, size_t size, struct of_match *match, size_t *used)
@@ -154,40 +205,49 @@ ofwire_get_match(const uint8_t *data, size_t size, struct of_match *match, size_
     return read_fields(data + MATCH_HEADER, len - MATCH_HEADER, match);
 }
 
-/* Whether the match looks at bits of 'field'. */
-static bool
-is_matched(enum field field, const struct flow_key *key, const struct flow_key *mask)
-{
-    const uint64_t *word = &mask->word[field_table[field].word];
-    uint64_t low = field_word_mask(field, 1);
+/* What a match has to say of a field: words as in its key. */
+struct told {
+    enum field field;
+    bool exact;
+    uint64_t value[2], mask[2];
+};
 
-    return (word[0] & field_word_mask(field, 0) || (low && word[1] & low))
-           && field_needs_met(field, key, mask);
+/* Finds what bits of 'field' are 'left' to tell.  False if there are none, if the field cannot tell
+ * them, or if packets that match have another field in its place. */
+static bool
+find_told(enum field field, const struct flow_key *key, const struct flow_key *mask,
+          const struct flow_key *left, struct told *told)
+{
+    unsigned word = field_table[field].word, n = field_table[field].bits > 64 ? 2 : 1;
+    uint64_t any = 0;
+
+    *told = (struct told) { .field = field, .exact = true };
+    for (unsigned i = 0; i < n; i++) {
+        uint64_t all = field_word_mask(field, i);
+
+        told->mask[i] = left->word[word + i] & all;
+        told->value[i] = key->word[word + i] & told->mask[i];
+        told->exact &= told->mask[i] == all;
+        any |= told->mask[i];
+    }
+    return any && (told->exact || field_table[field].maskable) && field_needs_met(field, key, mask);
 }
 
-/* Whether all bits of 'field' are set in 'mask'. */
-static bool
-is_exact(enum field field, const struct flow_key *mask)
-{
-    const uint64_t *word = &mask->word[field_table[field].word];
-    uint64_t all = field_word_mask(field, 0), low = field_word_mask(field, 1);
-
-    return (word[0] & all) == all && (!low || (word[1] & low) == low);
-}
-
+/* Tells it: then its bits are not 'left' any more. */
 static void
-put_field(struct buffer *out, enum field field, const struct flow_key *key,
-          const struct flow_key *mask)
+put_told(struct buffer *out, const struct told *told, struct flow_key *left)
 {
-    const struct field_info *info = &field_table[field];
+    const struct field_info *info = &field_table[told->field];
     uint8_t oxm[OXM_HEADER + OXM_MAX];
-    bool has_mask = !is_exact(field, mask);
 
-    field_get(key, field, oxm + OXM_HEADER);
-    field_get(mask, field, oxm + OXM_HEADER + info->size);
+    for (unsigned i = 0; i < (info->bits > 64 ? 2 : 1); i++) {
+        left->word[info->word + i] &= ~told->mask[i];
+    }
+    field_value(told->field, told->value, oxm + OXM_HEADER);
+    field_value(told->field, told->mask, oxm + OXM_HEADER + info->size);
     put_be16(oxm, info->oxm_class);
-    oxm[2] = (uint8_t)(info->oxm_field << 1 | has_mask);
-    oxm[3] = (uint8_t)(info->size << has_mask);
+    oxm[2] = (uint8_t)(info->oxm_field << 1 | !told->exact);
+    oxm[3] = (uint8_t)(info->size << !told->exact);
     buffer_add(out, oxm, OXM_HEADER + (size_t)oxm[3]);
 }
 
@@ -195,11 +255,14 @@ void
 ofwire_put_match(struct buffer *out, const struct flow_key *key, const struct flow_key *mask)
 {
     size_t start = out->len;
+    struct flow_key left = *mask;
 
     buffer_put(out, MATCH_HEADER);
     for (unsigned field = 0; field < N_FIELDS; field++) {
-        if (is_matched(field, key, mask)) {
-            put_field(out, field, key, mask);
+        struct told told;
+
+        if (find_told(field, key, mask, &left, &told)) {
+            put_told(out, &told, &left);
         }
     }
 

@@ -199,6 +199,20 @@ set_tos(struct packet *p, const struct setter *s, const uint8_t *value)
     }
 }
 
+/* The time to live, in IPv6 the hop limit. */
+static void
+set_ttl(struct packet *p, const struct setter *s, const uint8_t *value)
+{
+    uint8_t *ip = p->data + p->l3;
+
+    (void)s;
+    if (ip_version(p) == 4) {
+        rewrite_ipv4(ip, 8, (const uint8_t[]){ *value, ip[9] }, 2);
+    } else if (ip_version(p) == 6) {
+        ip[7] = *value;
+    }
+}
+
 static void
 set_flow_label(struct packet *p, const struct setter *s, const uint8_t *value)
 {
@@ -406,10 +420,9 @@ set_nd_option(struct packet *p, const struct setter *s, const uint8_t *value)
 /* --- Not in the packet ------------------------------------------------------------------- */
 
 static void
-set_tunnel_id(struct packet *p, const struct setter *s, const uint8_t *value)
+set_key(struct packet *p, const struct setter *s, const uint8_t *value)
 {
-    (void)s;
-    field_put(&packet_walk(p)->key, FIELD_tunnel_id, value);
+    field_put(&packet_walk(p)->key, (enum field)(s - setters), value);
 }
 
 /* --- All of them -------------------------------------------------------------------------- */
@@ -417,6 +430,7 @@ set_tunnel_id(struct packet *p, const struct setter *s, const uint8_t *value)
 #define PLAIN(SET, AT, SIZE) { SET, STALE_KEY, AT, SIZE, 0, 0, 0 }
 #define BITS(SET, SHIFT, MASK) { SET, STALE_KEY, 0, 0, 0, SHIFT, MASK }
 #define INSIDE(SET, PROTO, AT) { SET, STALE_KEY, AT, 0, PROTO, 0, 0 }
+#define ONLY_IN_KEY { set_key, 0, 0, 0, 0, 0, 0 }
 #define CHANGES_LAYOUT(SET) { SET, STALE_KEY | STALE_LAYOUT, 0, 0, 0, 0, 0 }
 
 static const struct setter setters[N_FIELDS] = {
@@ -456,7 +470,14 @@ static const struct setter setters[N_FIELDS] = {
     [FIELD_mpls_bos]       = BITS(set_shim, 8, 0x0100),
     [FIELD_pbb_isid]       = BITS(set_itag, 0, 0x00ffffff),
     [FIELD_pbb_uca]        = BITS(set_itag, 27, 0x08000000),
-    [FIELD_tunnel_id]      = { set_tunnel_id, 0, 0, 0, 0, 0, 0 },
+    [FIELD_nw_ttl]         = PLAIN(set_ttl, 0, 1),
+    [FIELD_mpls_ttl]       = BITS(set_shim, 0, 0x000000ff),
+    [FIELD_tunnel_id]      = ONLY_IN_KEY,
+    [FIELD_tun_ipv4_src]   = ONLY_IN_KEY,
+    [FIELD_tun_ipv4_dst]   = ONLY_IN_KEY,
+    [FIELD_reg0 ... FIELD_reg15]   = ONLY_IN_KEY,
+    [FIELD_xreg0 ... FIELD_xreg7]  = ONLY_IN_KEY,
+    [FIELD_xxreg0 ... FIELD_xxreg3] = ONLY_IN_KEY,
 };
 
 /* struct ofp_action_set_field: type, len, OXM. */

@@ -38,7 +38,7 @@ enum {
     PACKET_HEADROOM = 192,      /* Bytes a new packet has in front of it. */
     PACKET_SMALL = 2048,        /* Bytes of frame a small packet holds. */
     PACKET_LARGE = 65536 + 64,  /* The same for a large one (GSO). */
-    ACTION_SET_BLOCKS = 64,     /* Write-actions a packet remembers: more than there are
+    ACTION_SET_BLOCKS = 96,     /* Write-actions a packet remembers: more than there are
                                  * kinds of actions, so that dropping blocks that later
                                  * ones override always makes room. */
 };

@@ -35,6 +35,7 @@ from .errors import RemoteError
 
 cdef Py_ssize_t HEADER = 8
 cdef Py_ssize_t MAX_SIZE = 0xFFFF
+cdef int ONF_CLASS = 0x8000  # set in the classes of the specification, not in others'
 
 cdef enum Kind:
     CHECK          # 'size' bytes must be there
@@ -149,8 +150,8 @@ cdef class Out:
 cdef class OxmTable:
     """How match fields lie on the wire: *rows* have name, oxm_class, oxm and size.
 
-    A field of a row becomes Oxm(name, value, mask); a field of a class that has
-    no rows becomes RawOxm(oxm_class, field, value, mask, experimenter).
+    A field of a row becomes Oxm(name, value, mask), another one RawOxm(oxm_class, field,
+    value, mask, experimenter), unless it is of a class of ONF's that has rows.
     """
 
     cdef dict by_code, by_name
@@ -161,7 +162,7 @@ cdef class OxmTable:
     def __init__(self, rows, oxm, raw, *, bad_type, bad_len, bad_field):
         self.by_code = {(r.oxm_class, r.oxm): (r.name, r.size) for r in rows}
         self.by_name = {r.name: (r.oxm_class, r.oxm, r.size) for r in rows}
-        self.classes = {r.oxm_class for r in rows}
+        self.classes = {r.oxm_class for r in rows if r.oxm_class & ONF_CLASS}
         self.oxm, self.raw = oxm, raw
         self.bad_type, self.bad_len, self.bad_field = bad_type, bad_len, bad_field
 

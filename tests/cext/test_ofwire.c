@@ -212,7 +212,7 @@ what_is_in_the_padding_does_not_matter(void **state)
 /* X(code, fields of a match) */
 #define BAD_MATCHES(X)                                                                        \
     X(BAD_FIELD, OXM(0x8000, 40 << 1, 4); frame_add32(f, 0))                                  \
-    X(BAD_FIELD, OXM(0x0001, 0, 4); frame_add32(f, 0))                                        \
+    X(BAD_FIELD, OXM(0x0001, 60 << 1, 4); frame_add32(f, 0))                                  \
     X(BAD_FIELD, OXM(0xffff, 0, 8); frame_add32(f, 0x4f4e4600); frame_add32(f, 0))            \
     X(BAD_LEN, OXM(0x8000, 0, 4); frame_add16(f, 0))                                          \
     X(BAD_LEN, frame_add16(f, 0x8000))                                                        \
@@ -228,6 +228,13 @@ what_is_in_the_padding_does_not_matter(void **state)
     X(BAD_WILDCARDS, of_oxm_masked(f, FIELD_eth_dst, 3, 1))                                   \
     X(DUP_FIELD, of_oxm(f, FIELD_in_port, 1); of_oxm(f, FIELD_in_port, 1))                    \
     X(DUP_FIELD, of_oxm_masked(f, FIELD_eth_dst, 0, 0); of_oxm(f, FIELD_eth_dst, 1))          \
+    X(DUP_FIELD, OXM(0, 1 << 1, 6); frame_add48(f, 1); of_oxm(f, FIELD_eth_dst, 1))           \
+    X(DUP_FIELD, of_oxm(f, FIELD_reg1, 1); of_oxm(f, FIELD_xreg0, 1))                         \
+    X(DUP_FIELD, of_oxm(f, FIELD_xreg1, 1); of_oxm_masked(f, FIELD_reg3, 1, 1))               \
+    X(BAD_MASK, OXM(0, 0 << 1 | OXM_MASKED, 4); frame_add32(f, 0x1ffff))                      \
+    X(BAD_VALUE, of_oxm(f, FIELD_eth_type, 0x800); OXM(0, 5 << 1, 1); frame_add8(f, 3))       \
+    X(BAD_LEN, OXM(0xffff, 42 << 1, 2); frame_add16(f, 0))                                    \
+    X(BAD_LEN, OXM(0xffff, 42 << 1, 5); frame_add32(f, 0x4f4e4600); frame_add8(f, 0))         \
     X(BAD_PREREQ, of_oxm(f, FIELD_in_phy_port, 1))                                            \
     X(BAD_PREREQ, of_oxm(f, FIELD_ipv4_src, 1); of_oxm(f, FIELD_eth_type, 0x800))             \
     X(BAD_PREREQ, of_oxm(f, FIELD_eth_type, 0x86dd); of_oxm(f, FIELD_ipv4_src, 1))            \
@@ -263,12 +270,85 @@ every_error_in_a_match_has_its_code(void **state)
         uint32_t error = build_bad_match(&t->f, i);
 
         if (error == OFWIRE_OK) {
-            assert_int_equal(i, 23);
+            assert_int_equal(i, 30);
             break;
         }
         of_end_match(&t->f, start);
         assert_int_equal(decode_match(t), error);
     }
+}
+
+/* X(fields as they are sent, fields as they come back): names that Nicira's controllers use. */
+#define NICIRA_MATCHES(X)                                                                       \
+    X(OXM(0, 0 << 1, 2); frame_add16(f, 3), of_oxm(f, FIELD_in_port, 3))                        \
+    X(OXM(0, 0 << 1, 2); frame_add16(f, 0xfffd), of_oxm(f, FIELD_in_port, PORT_CONTROLLER))     \
+    X(OXM(0, 1 << 1 | OXM_MASKED, 12); frame_add48(f, 1); frame_add48(f, 0xff),                 \
+      of_oxm_masked(f, FIELD_eth_dst, 1, 0xff))                                                 \
+    X(OXM(0, 3 << 1, 2); frame_add16(f, 0x800); OXM(0, 5 << 1, 1); frame_add8(f, 4),            \
+      of_oxm(f, FIELD_eth_type, 0x800); of_oxm(f, FIELD_ip_dscp, 1))                            \
+    X(OXM(1, 16 << 1, 8); frame_add32(f, 0); frame_add32(f, 9), of_oxm(f, FIELD_tunnel_id, 9))  \
+    X(of_oxm(f, FIELD_xreg0, UINT64_C(5) << 32 | 7),                                            \
+      of_oxm(f, FIELD_reg0, 5); of_oxm(f, FIELD_reg1, 7))                                       \
+    X(OXM(1, 111 << 1, 16); frame_add32(f, 1); frame_add32(f, 2); frame_add32(f, 3);            \
+      frame_add32(f, 4), of_oxm(f, FIELD_reg0, 1); of_oxm(f, FIELD_reg1, 2);                    \
+      of_oxm(f, FIELD_reg2, 3); of_oxm(f, FIELD_reg3, 4))                                       \
+    X(of_oxm_masked(f, FIELD_vlan_tci, 0x1005, 0x1fff), of_oxm(f, FIELD_vlan_vid, 0x1005))      \
+    X(of_oxm(f, FIELD_vlan_tci, 0x3005),                                                        \
+      of_oxm(f, FIELD_vlan_vid, 0x1005); of_oxm(f, FIELD_vlan_pcp, 1))                          \
+    X(of_oxm_masked(f, FIELD_vlan_tci, 0x2005, 0x2fff),                                         \
+      of_oxm_masked(f, FIELD_vlan_vid, 5, 0xfff);                                               \
+      of_oxm_masked(f, FIELD_vlan_tci, 0x2000, 0x2000))                                         \
+    X(of_oxm(f, FIELD_vlan_tci, 0),                                                             \
+      of_oxm(f, FIELD_vlan_vid, 0); of_oxm_masked(f, FIELD_vlan_tci, 0, 0xe000))                \
+    X(of_oxm(f, FIELD_eth_type, 0x800); of_oxm_masked(f, FIELD_ip_frag, 0, 2),                  \
+      of_oxm(f, FIELD_eth_type, 0x800); of_oxm_masked(f, FIELD_ip_frag, 0, 2))                  \
+    X(of_oxm(f, FIELD_eth_type, 0x800); of_oxm(f, FIELD_ip_proto, 6);                           \
+      OXM(0xffff, 42 << 1 | OXM_MASKED, 8); frame_add32(f, 0x4f4e4600); frame_add32(f, 0x20012),  \
+      of_oxm(f, FIELD_eth_type, 0x800); of_oxm(f, FIELD_ip_proto, 6);                           \
+      of_oxm_masked(f, FIELD_tcp_flags, 2, 0x12))
+
+#define BUILD_NICIRA(SENT, BACK)            \
+    case __COUNTER__ - FIRST:               \
+        if (sent) {                         \
+            SENT;                           \
+        } else {                            \
+            BACK;                           \
+        }                                   \
+        return true;
+
+static bool
+build_nicira_match(struct frame *f, int i, bool sent)
+{
+    enum { FIRST = __COUNTER__ + 1 };
+    size_t start = of_begin_match(f);
+
+    switch (i) {
+        NICIRA_MATCHES(BUILD_NICIRA)
+    }
+    (void)start;
+    return false;
+}
+
+static void
+other_names_of_fields_come_back_as_those_of_the_specification(void **state)
+{
+    struct decoding *t = *state;
+    struct frame back;
+    int i;
+
+    for (i = 0; t->f.len = back.len = 0, build_nicira_match(&t->f, i, true); i++) {
+        struct buffer out = { 0 };
+
+        of_end_match(&t->f, 0);
+        assert_int_equal(decode_match(t), OFWIRE_OK);
+        assert_true(build_nicira_match(&back, i, false));
+        of_end_match(&back, 0);
+        ofwire_put_match(&out, &t->match.key, &t->match.mask);
+        assert_int_equal(out.len, back.len);
+        assert_memory_equal(out.data, back.data, back.len);
+        buffer_close(&out);
+    }
+    assert_int_equal(i, 13);
 }
 
 static void
@@ -808,6 +888,7 @@ main(void)
         TEST(a_mask_of_zeros_is_no_field_and_one_of_ones_no_mask),
         TEST(what_is_in_the_padding_does_not_matter),
         TEST(every_error_in_a_match_has_its_code),
+        TEST(other_names_of_fields_come_back_as_those_of_the_specification),
         TEST(a_match_has_a_type_and_a_length_that_fit),
         TEST(actions_become_instructions_in_their_order),
         TEST(offsets_count_from_the_base),

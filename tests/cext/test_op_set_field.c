@@ -106,7 +106,7 @@ every_field_is_set_where_it_is_and_only_there(void **state)
             set_in_vain(t, field, value);
         }
     }
-    assert_in_range(n_set, 400, 2000);
+    assert_in_range(n_set, 400, 4000);
 }
 
 static void

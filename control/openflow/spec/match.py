@@ -11,6 +11,8 @@ from .. import codec
 from .errors import BadAction, BadMatch, reason
 
 BASIC = 0x8000  # the OXM class of the specification's own fields
+NXM0, NXM1 = 0x0000, 0x0001  # classes of Nicira's extensions
+REGISTERS = 0x8001  # OFPXMC_PACKET_REGS of OpenFlow 1.5
 EXPERIMENTER = 0xFFFF
 VLAN_PRESENT = 0x1000  # set in vlan_vid where there is a tag
 
@@ -97,6 +99,16 @@ FIELDS = (
     Field("tunnel_id", 38, 64, MASK, (), "hex"),
     Field("ipv6_exthdr", 39, 9, MASK, _IPV6, "hex"),
     Field("pbb_uca", 41, 1, EXACT, _PBB),
+    *(Field(f"reg{n}", n, 32, MASK, (), "hex", NXM1) for n in range(16)),
+    Field("tun_ipv4_src", 31, 32, MASK, (), "ipv4", NXM1),
+    Field("tun_ipv4_dst", 32, 32, MASK, (), "ipv4", NXM1),
+    Field("ip_frag", 26, 2, MASK, _IP, "hex", NXM1),
+    Field("nw_ttl", 29, 8, EXACT, _IP, "number", NXM1),
+    Field("mpls_ttl", 30, 8, EXACT, _MPLS, "number", NXM1),
+    Field("tcp_flags", 34, 12, MASK, _TCP, "hex", NXM1),
+    Field("vlan_tci", 4, 16, MASK, (), "hex", NXM0),
+    *(Field(f"xreg{n}", n, 64, MASK, (), "hex", REGISTERS) for n in range(8)),
+    *(Field(f"xxreg{n}", 111 + n, 128, MASK, (), "hex", NXM1) for n in range(4)),
 )
 FIELD: dict[str, Field] = {field.name: field for field in FIELDS}
 
