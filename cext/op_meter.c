@@ -1,5 +1,7 @@
 /* Meter: counts packets, and drops or remarks those above a rate. */
 
+#include <string.h>
+
 #include "bridge.h"
 #include "meter.h"
 #include "offload.h"
