@@ -10,20 +10,41 @@
 #include "bridge.h"
 #include "worker.h"
 
-/* Counts what each packet met, and gives it the entry's arguments. */
+/* Counts what each packet met, once for packets in a row that met the same, and gives it the
+ * entry's arguments. */
 static void
 enter_entries(struct worker *worker, struct packet **packets, const struct flow *const *flows,
               unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
-        const struct flow *flow = flows[i];
-        struct walk *walk = packet_walk(packets[i]);
-
-        counter_add(&worker->counters, flow->counter, 1, packets[i]->len, worker->now_ms);
-        packets[i]->args = flow_args(flow);
-        walk->cookie = flow->cookie;
-        walk->from_miss = flow_is_miss(flow);
+        __builtin_prefetch(counter_at(&worker->counters, flows[i]->counter), 1);
     }
+    for (unsigned i = 0; i < n;) {
+        const struct flow *flow = flows[i];
+        const uint8_t *args = flow_args(flow);
+        uint64_t bytes = 0;
+        unsigned first = i;
+
+        for (; i < n && flows[i] == flow; i++) {
+            bytes += packets[i]->len;
+            packets[i]->args = args;
+            packet_walk(packets[i])->flow = flow;
+        }
+        counter_add(&worker->counters, flow->counter, i - first, bytes, worker->now_ms);
+    }
+}
+
+/* Whether all entries have one program. */
+static bool
+one_program(const struct flow *const *flows, unsigned n)
+{
+    const struct program *program = flows[0]->program;
+    unsigned i = 1;
+
+    while (i < n && flows[i]->program == program) {
+        i++;
+    }
+    return i == n;
 }
 
 /* Takes the packets whose entry has 'program' out of both lists, in order. */
@@ -52,7 +73,13 @@ run_entries(struct worker *worker, struct packet **packets, const struct flow **
     struct packet *taken[PACKET_VECTOR], *going_on[PACKET_VECTOR];
     unsigned n_going_on = 0;
 
+    if (!n) {
+        return 0;
+    }
     enter_entries(worker, packets, flows, n);
+    if (one_program(flows, n)) {
+        return program_run(worker, flows[0]->program, packets, n);
+    }
     while (n) {
         const struct program *program = flows[0]->program;
         unsigned n_taken = take_program(program, packets, flows, &n, taken);
@@ -75,7 +102,10 @@ drop_misses(struct worker *worker, struct packet **packets, const struct flow **
     struct packet *missed[PACKET_VECTOR];
     unsigned n_missed = 0, kept = 0;
 
-    for (unsigned i = 0; i < n; i++) {
+    while (kept < n && flows[kept]) {
+        kept++;
+    }
+    for (unsigned i = kept; i < n; i++) {
         if (flows[i]) {
             packets[kept] = packets[i];
             flows[kept++] = flows[i];

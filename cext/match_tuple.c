@@ -451,24 +451,86 @@ tuple_remove(struct match *match, struct flow *flow)
     }
 }
 
-static const struct flow *
-subtable_lookup(const struct subtable *subtable, const struct flow_key *key)
-{
-    const struct slots *slots = atomic_load_explicit(&subtable->slots, memory_order_acquire);
-    uint32_t hash = flow_mask_hash(&subtable->mask, key);
+/* Packets of a batch that a subtable may still have a better entry for, and how far each is. */
+struct seeking {
+    unsigned n;
+    uint8_t packet[PACKET_VECTOR];          /* Index in the batch. */
+    uint32_t hash[PACKET_VECTOR];
+    uint32_t at[PACKET_VECTOR];             /* Slot. */
+    const struct flow *flow[PACKET_VECTOR]; /* Candidate. */
+};
 
-    for (uint32_t i = hash & (slots->n - 1);; i = (i + 1) & (slots->n - 1)) {
+_Static_assert(PACKET_VECTOR <= UINT8_MAX + 1, "see struct seeking");
+
+/* The first slot from 'at' on that has 'hash'; its entry, or null when the probe ends. */
+static inline const struct flow *
+probe(const struct slots *slots, uint32_t hash, uint32_t *at)
+{
+    for (uint32_t i = *at & (slots->n - 1);; i = (i + 1) & (slots->n - 1)) {
         const struct slot *slot = &slots->slot[i];
         const struct flow *flow = slot_flow(slot, memory_order_acquire);
 
-        if (!flow) {
-            return NULL;
-        }
-        if (atomic_load_explicit(&slot->hash, memory_order_relaxed) == hash && flow != GONE
-            && same_words(flow, &subtable->mask, key)) {
+        if (!flow || (atomic_load_explicit(&slot->hash, memory_order_relaxed) == hash
+                      && flow != GONE)) {
+            *at = i;
             return flow;
         }
     }
+}
+
+/* Hashes first, then slots, then entries: each pass asks the cache for what the next one
+ * reads, so that the misses of a whole batch overlap. */
+static void
+seek(const struct slots *slots, const struct flow_mask *mask, const struct flow_key *const keys[],
+     struct seeking *seeking)
+{
+    for (unsigned i = 0; i < seeking->n; i++) {
+        seeking->hash[i] = flow_mask_hash(mask, keys[seeking->packet[i]]);
+        __builtin_prefetch(&slots->slot[seeking->hash[i] & (slots->n - 1)]);
+    }
+    for (unsigned i = 0; i < seeking->n; i++) {
+        seeking->at[i] = seeking->hash[i];
+        seeking->flow[i] = probe(slots, seeking->hash[i], &seeking->at[i]);
+        if (seeking->flow[i]) {
+            __builtin_prefetch(&seeking->flow[i]->program);
+        }
+    }
+    for (unsigned i = 0; i < seeking->n; i++) {
+        while (seeking->flow[i] && !same_words(seeking->flow[i], mask, keys[seeking->packet[i]])) {
+            seeking->at[i]++;
+            seeking->flow[i] = probe(slots, seeking->hash[i], &seeking->at[i]);
+        }
+    }
+}
+
+static void
+subtable_lookup(const struct subtable *subtable, const struct flow_key *const keys[],
+                struct seeking *seeking, const struct flow *found[])
+{
+    const struct slots *slots = atomic_load_explicit(&subtable->slots, memory_order_acquire);
+
+    seek(slots, &subtable->mask, keys, seeking);
+    for (unsigned i = 0; i < seeking->n; i++) {
+        const struct flow *flow = seeking->flow[i];
+        const struct flow **best = &found[seeking->packet[i]];
+        if (flow && (!*best || flow->priority > (*best)->priority)) {
+            *best = flow;
+        }
+    }
+}
+
+/* Leaves only the packets for which an entry of priority 'top' would still matter. */
+static void
+keep_seeking(struct seeking *seeking, const struct flow *const found[], uint32_t top)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < seeking->n; i++) {
+        const struct flow *best = found[seeking->packet[i]];
+        seeking->packet[n] = seeking->packet[i];
+        n += !best || best->priority <= top;
+    }
+    seeking->n = n;
 }
 
 static void
@@ -477,20 +539,18 @@ tuple_lookup(const struct match *match, const struct flow_key *const keys[], uns
 {
     const struct tuple *tuple = (const struct tuple *) match;
     const struct order *order = atomic_load_explicit(&tuple->order, memory_order_acquire);
+    struct seeking seeking;
 
+    seeking.n = n;
     for (unsigned i = 0; i < n; i++) {
-        const struct flow *best = NULL;
-
-        for (uint32_t j = 0; j < order->n; j++) {
-            if (best && best->priority > top_of(order->list[j])) {
-                break;
-            }
-            const struct flow *flow = subtable_lookup(order->list[j], keys[i]);
-            if (flow && (!best || flow->priority > best->priority)) {
-                best = flow;
-            }
+        seeking.packet[i] = i;
+        found[i] = NULL;
+    }
+    for (uint32_t i = 0; i < order->n && seeking.n; i++) {
+        if (i) {
+            keep_seeking(&seeking, found, top_of(order->list[i]));
         }
-        found[i] = best;
+        subtable_lookup(order->list[i], keys, &seeking, found);
     }
 }
 

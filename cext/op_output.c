@@ -52,12 +52,13 @@ to_controller(struct worker *worker, struct packet *packet, uint16_t max_len)
 {
     const struct walk *walk = packet_walk(packet);
     const struct attachment *from = bridge_port(walk->bridge, packet->in_port);
+    bool missed = walk->flow && flow_is_miss(walk->flow);
 
-    if (from && walk->from_miss
+    if (from && missed
         && atomic_load_explicit(&from->config, memory_order_relaxed) & PORT_NO_PACKET_IN) {
         worker_drop(worker, &packet, 1, DROP_action);
     } else {
-        worker_punt(worker, packet, walk->from_miss ? PUNT_NO_MATCH : PUNT_ACTION, max_len);
+        worker_punt(worker, packet, missed ? PUNT_NO_MATCH : PUNT_ACTION, max_len);
     }
 }
 
@@ -90,10 +91,26 @@ output(struct worker *worker, struct packet *packet, uint32_t port, uint16_t max
     }
 }
 
-/* struct ofp_action_output: type, len, port, max_len. */
+/* Where the packets before went: usually the next one goes there too. */
+struct direct {
+    uint32_t port;              /* 0: none yet. */
+    struct attachment *to;      /* Null: not by the short way. */
+};
+
+static void
+resolve(struct worker *worker, const struct packet *packet, uint32_t port, struct direct *direct)
+{
+    struct attachment *to = port <= PORT_MAX ? bridge_port(packet_walk(packet)->bridge, port) : NULL;
+
+    direct->port = port;
+    direct->to = to && to->worker == worker->id && forwards(to) ? to : NULL;
+}
+
+/* struct ofp_action_output: type, len, port, max_len.  The packets of a vector are in one bridge. */
 unsigned
 op_output(struct worker *worker, const struct insn *insn, struct packet **packets, unsigned n)
 {
+    struct direct direct = { 0 };
     unsigned kept = 0;
 
     for (unsigned i = 0; i < n; i++) {
@@ -106,8 +123,16 @@ op_output(struct worker *worker, const struct insn *insn, struct packet **packet
             packets[kept++] = packet;
             packet->copied = true;
             packet = worker_copy(worker, packet);
+            if (!packet) {
+                continue;
+            }
         }
-        if (packet) {
+        if (port != direct.port) {
+            resolve(worker, packet, port, &direct);
+        }
+        if (direct.to && port != packet->in_port) {
+            worker_send_plain(worker, direct.to, packet);
+        } else {
             output(worker, packet, port, max_len);
         }
     }

@@ -29,6 +29,7 @@
 #include "key.h"
 
 struct bridge;
+struct flow;
 struct pool;
 struct program;
 struct walk;
@@ -91,14 +92,13 @@ struct action_block {
 
 /* State of a packet on its way through the tables. */
 struct walk {
-    struct flow_key key;
     struct bridge *bridge;      /* The bridge whose tables it is in. */
+    const struct flow *flow;    /* The entry whose instructions run; null: none. */
     uint32_t flow_hash;         /* Hash of addresses and ports, for groups; 0 if not made yet. */
     uint8_t n_blocks;           /* Blocks in the action set. */
     uint8_t table;              /* Table it is in, or goes to next. */
     uint8_t depth;              /* Groups and resubmits it is inside of. */
-    uint8_t from_miss;          /* True if the running entry is a table-miss entry. */
-    uint64_t cookie;            /* Of the entry whose instructions run. */
+    struct flow_key key;
     struct action_block blocks[ACTION_SET_BLOCKS];
 };
 

@@ -107,8 +107,7 @@ renew(struct pool *pool, struct packet *p)
     walk->n_blocks = 0;
     walk->table = 0;
     walk->depth = 0;
-    walk->from_miss = 0;
-    walk->cookie = 0;
+    walk->flow = NULL;
 }
 
 unsigned

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 const struct drop_info drop_table[N_DROP_REASONS] = {
 #define X(NAME, TEXT) { #NAME, TEXT },
@@ -20,11 +21,12 @@ page_of(const struct counters *counters, uint32_t page)
 static int
 add_page(struct counters *counters, uint32_t page)
 {
-    struct counter *fresh = calloc(COUNTER_PAGE, sizeof *fresh);
+    struct counter *fresh = aligned_alloc(64, COUNTER_PAGE * sizeof *fresh);
 
     if (!fresh) {
         return ENOMEM;
     }
+    memset(fresh, 0, COUNTER_PAGE * sizeof *fresh);
     atomic_store_explicit(&counters->pages[page], fresh, memory_order_release);
     return 0;
 }

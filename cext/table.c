@@ -38,11 +38,13 @@ flow_new(const struct flow_mask *mask, const struct flow_key *key, const void *a
          size_t args_size)
 {
     size_t words = mask->n + (args_size + 7) / 8;
-    struct flow *flow = calloc(1, sizeof *flow + words * sizeof flow->words[0]);
+    size_t size = offsetof(struct flow, words) + words * sizeof(uint64_t);
+    struct flow *flow = aligned_alloc(64, (size + 63) & ~(size_t) 63);
 
     if (!flow) {
         return NULL;
     }
+    memset(flow, 0, size);
     flow->mask = mask;
     flow->n_words = mask->n;
     flow->args_size = args_size;

@@ -43,29 +43,29 @@ void flow_mask_from(struct flow_mask *mask, const struct flow_key *bits);
 /* Hash of the words of 'key' under 'mask'. */
 uint32_t flow_mask_hash(const struct flow_mask *mask, const struct flow_key *key);
 
+/* An entry.  What the control thread needs of it fills a cache line; what a
+ * worker needs of a usual one (five words of key, one output) fills the next. */
 struct flow {
-    /* What workers read. */
-    const struct program *program;
-    const struct flow_mask *mask;           /* The table's; shared by entries with this mask. */
-    _Atomic(struct flow *) lower;           /* Same mask and key, lower priority. */
+    _Alignas(64) const struct flow_mask *mask;  /* The table's; shared by entries with this mask. */
     uint64_t cookie;
-    uint32_t hash;                          /* Of the words. */
-    uint32_t counter;
-    uint16_t priority;
-    uint16_t args_size;                     /* Bytes of arguments: the instructions as sent. */
-    uint8_t table;
-    uint8_t n_words;
-
-    /* What only the control thread reads, and writes while workers read the rest: in words of
-     * its own. */
     uint64_t created_ms;                    /* Monotonic. */
     struct timer timer;
-    uint16_t idle_timeout, hard_timeout;    /* Seconds; 0 never. */
+    uint32_t hash;                          /* Of the words. */
     uint16_t flags;                         /* OFPFF_*. */
+    uint16_t idle_timeout, hard_timeout;    /* Seconds; 0 never. */
+    uint16_t args_size;                     /* Bytes of arguments: the instructions as sent. */
     bool counter_moved;                     /* Another flow has its counter now. */
 
+    _Alignas(64) const struct program *program;
+    _Atomic(struct flow *) lower;           /* Same mask and key, lower priority. */
+    uint32_t counter;
+    uint16_t priority;
+    uint8_t n_words;
+    uint8_t table;
     uint64_t words[];                       /* Key under the mask, then the arguments. */
 };
+
+_Static_assert(offsetof(struct flow, program) == 64, "one line for the control thread");
 
 /* Returns a flow with room for the words of 'mask' and 'args_size' bytes, or
  * null.  The caller fills in everything but words, hash, mask, n_words. 'mask' must be

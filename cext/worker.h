@@ -160,6 +160,18 @@ unsigned worker_meter(struct worker *worker, const struct meter *meter, struct p
 /* Queues a packet to leave by a port of its bridge; takes it. Completes offloads that the port does not take. */
 void worker_send(struct worker *worker, struct attachment *to, struct packet *packet);
 
+/* The same to a port of this worker, short for packets of which nothing is left to do. */
+static inline void
+worker_send_plain(struct worker *worker, struct attachment *to, struct packet *packet)
+{
+    if (to->queued && to->n_tx < PACKET_VECTOR && !packet->offload.flags
+        && !packet->offload.gso_type) {
+        to->tx[to->n_tx++] = packet;
+    } else {
+        worker_send(worker, to, packet);
+    }
+}
+
 /* Queues a packet for the control plane, unless the meter for that keeps it back; takes it. */
 void worker_punt(struct worker *worker, struct packet *packet, uint8_t reason, uint16_t max_len);
 
@@ -170,6 +182,14 @@ void worker_flush(struct worker *worker);
 void worker_send_queued(struct worker *worker, struct attachment *to, struct queue_set *queues);
 
 /* Fills the key again if an instruction has changed the headers. */
-void packet_refresh(struct packet *packet);
+void packet_refill(struct packet *packet);
+
+static inline void
+packet_refresh(struct packet *packet)
+{
+    if (packet->stale) {
+        packet_refill(packet);
+    }
+}
 
 #endif

@@ -29,12 +29,10 @@ worker_end(struct worker *worker, struct packet **packets, unsigned n)
 }
 
 void
-packet_refresh(struct packet *packet)
+packet_refill(struct packet *packet)
 {
-    if (packet->stale) {
-        parse(packet, &packet_walk(packet)->key);
-        packet->stale = false;
-    }
+    parse(packet, &packet_walk(packet)->key);
+    packet->stale = false;
 }
 
 static void
@@ -45,8 +43,7 @@ copy_walk(struct walk *to, const struct walk *from)
     to->flow_hash = from->flow_hash;
     to->table = from->table;
     to->depth = from->depth;
-    to->from_miss = from->from_miss;
-    to->cookie = from->cookie;
+    to->flow = from->flow;
     to->n_blocks = 0;
 }
 
@@ -256,7 +253,7 @@ worker_punt(struct worker *worker, struct packet *packet, uint8_t reason, uint16
         return;
     }
     *punt = (struct punt) {
-        .cookie = walk->cookie, .metadata = walk->key.word[W_METADATA],
+        .cookie = walk->flow ? walk->flow->cookie : UINT64_MAX, .metadata = walk->key.word[W_METADATA],
         .tunnel_id = walk->key.word[W_TUNNEL_ID], .bridge = walk->bridge->index,
         .in_port = packet->in_port, .len = packet->len, .max_len = max_len,
         .reason = reason, .table = walk->table,

@@ -59,8 +59,8 @@ a_packet_that_was_used_is_new_again(void **state)
     p->in_port = p->out_queue = p->copied = p->stale = 1;
     p->l3 = 14;
     walk = packet_walk(p);
-    walk->n_blocks = walk->table = walk->depth = walk->from_miss = 3;
-    walk->cookie = walk->flow_hash = 9;
+    walk->n_blocks = walk->table = walk->depth = 3;
+    walk->flow_hash = 9;
     packet_set_len(p, 100);
     packet_pull(p, 10);
     packet_free(&p, 1);
@@ -73,8 +73,8 @@ a_packet_that_was_used_is_new_again(void **state)
     assert_int_equal(p->headroom, PACKET_HEADROOM);
     assert_int_equal(p->l3, NO_OFFSET);
     assert_false(p->in_port || p->out_queue || p->copied || p->stale || p->offload.flags);
-    assert_false(walk->n_blocks || walk->table || walk->depth || walk->from_miss);
-    assert_false(walk->cookie || walk->flow_hash || walk->bridge);
+    assert_false(walk->n_blocks || walk->table || walk->depth);
+    assert_false(walk->flow || walk->flow_hash || walk->bridge);
     packet_free(&p, 1);
 }
 
