@@ -97,6 +97,7 @@ struct bridge {
     struct buffer events;               /* Whole OpenFlow messages for the controllers: flow-removed,
                                          * port-status; taken by bridge_events(). */
     uint32_t events_lost;               /* Messages that did not fit. */
+    struct bundle *bundle;              /* That is being applied, or null. */
 };
 
 /* Makes a bridge without ports.  Returns null without memory. */
@@ -140,6 +141,13 @@ uint32_t bridge_apply(struct bridge *bridge, const uint8_t *message, size_t size
  * there were; stops at a length that does not fit. */
 size_t bridge_apply_all(struct bridge *bridge, const uint8_t *messages, size_t size,
                         uint32_t *results, size_t max, uint64_t now_ms);
+
+/* Applies consecutive whole messages, all or none.  FLOW_MOD, GROUP_MOD, METER_MOD, PORT_MOD and
+ * PACKET_OUT may be among them; packets go out when all else is done.  With 'atomic' the workers
+ * stand still meanwhile, so that no packet meets a part of it.  Returns OFWIRE_OK or the error of
+ * message number '*failed', and then nothing has changed.  Costs what its messages cost. */
+uint32_t bridge_apply_bundle(struct bridge *bridge, const uint8_t *messages, size_t size,
+                             bool atomic, uint32_t *failed, uint64_t now_ms);
 
 /* Answers a multipart request.  'out' receives the reply bodies; 'ends' gets the offset behind each
  * part (a part is at most 65000 bytes; entries are never split).  Returns OFWIRE_OK or an error. */

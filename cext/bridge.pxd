@@ -44,6 +44,8 @@ cdef extern from "bridge.h" nogil:
                       attachment **)
     void bridge_detach(bridge *, attachment *)
     attachment *bridge_port(const bridge *, uint32_t number)
+    uint32_t bridge_apply_bundle(bridge *, const uint8_t *, size_t, bint atomic, uint32_t *failed,
+                                 uint64_t now_ms)
     size_t bridge_apply_all(bridge *, const uint8_t *, size_t, uint32_t *results, size_t max,
                             uint64_t now_ms)
     uint32_t bridge_multipart(bridge *, uint16_t type, const uint8_t *body, size_t size,

@@ -98,11 +98,15 @@ apply_port_mod(struct bridge *bridge, const uint8_t *message, size_t size, uint6
         return OFWIRE_OFPPMFC_BAD_CONFIG;
     }
     uint32_t old = atomic_load(&attachment->config), new = (old & ~mask) | (config & mask);
+    if (!bridge_may_change(bridge)) {
+        return OFWIRE_OFPPMFC_EPERM;
+    }
     if ((old ^ new) & PORT_DOWN && attachment->port->ops->set_admin
         && attachment->port->ops->set_admin(attachment->port, !(new & PORT_DOWN))) {
         return OFWIRE_OFPPMFC_EPERM;
     }
     atomic_store(&attachment->config, new);
+    bridge_changed(bridge, (struct change) { CHANGE_PORT, .owner = attachment, .config = old });
     if (old != new) {
         bridge_port_status(bridge, attachment, 2);
     }
@@ -160,7 +164,7 @@ in_port_exists(const struct bridge *bridge, uint32_t in_port)
 
 static uint32_t
 send_packet(struct bridge *bridge, const uint8_t *message, size_t size, size_t actions_size,
-            uint32_t in_port)
+            uint32_t in_port, bool send)
 {
     struct of_scope scope = { .bridge = bridge, .table = 0xff, .in_packet_out = true };
     const uint8_t *actions = message + PACKET_OUT_ACTIONS, *frame = actions + actions_size;
@@ -172,7 +176,7 @@ send_packet(struct bridge *bridge, const uint8_t *message, size_t size, size_t a
         return OFWIRE_OFPBRC_EPERM;     /* Without workers there is no port either. */
     }
     uint32_t result = ofwire_get_actions(&scope, actions, actions, actions_size, &list);
-    if (result == OFWIRE_OK) {
+    if (result == OFWIRE_OK && send) {
         const struct program *program = program_intern(programs, list.insns, list.n);
         if (program && worker_inject(worker, bridge, program, actions, actions_size, in_port,
                                      frame, message + size - frame)) {
@@ -185,9 +189,8 @@ send_packet(struct bridge *bridge, const uint8_t *message, size_t size, size_t a
 
 /* struct ofp_packet_out: buffer_id at 8, in_port 12, actions_len 16, actions 24, then the frame. */
 uint32_t
-bridge_packet_out(struct bridge *bridge, const uint8_t *message, size_t size, uint64_t now_ms)
+bridge_send_packet(struct bridge *bridge, const uint8_t *message, size_t size, bool send)
 {
-    (void) now_ms;
     if (size < PACKET_OUT_ACTIONS) {
         return OFWIRE_OFPBRC_BAD_LEN;
     }
@@ -205,7 +208,14 @@ bridge_packet_out(struct bridge *bridge, const uint8_t *message, size_t size, ui
     if (!in_port_exists(bridge, in_port)) {
         return OFWIRE_OFPBRC_BAD_PORT;
     }
-    return send_packet(bridge, message, size, actions_size, in_port);
+    return send_packet(bridge, message, size, actions_size, in_port, send);
+}
+
+uint32_t
+bridge_packet_out(struct bridge *bridge, const uint8_t *message, size_t size, uint64_t now_ms)
+{
+    (void) now_ms;
+    return bridge_send_packet(bridge, message, size, true);
 }
 
 /* --- All kinds ------------------------------------------------------------------------------------ */

@@ -209,8 +209,8 @@ deadline(const struct bridge *bridge, const struct flow *flow)
     return at;
 }
 
-static void
-schedule(struct bridge *bridge, struct flow *flow)
+void
+bridge_schedule_flow(struct bridge *bridge, struct flow *flow)
 {
     uint64_t at = deadline(bridge, flow);
 
@@ -253,6 +253,9 @@ void
 bridge_remove_flow(struct bridge *bridge, struct flow *flow, enum flow_removed_reason reason,
                    uint64_t now_ms)
 {
+    if (!bridge_may_change(bridge)) {
+        return;
+    }
     if (flow->flags & OFPFF_SEND_FLOW_REM) {
         put_flow_removed(bridge, flow, reason, now_ms);
     }
@@ -260,7 +263,7 @@ bridge_remove_flow(struct bridge *bridge, struct flow *flow, enum flow_removed_r
     bridge_count_references(bridge, flow->program, flow_args(flow), -1);
     table_remove(&bridge->tables[flow->table].table, flow);
     bridge->n_flows--;
-    dataplane_retire_flow(bridge->dataplane, flow);
+    bridge_changed(bridge, (struct change) { CHANGE_FLOW, .before = flow });
 }
 
 void
@@ -272,7 +275,7 @@ bridge_flow_timer(struct timer *timer, void *bridge_)
     uint64_t hard = flow->created_ms + flow->hard_timeout * UINT64_C(1000);
 
     if (deadline(bridge, flow) > now_ms) {
-        schedule(bridge, flow);
+        bridge_schedule_flow(bridge, flow);
     } else {
         bridge_remove_flow(bridge, flow, flow->hard_timeout && hard <= now_ms ? REMOVED_HARD
                                                                               : REMOVED_IDLE,
@@ -363,7 +366,7 @@ put_flow(struct bridge *bridge, struct flow *flow, struct flow *old, bool reset)
     struct dataplane *dataplane = bridge->dataplane;
     struct flow *replaced;
 
-    if (!give_counter(bridge, flow, old, reset)
+    if (!bridge_may_change(bridge) || !give_counter(bridge, flow, old, reset)
         || table_insert(&bridge->tables[flow->table].table, flow, &replaced)) {
         program_release(&dataplane->programs, flow->program);
         if (!old || reset) {
@@ -377,11 +380,11 @@ put_flow(struct bridge *bridge, struct flow *flow, struct flow *old, bool reset)
         timer_stop(&bridge->wheel, &replaced->timer);
         bridge_count_references(bridge, replaced->program, flow_args(replaced), -1);
         replaced->counter_moved = !reset;
-        dataplane_retire_flow(dataplane, replaced);
     } else {
         bridge->n_flows++;
     }
-    schedule(bridge, flow);
+    bridge_schedule_flow(bridge, flow);
+    bridge_changed(bridge, (struct change) { CHANGE_FLOW, replaced, flow, NULL, 0 });
     return OFWIRE_OK;
 }
 

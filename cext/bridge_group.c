@@ -41,8 +41,8 @@ discard(struct bridge *bridge, struct buckets *buckets)
     free(buckets);
 }
 
-static void
-count_groups(struct bridge *bridge, const struct buckets *buckets, int by)
+void
+bridge_count_chains(struct bridge *bridge, const struct buckets *buckets, int by)
 {
     for (uint32_t i = 0; i < buckets->n; i++) {
         bridge_count_references(bridge, buckets->bucket[i].program, buckets->bucket[i].args, by);
@@ -259,13 +259,15 @@ group_add(struct group_mod *mod)
     }
     *group = (struct group) { .id = mod->id, .counter = counter, .created_ms = mod->now_ms };
     atomic_init(&group->buckets, buckets);
-    if (group_insert(&bridge->groups, &bridge->dataplane->epoch, group)) {
+    if (!bridge_may_change(bridge)
+        || group_insert(&bridge->groups, &bridge->dataplane->epoch, group)) {
         free(group);
         counter_release(&bridge->dataplane->counters, counter);
         discard(bridge, buckets);
         return OFWIRE_OFPGMFC_OUT_OF_GROUPS;
     }
-    count_groups(bridge, buckets, 1);
+    bridge_count_chains(bridge, buckets, 1);
+    bridge_changed(bridge, (struct change) { CHANGE_GROUP, .after = group });
     return OFWIRE_OK;
 }
 
@@ -283,11 +285,15 @@ group_modify(struct group_mod *mod)
     if (result != OFWIRE_OK) {
         return result;
     }
+    if (!bridge_may_change(bridge)) {
+        discard(bridge, buckets);
+        return OFWIRE_OFPGMFC_OUT_OF_GROUPS;
+    }
     struct buckets *old = group_buckets(group);
-    count_groups(bridge, buckets, 1);
-    count_groups(bridge, old, -1);
+    bridge_count_chains(bridge, buckets, 1);
+    bridge_count_chains(bridge, old, -1);
     atomic_store_explicit(&group->buckets, buckets, memory_order_release);
-    dataplane_retire_buckets(bridge->dataplane, old);
+    bridge_changed(bridge, (struct change) { CHANGE_BUCKETS, old, buckets, group, 0 });
     return OFWIRE_OK;
 }
 
@@ -312,16 +318,16 @@ remove_group(struct bridge *bridge, struct group *group, uint64_t now_ms)
         .table = OFPTT_ALL, .out_port = PORT_ANY, .out_group = group->id,
     };
     struct removing removing = { group->id, now_ms };
-    struct buckets *buckets = group_buckets(group);
 
     if (group->refs) {
         bridge_filter_flows(bridge, &users, remove_user, &removing);
     }
+    if (!bridge_may_change(bridge)) {
+        return;
+    }
     group_remove(&bridge->groups, group);
-    count_groups(bridge, buckets, -1);
-    dataplane_retire_buckets(bridge->dataplane, buckets);
-    dataplane_retire_counter(bridge->dataplane, group->counter);
-    epoch_free(&bridge->dataplane->epoch, group);
+    bridge_count_chains(bridge, group_buckets(group), -1);
+    bridge_changed(bridge, (struct change) { CHANGE_GROUP, .before = group });
 }
 
 static void

@@ -31,9 +31,8 @@ meter_bands(const struct meter *meter)
 
 /* --- Bands -------------------------------------------------------------------------------- */
 
-/* Frees bands that no worker sees. */
-static void
-release_bands(void *bands_, void *dataplane_)
+void
+bridge_release_bands(void *bands_, void *dataplane_)
 {
     struct dataplane *dataplane = dataplane_;
     struct bands *bands = bands_;
@@ -109,7 +108,7 @@ make_bands(const struct meter_mod *mod, struct bands **made)
         result = get_band(mod, mod->wire + i * BAND_SIZE, &bands->band[i]);
     }
     if (result != OFWIRE_OK) {
-        release_bands(bands, mod->bridge->dataplane);
+        bridge_release_bands(bands, mod->bridge->dataplane);
         return result;
     }
     bands_start(bands, mod->now_ms * 1000000);
@@ -132,11 +131,13 @@ put_meter(const struct meter_mod *mod, struct bands *bands)
         *meter = (struct meter) { .id = mod->id, .counter = counter, .created_ms = mod->now_ms };
         atomic_init(&meter->bands, bands);
     }
-    if (!meter || idmap_insert(&table->map, &dataplane->epoch, meter)) {
+    if (!meter || !bridge_may_change(mod->bridge)
+        || idmap_insert(&table->map, &dataplane->epoch, meter)) {
         counter_release(&dataplane->counters, counter);
         free(meter);
         return OFWIRE_OFPMMFC_OUT_OF_METERS;
     }
+    bridge_changed(mod->bridge, (struct change) { CHANGE_METER, .after = meter });
     return OFWIRE_OK;
 }
 
@@ -155,7 +156,7 @@ meter_add(const struct meter_mod *mod)
     }
     result = table->map.n < table->max ? put_meter(mod, bands) : OFWIRE_OFPMMFC_OUT_OF_METERS;
     if (result != OFWIRE_OK) {
-        release_bands(bands, mod->bridge->dataplane);
+        bridge_release_bands(bands, mod->bridge->dataplane);
     }
     return result;
 }
@@ -165,7 +166,6 @@ static uint32_t
 meter_modify(const struct meter_mod *mod)
 {
     struct meter *meter = meter_find(&mod->bridge->meters, mod->id);
-    struct dataplane *dataplane = mod->bridge->dataplane;
     struct bands *bands, *old;
 
     if (!meter) {
@@ -175,9 +175,13 @@ meter_modify(const struct meter_mod *mod)
     if (result != OFWIRE_OK) {
         return result;
     }
+    if (!bridge_may_change(mod->bridge)) {
+        bridge_release_bands(bands, mod->bridge->dataplane);
+        return OFWIRE_OFPMMFC_OUT_OF_BANDS;
+    }
     old = meter_bands(meter);
     atomic_store_explicit(&meter->bands, bands, memory_order_release);
-    epoch_retire(&dataplane->epoch, old, release_bands, dataplane);
+    bridge_changed(mod->bridge, (struct change) { CHANGE_BANDS, old, bands, meter, 0 });
     return OFWIRE_OK;
 }
 
@@ -206,12 +210,10 @@ remove_users(const struct meter_mod *mod, uint32_t id)
 static void
 retire_meter(struct bridge *bridge, struct meter *meter)
 {
-    struct dataplane *dataplane = bridge->dataplane;
-
-    idmap_remove(&bridge->meters.map, meter);
-    epoch_retire(&dataplane->epoch, meter_bands(meter), release_bands, dataplane);
-    dataplane_retire_counter(dataplane, meter->counter);
-    epoch_free(&dataplane->epoch, meter);
+    if (bridge_may_change(bridge)) {
+        idmap_remove(&bridge->meters.map, meter);
+        bridge_changed(bridge, (struct change) { CHANGE_METER, .before = meter });
+    }
 }
 
 static void

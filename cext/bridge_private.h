@@ -72,6 +72,40 @@ bool program_uses_group(const struct program *program, const uint8_t *args, uint
 /* The same for an output action. */
 bool program_uses_port(const struct program *program, const uint8_t *args, uint32_t port);
 
+/* Sets the timer of a flow that has a timeout. */
+void bridge_schedule_flow(struct bridge *bridge, struct flow *flow);
+
+/* Adds 'by' to the reference counts of the groups that buckets name. */
+void bridge_count_chains(struct bridge *bridge, const struct buckets *buckets, int by);
+
+/* Frees bands that no worker sees; for epoch_retire(), the context is the dataplane. */
+void bridge_release_bands(void *bands, void *dataplane);
+
+/* Checks a packet-out, and sends the packet if 'send'. */
+uint32_t bridge_send_packet(struct bridge *bridge, const uint8_t *message, size_t size, bool send);
+
+/* --- Changes (bridge_bundle.c) --- */
+
+enum change_kind {
+    CHANGE_FLOW, CHANGE_GROUP, CHANGE_BUCKETS, CHANGE_METER, CHANGE_BANDS, CHANGE_PORT,
+};
+
+/* What has been done to a bridge: 'after' took the place of 'before'; each may be null. */
+struct change {
+    enum change_kind kind;
+    void *before, *after;
+    void *owner;                        /* Of buckets the group, of bands the meter. */
+    uint32_t config;                    /* Of a port, before. */
+};
+
+/* Whether something may be changed now.  False: there is no memory to remember it by, and the
+ * bundle will fail.  To be asked before every change. */
+bool bridge_may_change(struct bridge *bridge);
+
+/* Notes a change that has been made, with all counts and timers right.  Lets go of 'before', or
+ * keeps it until the bundle is through. */
+void bridge_changed(struct bridge *bridge, struct change change);
+
 /* Puts 'new' (or null) in the place of a port's queues; the worker lets go of the packets in queues
  * that do not stay.  Returns the old set, to be freed when the readers have passed, or null. */
 struct queue_set *bridge_leave_queues(struct attachment *attachment, struct queue_set *new);

@@ -107,6 +107,20 @@ dataplane_barrier(struct dataplane *dataplane, unsigned timeout_ms)
     return true;
 }
 
+void
+dataplane_hold(struct dataplane *dataplane)
+{
+    atomic_store(&dataplane->held, true);
+    /* Who announces the new epoch has seen that it is to stand still. */
+    epoch_synchronize(&dataplane->epoch);
+}
+
+void
+dataplane_release(struct dataplane *dataplane)
+{
+    atomic_store(&dataplane->held, false);
+}
+
 static void
 release_program(void *program, void *dataplane_)
 {

@@ -30,6 +30,7 @@ struct dataplane {
     _Atomic(struct worker *) workers[DATAPLANE_WORKERS];
     _Atomic(struct bridge *) bridges[DATAPLANE_BRIDGES];
     const struct program *into_tables;  /* The program of OpenFlow ports. */
+    _Atomic bool held;                  /* Workers stand still between two rounds. */
 };
 
 /* Returns 0 or ENOMEM. */
@@ -45,6 +46,12 @@ void dataplane_tick(struct dataplane *dataplane, uint64_t now_ms);
 /* Waits until every worker uses what has been published and has handled the packets that were
  * sent through it so far.  Returns false if that takes longer than 'timeout_ms'. */
 bool dataplane_barrier(struct dataplane *dataplane, unsigned timeout_ms);
+
+/* Makes the workers stand still, once they have finished what they are at: until dataplane_release()
+ * none is in the tables.  Harmless if they do already.  Workers whose rounds the caller runs itself
+ * are the caller's to hold. */
+void dataplane_hold(struct dataplane *dataplane);
+void dataplane_release(struct dataplane *dataplane);
 
 /* Takes a flow out of use: frees it, its counter and its program when the readers have passed. */
 void dataplane_retire_flow(struct dataplane *dataplane, struct flow *flow);

@@ -521,6 +521,20 @@ fall_asleep(struct worker *worker)
     }
 }
 
+/* Holds nothing until the control thread lets the workers go on. */
+static void
+stand_still(struct worker *worker)
+{
+    const struct timespec pause = { .tv_nsec = 20000 };
+
+    epoch_offline(&worker->dataplane->epoch, worker->id);
+    while (atomic_load_explicit(&worker->dataplane->held, memory_order_acquire)
+           && !atomic_load_explicit(&worker->stop, memory_order_relaxed)) {
+        nanosleep(&pause, NULL);
+    }
+    epoch_quiesce(&worker->dataplane->epoch, worker->id);
+}
+
 void
 worker_run(struct worker *worker)
 {
@@ -528,6 +542,9 @@ worker_run(struct worker *worker)
 
     epoch_quiesce(&worker->dataplane->epoch, worker->id);
     while (!atomic_load_explicit(&worker->stop, memory_order_relaxed)) {
+        if (atomic_load_explicit(&worker->dataplane->held, memory_order_acquire)) {
+            stand_still(worker);
+        }
         idle = worker_round(worker) ? 0 : idle + 1;
         if (idle > IDLE_ROUNDS
             && atomic_load_explicit(&worker->mode, memory_order_relaxed) == WORKER_ADAPTIVE) {

@@ -58,6 +58,12 @@ class Bridge:
     def apply(self, messages: bytes, now_ms: int) -> bytes:
         """Apply whole OpenFlow messages; return a native uint32 each: DONE or an error."""
 
+    def apply_bundle(self, messages: bytes, atomic: bool, now_ms: int) -> tuple[int, int]:
+        """Apply consecutive OpenFlow messages, all or none; atomic also for packets.
+
+        Return the number of the one that failed, and its error; or DONE for it.
+        """
+
     def multipart(self, kind: int, body: bytes, now_ms: int) -> list[bytes]:
         """Answer a multipart request by parts; raise OpenFlowError."""
 

@@ -13,6 +13,7 @@ from raicho.cext.bridge cimport (
     attachment,
     bridge,
     bridge_apply_all,
+    bridge_apply_bundle,
     bridge_attach,
     bridge_close,
     bridge_detach,
@@ -215,6 +216,14 @@ cdef class Bridge:
                              <uint32_t *> &view[0], most, now_ms)
         del view
         return bytes(results[:4 * n])
+
+    def apply_bundle(self, const uint8_t[::1] messages not None, bint atomic, uint64_t now_ms):
+        cdef size_t size = messages.shape[0]
+        cdef uint32_t failed, result
+
+        result = bridge_apply_bundle(self._open(), &messages[0] if size else NULL, size, atomic,
+                                     &failed, now_ms)
+        return failed, result
 
     def multipart(self, unsigned kind, const uint8_t[::1] body not None, uint64_t now_ms):
         cdef buffer out = buffer(data=NULL, len=0, size=0, failed=False)

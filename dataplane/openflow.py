@@ -7,6 +7,8 @@ error of the specification, and frames.
 | operation | payload | answer |
 |---|---|---|
 | apply | whole messages, one after the other | a native uint32 for each |
+| bundle | u32 flags (1: atomic for packets), then as apply | native uint32s: the first that \
+failed, its error |
 | barrier | | when everything before it is in force |
 | multipart | u16 type, u16 flags, body | a body for each part |
 | features | | msgpack: datapath_id, n_buffers, n_tables, capabilities |
@@ -34,6 +36,7 @@ BAD_FLAGS = 10 << 16 | 0  # OFPET_SWITCH_CONFIG_FAILED
 TIMED_OUT = 0xFFFE0001  # not OpenFlow's: the workers do not answer
 FRAG_DROP = 1
 PORT_STATS = 4  # of multipart types
+BUNDLE_HEADER, ATOMIC = 4, 1
 QUICK_MS, PATIENT_MS = 2, 2000
 
 Reply = tuple[int, Sequence[bytes]]
@@ -60,6 +63,13 @@ class Operations:
 
     async def _apply(self, bridge: Bridge, payload: bytes) -> Reply:
         return DONE, (bridge.apply(payload, now_ms()),)
+
+    async def _bundle(self, bridge: Bridge, payload: bytes) -> Reply:
+        if len(payload) < BUNDLE_HEADER:
+            return BAD_LEN, ()
+        atomic = bool(int.from_bytes(payload[:BUNDLE_HEADER], "big") & ATOMIC)
+        failed, code = bridge.apply_bundle(payload[BUNDLE_HEADER:], atomic, now_ms())
+        return DONE, (struct.pack("=II", failed, code),)
 
     async def _barrier(self, bridge: Bridge, payload: bytes) -> Reply:
         """Workers usually pass at once; only if not is it worth another thread."""
@@ -103,6 +113,7 @@ class Operations:
 
 OPERATIONS: dict[str, Operation] = {
     "apply": Operations._apply,
+    "bundle": Operations._bundle,
     "barrier": Operations._barrier,
     "multipart": Operations._multipart,
     "features": Operations._features,
