@@ -9,7 +9,8 @@ import struct
 from typing import NamedTuple
 
 from . import framing
-from .connection import HEADER, Message
+from .bundles import ERROR_TYPE, ONF, BundleFailed, error_of
+from .connection import COPIED, HEADER, Message
 from .spec import VERSION, MessageType
 from .spec.errors import BadRequest, reason
 from .spec.multipart import MORE
@@ -45,6 +46,28 @@ def frame(kind: int, xid: int, body: bytes) -> bytes:
 def failure_of(answer: Answer) -> int:
     """Return the code of a failure; an answer without what it promises is one."""
     return AWAY if answer.code == framing.DONE else answer.code
+
+
+def failed(data: bytes, code: int) -> bytes:
+    """Return the error about the message *data*; those of bundles say whose they are."""
+    if code >> 16 != ERROR_TYPE:
+        return framing.failures(data, b"", code)
+    (xid,) = struct.unpack_from("!I", data, 4)
+    body = struct.pack("!II", code, ONF) + data[:COPIED]
+    return frame(MessageType.ERROR, xid, body)
+
+
+def bundled(
+    about: Message, messages: list[bytes], done: bytes, payloads: list[bytes], answer: Answer
+) -> bytes:
+    """Say *done*, or make two errors: of the message that failed, and of the bundle."""
+    if answer.code != framing.DONE or not answer.frames:
+        return failed(about.data, failure_of(answer))
+    which, code = struct.unpack("=II", answer.frames[0])
+    if code == framing.DONE:
+        return done
+    whole = failed(about.data, code_of(error_of(BundleFailed.MSG_FAILED)))
+    return failed(messages[which], code) + whole
 
 
 def nothing(payloads: list[bytes], answer: Answer) -> bytes:

@@ -25,8 +25,9 @@ from typing import Any
 
 import msgspec
 
-from . import answers, framing
+from . import answers, bundles, framing
 from .answers import Answer, Ask, code_of
+from .bundles import ADD, CONTROL, ONF, Bundle, Bundles
 from .connection import Connection, Down, Event, Message, Run, State, Up, group
 from .errors import RemoteError
 from .roles import ASYNCHRONOUS, DEFAULT_ASYNC, UNDEFINED, Roles
@@ -34,6 +35,7 @@ from .spec import MessageType, pack, pack_part, unpack
 from .spec.errors import BadRequest, SwitchConfigFailed, reason
 from .spec.messages import (
     BarrierReply,
+    Experimenter,
     FeaturesReply,
     GetAsyncReply,
     MultipartReply,
@@ -117,6 +119,7 @@ class Session:
         self._by_ticket: dict[int, _Slot] = {}
         self._asked_bytes = 0
         self._parts: dict[int, tuple[int, bytes]] = {}  # xid -> type, body so far
+        self._bundles = Bundles()
 
     @property
     def deadline(self) -> float:
@@ -202,7 +205,7 @@ class Session:
     def _down(self, event: Down) -> None:
         self.closed = event.reason
         self._shared.roles.forget(self)
-        for queue in (self._slots, self._unasked, self._by_ticket, self._parts):
+        for queue in (self._slots, self._unasked, self._by_ticket, self._parts, self._bundles):
             queue.clear()
 
     def _apply(self, data: bytes) -> None:
@@ -241,7 +244,7 @@ class Session:
         """Answer a message with an error; an error is never answered."""
         if data[1] != MessageType.ERROR:
             self.counters["errors"] += 1
-            self._reply(framing.failures(data, b"", code))
+            self._reply(answers.failed(data, code))
 
     def _ask(self, op: str, payload: bytes, finish: Callable[..., bytes]) -> None:
         slot = _Slot(next(self._tickets), op, payload, finish)
@@ -263,8 +266,27 @@ class Session:
         self.counters["errors_received"] += 1
 
     def _experimenter(self, message: Message, body: Any) -> None:
-        text = f"experimenter {body.experimenter:#x}"
-        raise RemoteError(text, reason(BadRequest.BAD_EXPERIMENTER), HEADER)
+        if body.experimenter != ONF:
+            text = f"experimenter {body.experimenter:#x}"
+            raise RemoteError(text, reason(BadRequest.BAD_EXPERIMENTER), HEADER)
+        if body.exp_type not in (CONTROL, ADD):
+            text = f"experimenter's type {body.exp_type}"
+            raise RemoteError(text, reason(BadRequest.BAD_EXP_TYPE), HEADER)
+        self._refuse_slave()
+        if body.exp_type == ADD:
+            self._bundles.add(body.data, message.xid)
+            return
+        request, bundle = self._bundles.control(body.data)
+        done = pack(Experimenter(ONF, CONTROL, bundles.reply(request)), message.xid, self.version)
+        if bundle is None:
+            self._reply(done)
+        else:
+            self._commit(message, bundle, done)
+
+    def _commit(self, message: Message, bundle: Bundle, done: bytes) -> None:
+        payload = b"".join((bundle.flags.to_bytes(4, "big"), *bundle.messages))
+        self.counters["bundles"] += 1
+        self._ask("bundle", payload, partial(answers.bundled, message, bundle.messages, done))
 
     def _features(self, message: Message, body: Any) -> None:
         self._ask("features", b"", partial(self._featured, message))
