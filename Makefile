@@ -9,7 +9,7 @@ FUZZ_RUNS ?= 1000000
 
 .DEFAULT_GOAL := help
 .PHONY: help packages venv build lint format test test-c test-fuzz test-python fuzz soak bench \
-        demo run clean distclean
+        conformance demo run clean distclean
 .DELETE_ON_ERROR:
 
 help: ## Show what can be made
@@ -69,6 +69,10 @@ test-python: build ## pytest, system tests in network namespaces included
 
 soak: build ## The tests that take minutes
 	$(PY) -m pytest -m soak -s
+
+conformance: build ## Ryu's 991 OpenFlow 1.3 switch tests (needs root, takes half an hour)
+	@PATH="$$PATH:/usr/sbin:/sbin" .ci/packages $(or $(PYTHON),python3.11) openvswitch-switch
+	PYTHONPATH=build/tree:tests $(PY) -m conformance $(CONFORMANCE)
 
 # C programs: the core is compiled once for every flavour, each test is linked with all of it.
 

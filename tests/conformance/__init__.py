@@ -1,0 +1,1 @@
+"""The OpenFlow 1.3 switch tests of Ryu, run against raicho or Open vSwitch."""
