@@ -2,13 +2,15 @@
 
 from libc.stdint cimport uint64_t
 
+from raicho.cext.epoch cimport epoch
+
 cdef extern from "dataplane.h" nogil:
     cdef enum:
         DATAPLANE_WORKERS
         DATAPLANE_BRIDGES
 
     struct dataplane:
-        pass
+        epoch epoch
 
     int dataplane_open(dataplane *)
     void dataplane_close(dataplane *)

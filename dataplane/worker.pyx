@@ -7,6 +7,7 @@ from posix.unistd cimport usleep
 from raicho.cext.bridge cimport bridge_packet_in
 from raicho.cext.buffer cimport buffer, buffer_close
 from raicho.cext.dataplane cimport DATAPLANE_WORKERS
+from raicho.cext.epoch cimport epoch, epoch_offline, epoch_quiesce
 from raicho.cext.stats cimport N_DROP_REASONS, drop_table
 from raicho.cext.worker cimport (
     WORKER_ADAPTIVE,
@@ -89,15 +90,18 @@ cdef class Worker:
 
     def rounds(self, uint64_t packets, *, uint64_t at_most=0):
         cdef worker *handle = self._open()
+        cdef epoch *epoch = &self.dataplane.handle.epoch
         cdef uint64_t done = 0, n_rounds = 0
 
         if self.running:
             raise RuntimeError(f"worker {self.id} has a thread of its own")
         self.running = True
         with nogil:
+            epoch_quiesce(epoch, handle.id)     # From here on memory is kept for it.
             while done < packets and (not at_most or n_rounds < at_most):
                 done += worker_round(handle)
                 n_rounds += 1
+            epoch_offline(epoch, handle.id)
         self.running = False
         return done
 
