@@ -11,7 +11,11 @@ from raicho.cext.linkwatch cimport (
 )
 
 import os
+import socket
 from typing import NamedTuple
+
+cdef enum:
+    ROOM = 4 << 20      # Bytes of events that may wait: some thousand of them.
 
 
 class LinkEvent(NamedTuple):
@@ -36,6 +40,7 @@ cdef class LinkWatch:
         if error:
             raise OSError(error, f"cannot watch links: {os.strerror(error)}")
         self.opened = True
+        _make_room(self.watch.fd)
 
     def __dealloc__(self):
         self.close()
@@ -67,3 +72,12 @@ cdef class LinkWatch:
             raise OSError(error, os.strerror(error))
         name = event.name.decode(errors="replace")
         return LinkEvent(event.index, name, bool(event.up), bool(event.admin_up), bool(event.gone))
+
+
+cdef _make_room(int fd):
+    force = getattr(socket, "SO_RCVBUFFORCE", 33)
+    with socket.socket(fileno=os.dup(fd)) as kernel:
+        try:
+            kernel.setsockopt(socket.SOL_SOCKET, force, ROOM)
+        except PermissionError:     # As much as the system lets us have.
+            kernel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ROOM)
