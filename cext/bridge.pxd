@@ -6,6 +6,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from raicho.cext.buffer cimport buffer
 from raicho.cext.dataplane cimport dataplane
 from raicho.cext.port cimport port
+from raicho.cext.queue cimport queue_config
 from raicho.cext.table cimport table
 from raicho.cext.worker cimport punt
 
@@ -43,6 +44,9 @@ cdef extern from "bridge.h" nogil:
     int bridge_attach(bridge *, port *, uint32_t number, unsigned worker, uint64_t now_ms,
                       attachment **)
     void bridge_detach(bridge *, attachment *)
+    int bridge_set_queues(attachment *, const queue_config *, uint32_t n, uint64_t rate,
+                          uint64_t now_ms)
+    uint32_t bridge_queue_config(bridge *, uint32_t number, buffer *)
     attachment *bridge_port(const bridge *, uint32_t number)
     uint32_t bridge_apply_bundle(bridge *, const uint8_t *, size_t, bint atomic, uint32_t *failed,
                                  uint64_t now_ms)

@@ -1,9 +1,11 @@
 """Bridges: OpenFlow datapaths, their ports under numbers, and the messages they take."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from .datapath import Dataplane
 from .port import Port
+from .queues import QueueConfig
 
 class OpenFlowError(Exception):
     """A request that the specification answers with an error, type << 16 | code."""
@@ -52,6 +54,15 @@ class Bridge:
     def set_enabled(self, number: int, enabled: bool) -> None:
         """Let packets through a port, or not."""
 
+    def set_queues(
+        self, number: int, queues: Iterable[QueueConfig], rate: int, now_ms: int
+    ) -> None:
+        """Give a port queues in place of those it has, and the rate in bit/s that they share.
+
+        0 is the speed of its link.  Queues that stay keep their packets and counters; without
+        queues and rate, nothing is held back.
+        """
+
     def port_state(self, number: int) -> dict[str, Any]:
         """Read the OpenFlow description of a port."""
 
@@ -66,6 +77,9 @@ class Bridge:
 
     def multipart(self, kind: int, body: bytes, now_ms: int) -> list[bytes]:
         """Answer a multipart request by parts; raise OpenFlowError."""
+
+    def describe_queues(self, number: int) -> bytes:
+        """Describe the queues of a port (OFPP_ANY: all) as OpenFlow does; raise OpenFlowError."""
 
     def events(self) -> list[tuple[str, bytes]]:
         """Take the messages for controllers, in order, as runs of one kind.

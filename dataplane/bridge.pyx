@@ -21,9 +21,12 @@ from raicho.cext.bridge cimport (
     bridge_open,
     bridge_port,
     bridge_port_status,
+    bridge_queue_config,
+    bridge_set_queues,
 )
 from raicho.cext.buffer cimport buffer, buffer_close
 from raicho.cext.ofwire cimport OFWIRE_OK
+from raicho.cext.queue cimport QUEUES_MAX, queue_config
 from raicho.cext.table cimport get_table_stats, table_stats
 
 from .datapath cimport Dataplane
@@ -34,6 +37,7 @@ import os
 
 cdef enum:
     HEADER = 8      # Bytes of an OpenFlow message at least.
+    MBIT = 1000000
 
 cdef enum:          # Reasons of a port-status.
     ADDED, DELETED, MODIFIED
@@ -55,10 +59,11 @@ cdef class Bridge:
     cdef readonly str name
     cdef readonly unsigned index
     cdef dict ports             # (Port, Worker) by number: what workers use stays alive.
+    cdef dict shaping           # (queues, rate) by number of the port.
 
     def __cinit__(self, Dataplane dataplane not None, str name not None, uint64_t datapath_id,
                   uint64_t now_ms):
-        self.dataplane, self.name, self.ports = dataplane, name, {}
+        self.dataplane, self.name, self.ports, self.shaping = dataplane, name, {}, {}
         self.handle = bridge_open(dataplane.handle, name.encode(), datapath_id, now_ms)
         if self.handle is NULL:
             raise MemoryError
@@ -162,6 +167,7 @@ cdef class Bridge:
         cdef object port, owner
 
         bridge_detach(self.handle, bridge_port(self.handle, number))
+        self.shaping.pop(number, None)
         port, owner = self.ports.pop(number)
         (<Port> port).n_bridges -= 1
         (<Worker> owner).n_ports -= 1
@@ -172,7 +178,10 @@ cdef class Bridge:
     def refresh_link(self, uint32_t number, up=None):
         attached = self._find(number)
         port, _ = self.ports[number]
+        speed = attached.speed
         changed = self._note_link(attached, port, up)
+        if attached.speed != speed and number in self.shaping:
+            self._shape(attached, self.shaping[number], 0)
         if changed:
             bridge_port_status(self.handle, attached, MODIFIED)
         return changed
@@ -197,6 +206,34 @@ cdef class Bridge:
         if config != attached.config:
             attached.config = config
             bridge_port_status(self.handle, attached, MODIFIED)
+
+    def set_queues(self, uint32_t number, queues, uint64_t rate, uint64_t now_ms):
+        attached = self._find(number)
+        wanted = tuple(queues), rate
+        if wanted != self.shaping.get(number, ((), 0)):
+            self._shape(attached, wanted, now_ms)
+            self.shaping[number] = wanted
+
+    cdef int _shape(self, attachment *attached, tuple shaping, uint64_t now_ms) except -1:
+        cdef queue_config configs[QUEUES_MAX]
+        cdef tuple queues = shaping[0]
+        cdef uint64_t rate = shaping[1]
+        cdef uint32_t n = len(queues), i
+
+        if n > QUEUES_MAX:
+            raise ValueError(f"{n} queues are more than {QUEUES_MAX}")
+        if len({queue.id for queue in queues}) < n:
+            raise ValueError("two queues have the same number")
+        for i, queue in enumerate(queues):
+            configs[i] = queue_config(id=queue.id, priority=queue.priority,
+                                      min_rate=queue.min_rate, max_rate=queue.max_rate,
+                                      burst=queue.burst, limit=queue.limit)
+        if n and not rate:
+            rate = <uint64_t> attached.speed * MBIT
+        error = bridge_set_queues(attached, configs, n, rate, now_ms)
+        if error:
+            raise OSError(error, os.strerror(error))
+        return 0
 
     def port_state(self, uint32_t number):
         attached = self._find(number)
@@ -243,6 +280,19 @@ cdef class Bridge:
         finally:
             buffer_close(&out)
             buffer_close(&ends)
+
+    def describe_queues(self, uint32_t number):
+        cdef buffer out = buffer(data=NULL, len=0, size=0, failed=False)
+
+        try:
+            result = bridge_queue_config(self._open(), number, &out)
+            if out.failed:
+                raise MemoryError
+            if result != OFWIRE_OK:
+                raise OpenFlowError(result)
+            return out.data[:out.len] if out.len else b""
+        finally:
+            buffer_close(&out)
 
     def events(self):
         cdef const uint8_t *data = self._open().events.data

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .datapath import MAX_BRIDGES
+from .queues import QueueConfig, broken_promises, read_queues
 
 INTERFACE = "af_packet"  # the kind of port whose device is a network interface
 WITHOUT_DEVICE = ("memory", "null")
@@ -37,6 +38,8 @@ class PortConfig:
     mtu: int = 0  # 0: what the device has
     enabled: bool = True
     worker: int = 0
+    max_rate: int = 0  # bit/s; 0: what the link has
+    queues: tuple[QueueConfig, ...] = ()
 
     @property
     def path(self) -> str:
@@ -109,6 +112,8 @@ def _port(row: Tree) -> PortConfig:
         row.get("mtu", 0),
         row.get("enabled", True),
         row.get("worker", 0),
+        row.get("max-rate", 0),
+        read_queues(row.get("queue", ())),
     )
 
 
@@ -146,6 +151,7 @@ def _wrong_ports(config: Config) -> Iterator[tuple[str, str]]:
         if port.worker not in config.workers:
             workers = ", ".join(map(str, sorted(config.workers)))
             yield f"{port.path}/worker", f"there is no worker {port.worker}, only {workers}"
+        yield from broken_promises(port.path, port.queues, port.max_rate)
         if port.device and port.kind in WITHOUT_DEVICE:
             yield f"{port.path}/device", f"a port of kind {port.kind} has no device"
         if port.mtu and port.kind != INTERFACE:

@@ -14,6 +14,7 @@ failed, its error |
 | features | | msgpack: datapath_id, n_buffers, n_tables, capabilities |
 | config | u16 flags, u16 miss_send_len | |
 | get_config | | u16 flags, u16 miss_send_len |
+| queue_config | u32 port, 4 of padding | struct ofp_packet_queue for each queue |
 """
 
 import asyncio
@@ -28,8 +29,8 @@ from .datapath import DONE
 from .switch import Switch
 
 N_TABLES = 255
-# OFPC_FLOW_STATS, TABLE_STATS, PORT_STATS, GROUP_STATS
-CAPABILITIES = 1 | 2 | 4 | 8
+# OFPC_FLOW_STATS, TABLE_STATS, PORT_STATS, GROUP_STATS, QUEUE_STATS
+CAPABILITIES = 1 | 2 | 4 | 8 | 64
 BAD_TYPE = 1 << 16 | 1
 BAD_LEN = 1 << 16 | 6
 BAD_FLAGS = 10 << 16 | 0  # OFPET_SWITCH_CONFIG_FAILED
@@ -110,6 +111,15 @@ class Operations:
     async def _get_config(self, bridge: Bridge, payload: bytes) -> Reply:
         return DONE, (struct.pack("!HH", bridge.frag_mode, bridge.miss_send_len),)
 
+    async def _queue_config(self, bridge: Bridge, payload: bytes) -> Reply:
+        if len(payload) != 8:
+            return BAD_LEN, ()
+        (number,) = struct.unpack_from("!I", payload)
+        try:
+            return DONE, (bridge.describe_queues(number),)
+        except OpenFlowError as error:
+            return error.code, ()
+
 
 OPERATIONS: dict[str, Operation] = {
     "apply": Operations._apply,
@@ -119,4 +129,5 @@ OPERATIONS: dict[str, Operation] = {
     "features": Operations._features,
     "config": Operations._config,
     "get_config": Operations._get_config,
+    "queue_config": Operations._queue_config,
 }

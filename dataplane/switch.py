@@ -162,6 +162,8 @@ class Switch:
             self._places[name] = place
         elif self._enabled[name] != wanted:
             bridge.set_enabled(place.number, wanted)
+        config = self.config.ports[name]
+        bridge.set_queues(place.number, config.queues, config.max_rate, now_ms)
         if self._enabled.get(name, True) != wanted:
             self.ports.settings.set_admin(port, wanted)
         self._enabled[name] = wanted
