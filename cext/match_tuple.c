@@ -7,7 +7,9 @@
  * key beside the pointer to its entry, so that a comparison that would fail costs no
  * cache miss.  Entries with the same mask and key but lower priority hang
  * behind the highest one ('lower'); only that one is ever found.  The list of
- * subtables is an array that is replaced as a whole.
+ * subtables is an array that is replaced as a whole.  With several masks, only
+ * those subtables are tried that can hold something for the addresses of the packet
+ * (prune.h).
  *
  * Readers
  * =======
@@ -24,47 +26,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hash.h"
-#include "table.h"
+#include "tuple.h"
 
 enum { MIN_SLOTS = 8 };
-
-#define GONE ((struct flow *) 1)
-
-struct slot {
-    _Atomic(struct flow *) flow;    /* Null: empty.  GONE: was used. */
-    _Atomic uint32_t hash;
-};
-
-struct slots {
-    uint32_t n;                     /* A power of two. */
-    uint32_t n_busy;                /* Used or gone. */
-    struct slot slot[];
-};
-
-struct subtable {
-    struct flow_mask mask;
-    _Atomic(struct slots *) slots;
-    uint32_t n_keys;                /* Slots in use. */
-    uint32_t n_flows;
-    _Atomic uint32_t top;           /* Highest priority in it; may be too high for a while. */
-    struct subtable *next;          /* With the same hash of the mask. */
-};
-
-/* Subtables with entries, highest priority first. */
-struct order {
-    uint32_t n;
-    struct subtable *list[];
-};
-
-struct tuple {
-    struct match match;
-    struct epoch *epoch;
-    _Atomic(struct order *) order;
-    struct subtable **by_mask;      /* All of them, those without entries too, by mask. */
-    uint32_t n_by_mask;             /* Chains; a power of two. */
-    uint32_t n_subtables;
-};
 
 /* --- Slots ------------------------------------------------------------------- */
 
@@ -77,12 +41,6 @@ slots_new(uint32_t n)
         slots->n = n;
     }
     return slots;
-}
-
-static struct flow *
-slot_flow(const struct slot *slot, memory_order order)
-{
-    return atomic_load_explicit(&slot->flow, order);
 }
 
 /* Puts an entry into an array that no reader sees yet, or whose slot at the
@@ -98,17 +56,6 @@ slots_put(struct slots *slots, struct flow *flow)
     atomic_store_explicit(&slots->slot[i].hash, flow->hash, memory_order_relaxed);
     atomic_store_explicit(&slots->slot[i].flow, flow, memory_order_release);
     slots->n_busy++;
-}
-
-static bool
-same_words(const struct flow *flow, const struct flow_mask *mask, const struct flow_key *key)
-{
-    uint64_t difference = 0;
-
-    for (unsigned i = 0; i < mask->n; i++) {
-        difference |= (key->word[mask->word[i]] & mask->bits[i]) ^ flow->words[i];
-    }
-    return !difference;
 }
 
 static struct slot *
@@ -216,6 +163,7 @@ subtable_new(struct tuple *tuple, const struct flow_mask *mask)
         grow_by_mask(tuple);
     }
     subtable->mask = *mask;
+    subtable->member = prune_join(&tuple->prune, mask);
     atomic_init(&subtable->slots, slots);
     subtable->next = tuple->by_mask[mask->hash & (tuple->n_by_mask - 1)];
     tuple->by_mask[mask->hash & (tuple->n_by_mask - 1)] = subtable;
@@ -224,10 +172,16 @@ subtable_new(struct tuple *tuple, const struct flow_mask *mask)
 
 /* --- The order of subtables ---------------------------------------------------- */
 
-static uint32_t
-top_of(const struct subtable *subtable)
+static void
+note_members(struct order *order)
 {
-    return atomic_load_explicit(&subtable->top, memory_order_relaxed);
+    order->n_members = 0;
+    for (uint32_t i = 0; i < order->n; i++) {
+        if (order->list[i]->member >= 0) {
+            order->place[order->list[i]->member] = order->n_members;
+            order->members[order->n_members++] = order->list[i];
+        }
+    }
 }
 
 /* A new order in which 'moved' is at the place that 'top' gives it; without it if
@@ -254,6 +208,7 @@ order_with(const struct order *old, struct subtable *moved, uint32_t top, bool k
     if (keep) {
         new->list[new->n++] = moved;
     }
+    note_members(new);
     return new;
 }
 
@@ -298,6 +253,7 @@ drop_subtable(struct tuple *tuple, struct subtable *subtable)
     *link = subtable->next;
     tuple->n_subtables--;
     publish_order(tuple, order);
+    prune_leave(&tuple->prune, subtable->member);
     epoch_retire(tuple->epoch, subtable, free_subtable, NULL);
 }
 
@@ -338,6 +294,7 @@ tuple_close(struct match *match)
     }
     free(tuple->by_mask);
     free(tuple_order(tuple));
+    prune_close(&tuple->prune);
     free(tuple);
 }
 
@@ -419,6 +376,8 @@ tuple_insert(struct match *match, struct flow *flow, struct flow **old)
     struct slot *slot = slots_find(subtable_slots(subtable), &subtable->mask, &key, flow->hash);
     if (slot) {
         insert_in_chain(slot, flow, old);
+    } else if (prune_add(&tuple->prune, subtable->member, flow)) {
+        return ENOMEM;
     } else {
         slots_put(subtable_slots(subtable), flow);
         subtable->n_keys++;
@@ -441,116 +400,14 @@ tuple_remove(struct match *match, struct flow *flow)
         link = &atomic_load_explicit(link, memory_order_relaxed)->lower;
     }
     struct flow *next = flow_lower(flow);
-    if (link == &slot->flow && !next) {
-        next = GONE;
+    bool last = link == &slot->flow && !next;
+    atomic_store_explicit(link, last ? GONE : next, memory_order_release);
+    if (last) {
         subtable->n_keys--;
+        prune_remove(&tuple->prune, subtable->member, flow);
     }
-    atomic_store_explicit(link, next, memory_order_release);
     if (--subtable->n_flows == 0) {
         drop_subtable(tuple, subtable);
-    }
-}
-
-/* Packets of a batch that a subtable may still have a better entry for, and how far each is. */
-struct seeking {
-    unsigned n;
-    uint8_t packet[PACKET_VECTOR];          /* Index in the batch. */
-    uint32_t hash[PACKET_VECTOR];
-    uint32_t at[PACKET_VECTOR];             /* Slot. */
-    const struct flow *flow[PACKET_VECTOR]; /* Candidate. */
-};
-
-_Static_assert(PACKET_VECTOR <= UINT8_MAX + 1, "see struct seeking");
-
-/* The first slot from 'at' on that has 'hash'; its entry, or null when the probe ends. */
-static inline const struct flow *
-probe(const struct slots *slots, uint32_t hash, uint32_t *at)
-{
-    for (uint32_t i = *at & (slots->n - 1);; i = (i + 1) & (slots->n - 1)) {
-        const struct slot *slot = &slots->slot[i];
-        const struct flow *flow = slot_flow(slot, memory_order_acquire);
-
-        if (!flow || (atomic_load_explicit(&slot->hash, memory_order_relaxed) == hash
-                      && flow != GONE)) {
-            *at = i;
-            return flow;
-        }
-    }
-}
-
-/* Hashes first, then slots, then entries: each pass asks the cache for what the next one
- * reads, so that the misses of a whole batch overlap. */
-static void
-seek(const struct slots *slots, const struct flow_mask *mask, const struct flow_key *const keys[],
-     struct seeking *seeking)
-{
-    for (unsigned i = 0; i < seeking->n; i++) {
-        seeking->hash[i] = flow_mask_hash(mask, keys[seeking->packet[i]]);
-        __builtin_prefetch(&slots->slot[seeking->hash[i] & (slots->n - 1)]);
-    }
-    for (unsigned i = 0; i < seeking->n; i++) {
-        seeking->at[i] = seeking->hash[i];
-        seeking->flow[i] = probe(slots, seeking->hash[i], &seeking->at[i]);
-        if (seeking->flow[i]) {
-            __builtin_prefetch(&seeking->flow[i]->program);
-        }
-    }
-    for (unsigned i = 0; i < seeking->n; i++) {
-        while (seeking->flow[i] && !same_words(seeking->flow[i], mask, keys[seeking->packet[i]])) {
-            seeking->at[i]++;
-            seeking->flow[i] = probe(slots, seeking->hash[i], &seeking->at[i]);
-        }
-    }
-}
-
-static void
-subtable_lookup(const struct subtable *subtable, const struct flow_key *const keys[],
-                struct seeking *seeking, const struct flow *found[])
-{
-    const struct slots *slots = atomic_load_explicit(&subtable->slots, memory_order_acquire);
-
-    seek(slots, &subtable->mask, keys, seeking);
-    for (unsigned i = 0; i < seeking->n; i++) {
-        const struct flow *flow = seeking->flow[i];
-        const struct flow **best = &found[seeking->packet[i]];
-        if (flow && (!*best || flow->priority > (*best)->priority)) {
-            *best = flow;
-        }
-    }
-}
-
-/* Leaves only the packets for which an entry of priority 'top' would still matter. */
-static void
-keep_seeking(struct seeking *seeking, const struct flow *const found[], uint32_t top)
-{
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < seeking->n; i++) {
-        const struct flow *best = found[seeking->packet[i]];
-        seeking->packet[n] = seeking->packet[i];
-        n += !best || best->priority <= top;
-    }
-    seeking->n = n;
-}
-
-static void
-tuple_lookup(const struct match *match, const struct flow_key *const keys[], unsigned n,
-             const struct flow *found[])
-{
-    const struct tuple *tuple = (const struct tuple *) match;
-    const struct order *order = atomic_load_explicit(&tuple->order, memory_order_acquire);
-    struct seeking seeking;
-
-    seeking.n = n;
-    for (unsigned i = 0; i < n; i++) {
-        seeking.packet[i] = i;
-        found[i] = NULL;
-    }
-    for (uint32_t i = 0; i < order->n && seeking.n; i++) {
-        if (i) {
-            keep_seeking(&seeking, found, top_of(order->list[i]));
-        }
-        subtable_lookup(order->list[i], keys, &seeking, found);
     }
 }
 
@@ -622,7 +479,8 @@ tuple_stats(const struct match *match, struct table_stats *stats)
     const struct order *order = tuple_order(tuple);
 
     stats->n_masks = order->n;
-    stats->memory = sizeof *tuple + order->n * sizeof order->list[0];
+    stats->memory = sizeof *tuple + sizeof *order + order->n * sizeof order->list[0]
+                    + prune_memory(&tuple->prune);
     for (uint32_t i = 0; i < order->n; i++) {
         stats->memory += sizeof *order->list[i] + sizeof(struct slots)
                          + subtable_slots(order->list[i])->n * sizeof(struct slot);
