@@ -244,6 +244,7 @@ free_bridge(struct bridge *bridge)
         group_table_close(&bridge->groups);
     }
     bridge_close_meters(bridge);
+    bridge_close_features(bridge);
     free(bridge_ports(bridge));
     buffer_close(&bridge->events);
     free(bridge);

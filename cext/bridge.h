@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "bridge_features.h"
 #include "buffer.h"
 #include "dataplane.h"
 #include "group.h"
@@ -78,6 +79,7 @@ struct flow_table {
     struct table table;
     uint32_t lookups, matches;          /* Counter ids; packets only. */
     uint32_t config;                    /* OFPTC_*; nothing is defined in 1.3. */
+    struct table_features *features;    /* What flows may be; null: all that can be. */
 };
 
 struct bridge {

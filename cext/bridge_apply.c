@@ -126,6 +126,9 @@ apply_table_mod(struct bridge *bridge, const uint8_t *message, size_t size, uint
     }
     unsigned table = message[8];
     uint32_t config = get_be32(message + 12);
+    if (table < BRIDGE_TABLES && !bridge_has_table(bridge, table)) {
+        return OFWIRE_OFPTMFC_BAD_TABLE;
+    }
     if (config & ~3u) {
         return OFWIRE_OFPTMFC_BAD_CONFIG;
     }

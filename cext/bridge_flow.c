@@ -535,6 +535,16 @@ check_fixed(const struct flow_mod *mod)
     return OFWIRE_OK;
 }
 
+/* Whether it is about the table-miss entry. */
+static bool
+is_miss(const struct flow_mod *mod)
+{
+    static const struct flow_key nothing;
+
+    return mod->filter.strict && !mod->filter.priority
+           && !memcmp(&mod->filter.match.mask, &nothing, sizeof nothing);
+}
+
 static uint32_t
 get_variable(struct flow_mod *mod, const uint8_t *message, size_t size)
 {
@@ -550,7 +560,13 @@ get_variable(struct flow_mod *mod, const uint8_t *message, size_t size)
     };
     mod->instructions = message + FLOW_MOD_MATCH + match_size;
     mod->instructions_size = size - FLOW_MOD_MATCH - match_size;
-    return ofwire_get_instructions(&scope, mod->instructions, mod->instructions_size, &mod->list);
+    result = ofwire_get_instructions(&scope, mod->instructions, mod->instructions_size, &mod->list);
+    if (result != OFWIRE_OK) {
+        return result;
+    }
+    return bridge_check_features(mod->bridge, mod->filter.table, is_miss(mod),
+                                 mod->command == OFPFC_ADD ? message + FLOW_MOD_MATCH : NULL,
+                                 mod->instructions, mod->instructions_size);
 }
 
 uint32_t

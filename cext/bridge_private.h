@@ -137,6 +137,7 @@ struct counter_sum reply_counter(const struct reply *reply, uint32_t counter);
 uint32_t reply_meter_stats(struct reply *reply);
 uint32_t reply_meter_config(struct reply *reply);
 uint32_t reply_meter_features(struct reply *reply);
+uint32_t reply_table_features(struct reply *reply);
 uint32_t reply_queue_stats(struct reply *reply);
 
 #endif

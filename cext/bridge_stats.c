@@ -10,7 +10,8 @@
 enum {
     OFPMP_FLOW = 1, OFPMP_AGGREGATE = 2, OFPMP_TABLE = 3, OFPMP_PORT_STATS = 4, OFPMP_QUEUE = 5,
     OFPMP_GROUP = 6, OFPMP_GROUP_DESC = 7, OFPMP_GROUP_FEATURES = 8, OFPMP_METER = 9,
-    OFPMP_METER_CONFIG = 10, OFPMP_METER_FEATURES = 11, OFPMP_PORT_DESC = 13,
+    OFPMP_METER_CONFIG = 10, OFPMP_METER_FEATURES = 11, OFPMP_TABLE_FEATURES = 12,
+    OFPMP_PORT_DESC = 13,
 };
 
 static void
@@ -138,6 +139,9 @@ static uint32_t
 reply_tables(struct reply *reply)
 {
     for (unsigned id = 0; id < BRIDGE_TABLES; id++) {
+        if (!bridge_has_table(reply->bridge, id)) {
+            continue;
+        }
         const struct flow_table *table = &reply->bridge->tables[id];
         size_t begin = reply->out->len;
         uint8_t *at = buffer_put(reply->out, 24);
@@ -325,6 +329,7 @@ static const struct replier repliers[] = {
     { OFPMP_METER, reply_meter_stats },
     { OFPMP_METER_CONFIG, reply_meter_config },
     { OFPMP_METER_FEATURES, reply_meter_features },
+    { OFPMP_TABLE_FEATURES, reply_table_features },
 };
 
 uint32_t
