@@ -1,5 +1,6 @@
 """The controllers of one bridge: who is connected, who is dialled, who may call."""
 
+import logging
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -209,7 +210,8 @@ class BridgeControl:
                 channel.close("no longer configured")
 
     def _channel(self, name: str, probe: float) -> Channel:
-        return Channel(name, partial(self._session, probe), self._ask, self)
+        level = logging.DEBUG if name == MANAGEMENT else logging.INFO  # tools come and go
+        return Channel(name, partial(self._session, probe), self._ask, self, level)
 
     def _session(self, probe: float, now: float) -> Session:
         return Session(self.shared, now, probe=probe)

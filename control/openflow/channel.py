@@ -32,9 +32,15 @@ class Channel(asyncio.Protocol):
     """Drive one session from the running loop; ask the dataplane by *ask*."""
 
     def __init__(
-        self, name: str, make: Callable[[float], Session], ask: Asker, owner: Owner
+        self,
+        name: str,
+        make: Callable[[float], Session],
+        ask: Asker,
+        owner: Owner,
+        level: int = logging.INFO,
     ) -> None:
         self.name = name
+        self._level = level  # of what is logged about an ordinary end
         self.peer = ""
         self.gone = asyncio.Event()
         self._owner = owner
@@ -81,7 +87,7 @@ class Channel(asyncio.Protocol):
         for task in self._asking:
             task.cancel()
         self.session.close(str(exc) if exc else "the connection was closed")
-        log.info("%s %s: %s", self.name, self.peer, self.session.closed)
+        log.log(self._level, "%s %s: %s", self.name, self.peer, self.session.closed)
         self._owner.left(self)
         self.gone.set()
 

@@ -13,6 +13,7 @@ from raicho.control.openflow.session import (
     APPLIED,
     HANDLERS,
     MAX_BACKLOG,
+    MAX_PARTS,
     PACKET_IN_BACKLOG,
     Description,
     Session,
@@ -258,7 +259,7 @@ def test_parts_of_a_request_are_put_together() -> None:
 def test_parts_are_bounded() -> None:
     talk = Talk()
     part = MultipartRequest(1, ExperimenterRequest(1, 2, bytes(60_000)))
-    for _ in range(4):
+    for _ in range(MAX_PARTS // 60_008):
         talk.say(part)
         assert talk.heard() == []
     talk.say(part)
