@@ -199,7 +199,7 @@ def test_packets_of_two_workers_add_up(rig: Any) -> None:
 REFUSED = {
     "a device that is missing": (
         {"ports": {"p1": {"kind": "af_packet", "device": "absent0"}}, "br0": {"p1": 1}},
-        '/raicho/port[name=\'p1\']/device: no interface "absent0"',
+        "/raicho/port[name='p1']/device: no interface \"absent0\"",
     ),
     "a kind that does not exist": (
         {"ports": {"p1": "tap"}},
@@ -207,11 +207,11 @@ REFUSED = {
     ),
     "a file that is missing": (
         {"ports": {"p1": {"kind": "pcap", "device": "in:/absent/file"}}},
-        '/raicho/port[name=\'p1\']/device: cannot read "/absent/file": No such file or directory',
+        "/raicho/port[name='p1']/device: cannot read \"/absent/file\": No such file or directory",
     ),
     "a file in a folder that is missing": (
         {"ports": {"p1": {"kind": "pcap", "device": "out:/absent/file"}}},
-        '/raicho/port[name=\'p1\']/device: cannot write "/absent/file"',
+        "/raicho/port[name='p1']/device: cannot write \"/absent/file\"",
     ),
     "a processor that is missing": (
         {"workers": ({"id": 1, "cpu": 4095},)},
