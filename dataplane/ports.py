@@ -9,7 +9,7 @@ import errno
 import logging
 import socket
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from .config import INTERFACE, BadConfig, PortConfig
@@ -49,6 +49,7 @@ class Ports:
         self.open: dict[str, Port] = {}
         self.missing: dict[str, str] = {}  # name -> why
         self.up: dict[str, bool] = {}
+        self.virtual: set[str] = set()  # those whose links only this process changes
         self.settings = Settings()
         self.counters = Counter(lost=0, returned=0, refused=0)
         self._configs: dict[str, PortConfig] = {}
@@ -111,6 +112,8 @@ class Ports:
         self.missing.pop(name, None)
         with contextlib.suppress(OSError):  # it is gone again; the kernel tells
             self.up[name] = port.link().up
+        if port.kind == "memory":
+            self.virtual.add(name)
         if port.kind == INTERFACE:
             with contextlib.suppress(OSError):
                 self._presence.arrive(name, socket.if_nametoindex(port.device))
@@ -125,6 +128,7 @@ class Ports:
         self._presence.forget(name)
         self.missing.pop(name, None)
         self.up.pop(name, None)
+        self.virtual.discard(name)
         if port := self.open.pop(name, None):
             self.settings.restore(port)
             port.close()
@@ -176,10 +180,6 @@ class Ports:
         if self.missing.get(name) != reason:
             log.warning("port %s: %s", name, reason)
             self.missing[name] = reason
-
-    def virtual(self) -> Iterator[str]:
-        """Yield the ports whose links nobody watches: what changes them is this process."""
-        return (name for name, port in self.open.items() if port.kind == "memory")
 
     def refresh_counters(self) -> None:
         """Let ports take over what only their devices count: losses before the port."""

@@ -24,21 +24,25 @@ class Presence:
     def __init__(self) -> None:
         self._present: dict[int, str] = {}
         self._waiting: dict[str, str] = {}
+        self._indexes: dict[str, int] = {}  # by port, as the next
+        self._devices: dict[str, str] = {}
 
     def arrive(self, port: str, index: int) -> None:
         """A port is open on the interface *index*."""
         self.forget(port)
-        self._present[index] = port
+        self._present[index], self._indexes[port] = port, index
 
     def wait(self, port: str, device: str) -> None:
         """A port waits for *device*."""
         self.forget(port)
-        self._waiting[device] = port
+        self._waiting[device], self._devices[port] = port, device
 
     def forget(self, port: str) -> None:
         """A port is no more."""
-        self._present = {k: v for k, v in self._present.items() if v != port}
-        self._waiting = {k: v for k, v in self._waiting.items() if v != port}
+        if port in self._indexes:
+            del self._present[self._indexes.pop(port)]
+        if port in self._devices:
+            del self._waiting[self._devices.pop(port)]
 
     def hear(self, event: LinkEvent | None) -> Iterator[tuple[str, Step]]:
         """Yield the ports that an event concerns; None concerns all of them."""

@@ -101,8 +101,8 @@ class Switch:
         self.config = new
         for bridge in new.bridges.values():
             self._commit_bridge(bridge, now_ms)
-        for name in wanted:
-            self._put_in(name, now_ms)
+        for name, place in wanted.items():
+            self._put_in(name, place, now_ms)
 
     def close(self) -> None:
         """Stop the workers and let go of everything; a second time does nothing."""
@@ -151,18 +151,17 @@ class Switch:
 
     # Ports in bridges.
 
-    def _put_in(self, name: str, now_ms: int) -> None:
-        """Put a port that is open where it is wanted; enable it as it is wanted."""
-        place, wanted = _places(self.config).get(name), self.config.ports[name].enabled
-        if place is None or name not in self.ports.open:
+    def _put_in(self, name: str, place: Place, now_ms: int) -> None:
+        """Put a port, if it is open, where it is wanted; set it as it is wanted."""
+        if name not in self.ports.open:
             return
-        port, bridge = self.ports.open[name], self.bridges[place.bridge]
+        config = self.config.ports[name]
+        port, bridge, wanted = self.ports.open[name], self.bridges[place.bridge], config.enabled
         if name not in self._places:
             bridge.attach(port, place.number, place.worker, now_ms, enabled=wanted)
             self._places[name] = place
         elif self._enabled[name] != wanted:
             bridge.set_enabled(place.number, wanted)
-        config = self.config.ports[name]
         bridge.set_queues(place.number, config.queues, config.max_rate, now_ms)
         if self._enabled.get(name, True) != wanted:
             self.ports.settings.set_admin(port, wanted)
@@ -183,8 +182,8 @@ class Switch:
                 self._lose(name)
             elif step is Step.LOOK:
                 self._look(name, event.up if event else None)
-            elif self.ports.reopen(name):
-                self._put_in(name, now_ms)
+            elif self.ports.reopen(name) and (place := _places(self.config).get(name)):
+                self._put_in(name, place, now_ms)
             if self.ports.up[name] != old:
                 changes.append(LinkChange(name, old, not old))
         return changes
@@ -192,7 +191,7 @@ class Switch:
     def look_at_virtual_links(self) -> list[LinkChange]:
         """Note the links that nobody tells of."""
         changes = []
-        for name in self.ports.virtual():
+        for name in self.ports.virtual:
             old = self.ports.up[name]
             self._look(name)
             if self.ports.up[name] != old:

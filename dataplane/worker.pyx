@@ -90,18 +90,18 @@ cdef class Worker:
 
     def rounds(self, uint64_t packets, *, uint64_t at_most=0):
         cdef worker *handle = self._open()
-        cdef epoch *epoch = &self.dataplane.handle.epoch
+        cdef epoch *readers = &self.dataplane.handle.epoch
         cdef uint64_t done = 0, n_rounds = 0
 
         if self.running:
             raise RuntimeError(f"worker {self.id} has a thread of its own")
         self.running = True
         with nogil:
-            epoch_quiesce(epoch, handle.id)     # From here on memory is kept for it.
+            epoch_quiesce(readers, handle.id)     # From here on memory is kept for it.
             while done < packets and (not at_most or n_rounds < at_most):
                 done += worker_round(handle)
                 n_rounds += 1
-            epoch_offline(epoch, handle.id)
+            epoch_offline(readers, handle.id)
         self.running = False
         return done
 
