@@ -9,7 +9,8 @@
  * behind the highest one ('lower'); only that one is ever found.  The list of
  * subtables is an array that is replaced as a whole.  With several masks, only
  * those subtables are tried that can hold something for the addresses of the packet
- * (prune.h).
+ * (prune.h).  Beside the subtables stands a list of all entries while they are only a
+ * few; lookups use it then and hash nothing.
  *
  * Readers
  * =======
@@ -294,6 +295,7 @@ tuple_close(struct match *match)
     }
     free(tuple->by_mask);
     free(tuple_order(tuple));
+    free(atomic_load_explicit(&tuple->few, memory_order_relaxed));
     prune_close(&tuple->prune);
     free(tuple);
 }
@@ -362,6 +364,42 @@ raise_top(struct tuple *tuple, struct subtable *subtable, uint16_t priority)
     return 0;
 }
 
+static void tuple_each(const struct match *match, bool (*visit)(struct flow *, void *),
+                       void *context);
+
+/* --- The list of a few ------------------------------------------------------------- */
+
+static bool
+add_to_few(struct flow *flow, void *few_)
+{
+    struct few *few = few_;
+    uint32_t i = few->n++;
+
+    for (; i && few->list[i - 1].flow->priority < flow->priority; i--) {
+        few->list[i] = few->list[i - 1];
+    }
+    few->list[i].mask = flow->mask;
+    few->list[i].flow = flow;
+    return true;
+}
+
+/* Publishes the list anew after a change.  Without memory there is none, which is only slower. */
+static void
+renew_few(struct tuple *tuple)
+{
+    struct few *old = atomic_load_explicit(&tuple->few, memory_order_relaxed);
+    struct few *new = NULL;
+
+    if (tuple->n_flows <= FEW && (new = malloc(sizeof *new))) {
+        new->n = 0;
+        tuple_each(&tuple->match, add_to_few, new);
+    }
+    if (old || new) {
+        atomic_store_explicit(&tuple->few, new, memory_order_release);
+        epoch_free(tuple->epoch, old);
+    }
+}
+
 static int
 tuple_insert(struct match *match, struct flow *flow, struct flow **old)
 {
@@ -383,6 +421,8 @@ tuple_insert(struct match *match, struct flow *flow, struct flow **old)
         subtable->n_keys++;
     }
     subtable->n_flows += !*old;
+    tuple->n_flows += !*old;
+    renew_few(tuple);
     return 0;
 }
 
@@ -406,9 +446,11 @@ tuple_remove(struct match *match, struct flow *flow)
         subtable->n_keys--;
         prune_remove(&tuple->prune, subtable->member, flow);
     }
+    tuple->n_flows--;
     if (--subtable->n_flows == 0) {
         drop_subtable(tuple, subtable);
     }
+    renew_few(tuple);
 }
 
 static struct flow *
@@ -478,6 +520,9 @@ tuple_stats(const struct match *match, struct table_stats *stats)
     const struct tuple *tuple = (const struct tuple *) match;
     const struct order *order = tuple_order(tuple);
 
+    if (atomic_load_explicit(&tuple->few, memory_order_relaxed)) {
+        strcpy(stats->implementation, "few");
+    }
     stats->n_masks = order->n;
     stats->memory = sizeof *tuple + sizeof *order + order->n * sizeof order->list[0]
                     + prune_memory(&tuple->prune);

@@ -39,10 +39,24 @@ struct order {
     struct subtable *list[];
 };
 
+/* All entries of a table that has only a few, highest priority first: comparing them one after the
+ * other is quicker than any hash.  Replaced as a whole. */
+enum { FEW = 8 };
+
+struct few {
+    uint32_t n;
+    struct {
+        const struct flow_mask *mask;
+        struct flow *flow;
+    } list[FEW];
+};
+
 struct tuple {
     struct match match;
     struct epoch *epoch;
     _Atomic(struct order *) order;
+    _Atomic(struct few *) few;      /* Null: there are more than a few. */
+    uint32_t n_flows;
     struct subtable **by_mask;      /* All of them, those without entries too, by mask. */
     uint32_t n_by_mask;             /* Chains; a power of two. */
     uint32_t n_subtables;
