@@ -1,0 +1,85 @@
+"""Processes that end with the benchmark, however it ends, and a network of their own for them."""
+
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+CLONE_NEWNET = 0x40000000
+PR_SET_PDEATHSIG = 1
+PATIENCE = 30.0  # seconds for something to be there, or to be gone
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _die_with(parent: int) -> None:
+    """Ask the kernel for our end when the benchmark's comes; runs in the child."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+class Processes:
+    """Processes with one folder and one log."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="rcb"))  # short: a socket's path has little room
+        self.log = self.folder / "log"
+        self._started: list[subprocess.Popen[bytes]] = []
+
+    def start(self, command: Sequence[str], environment: Mapping[str, str]) -> int:
+        """Start a process; return its PID."""
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **environment},
+                preexec_fn=partial(_die_with, os.getpid()),
+            )
+        self._started.append(process)
+        return process.pid
+
+    def wait(self, true: Callable[[], object], what: str) -> None:
+        """Wait for something; if it does not come, show what the processes wrote."""
+        end = time.monotonic() + PATIENCE
+        while not true():
+            if time.monotonic() > end or any(p.poll() is not None for p in self._started):
+                raise RuntimeError(f"no {what}:\n{self.log.read_text()}")
+            time.sleep(0.02)
+
+    def close(self) -> None:
+        """End them, the last one first, and remove the folder."""
+        for process in reversed(self._started):
+            process.terminate()
+            try:
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._started.clear()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def resident(pid: int) -> int:
+    """Return the bytes of memory that a process has."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name == "VmRSS":
+            return int(value.split()[0]) * 1024
+    raise RuntimeError(f"process {pid} says no VmRSS")
+
+
+def enter_own_network() -> None:
+    """Move this process, and all that it starts from now on, into a network namespace."""
+    if _libc.unshare(CLONE_NEWNET):
+        error = ctypes.get_errno()
+        raise OSError(error, f"{os.strerror(error)}: a peer needs root")
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)

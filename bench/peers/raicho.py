@@ -1,0 +1,66 @@
+"""raicho: the real processes, as the supervisor would start them, in a folder of their own."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+from raicho.control.message import CallError, CommitSession, ControlClient, Edit, Info, Set
+
+from .processes import Processes, resident
+
+TREE = Path(__file__).parents[2] / "build" / "tree"
+MODULES = ("control.bus", "control.datastore", "dataplane", "control.openflow")
+
+
+class Raicho:
+    """The switch of this checkout, without a supervisor: nothing is to be restarted."""
+
+    def __init__(self) -> None:
+        self._processes = Processes()
+        self._run = self._processes.folder
+        self._pids: dict[str, int] = {}
+
+    def start(self, port: int) -> None:
+        """Start the components and give them a bridge with a controller."""
+        for module in MODULES:
+            name = module.rpartition(".")[2]
+            data = ["--data", str(self._run / "config.db")] if name == "datastore" else []
+            command = [sys.executable, "-m", f"raicho.{module}", "--run-dir", str(self._run), *data]
+            paths = {"PYTHONPATH": os.pathsep.join([str(TREE), *sys.path])}
+            self._pids[name] = self._processes.start(command, paths)
+        self._processes.wait(lambda: all(map(self._ready, self._pids)), "component ready")
+        where = {"address": "127.0.0.1", "port": port, "max-backoff": 1, "inactivity-probe": 0}
+        bridge = "/raicho/bridge[name='bench']"
+        self._ask("datastore", Edit("bench", [Set(f"{bridge}/controller[name='c']", where)]))
+        self._ask("datastore", CommitSession("bench"), 20)
+
+    def resident(self) -> int:
+        """Return the bytes of memory of the dataplane."""
+        return resident(self._pids["dataplane"])
+
+    def close(self) -> None:
+        """End the components."""
+        self._processes.close()
+
+    def _ready(self, name: str) -> bool:
+        try:
+            state: str = self._ask(name, Info(), 1).state
+        except CallError:
+            return False
+        return state == "ready"
+
+    def _ask(self, name: str, request: Any, timeout: float = 5) -> Any:
+        async def once() -> Any:
+            context = zmq.Context()
+            client = ControlClient(context, f"ipc://{self._run}/{name}.control")
+            try:
+                return await client.call(request, timeout)
+            finally:
+                client.close()
+                context.destroy(linger=0)
+
+        return asyncio.run(once())

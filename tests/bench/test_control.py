@@ -1,0 +1,53 @@
+"""The benchmark of control runs, small, and leaves nothing behind."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from system.needs import missing
+
+from bench.control import in_steps, rules
+
+ROOT = Path(__file__).parents[2]
+
+
+def measure(*arguments: str) -> list[dict[str, object]]:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "control", "--json", "--runs", "1", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "build" / "tree")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    found: list[dict[str, object]] = json.loads(done.stdout)["rows"]
+    return found
+
+
+def test_every_line_of_control_has_a_number_and_nothing_is_left_behind() -> None:
+    before = set(Path(tempfile.gettempdir()).glob("rcb*"))
+    found = measure("--scale", "0.005")
+    assert len(found) == 8
+    assert all(isinstance(row["value"], int | float) and row["value"] > 0 for row in found[:-1])
+    assert set(Path(tempfile.gettempdir()).glob("rcb*")) <= before
+
+
+@pytest.mark.soak  # Open vSwitch is not among the packages of every test run
+def test_a_peer_is_measured_in_the_same_call() -> None:
+    if reason := missing("ovs-vswitchd"):
+        pytest.skip(reason)
+    (row,) = measure("--scale", "0.01", "--peer", "ovs", "--line", "10k flow-mods, 1 barrier")
+    assert row["peer"] == "ovs"
+    assert float(str(row["peer_value"])) > 0
+    assert float(str(row["ratio"])) > 0
+
+
+def test_flow_mods_are_cut_into_steps_without_loss() -> None:
+    messages = rules(1_000, 1)
+    steps = in_steps(messages, 1_000)
+    assert len(steps) == 10
+    assert b"".join(steps) == messages
