@@ -101,6 +101,16 @@ word_masks_have_as_many_bits_as_the_field(void **state)
 
 /* --- Values. --- */
 
+/* Clears the bits in front of a value that is narrower than its bytes. */
+static void
+clear_spare(const struct field_info *info, uint8_t *value)
+{
+    unsigned spare = info->size * 8u - info->bits;
+
+    memset(value, 0, spare / 8);
+    value[spare / 8] &= 0xff >> spare % 8;
+}
+
 static void
 what_is_put_is_got_back(void **state)
 {
@@ -113,7 +123,7 @@ what_is_put_is_got_back(void **state)
         for (unsigned j = 0; j < info->size; j++) {
             value[j] = (uint8_t)(0x95 + 37 * j);
         }
-        value[0] &= info->bits % 8 ? (1 << info->bits % 8) - 1 : 0xff;
+        clear_spare(info, value);
         got[info->size] = 0x5a;
         field_put(&key, i, value);
         field_get(&key, i, got);
