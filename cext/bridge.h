@@ -132,6 +132,11 @@ struct attachment *bridge_port(const struct bridge *bridge, uint32_t number);
 void bridge_walk(struct worker *worker, struct bridge *bridge, struct packet **packets, unsigned n,
                  unsigned table);
 
+/* Sends packets through the tables, each from walk->table on.  It takes all of them but those that
+ * are held. */
+void bridge_resubmit(struct worker *worker, struct bridge *bridge, struct packet *const *packets,
+                     unsigned n);
+
 /* --- Control: OpenFlow messages (bridge_apply.c, bridge_flow.c, bridge_*.c) ----- */
 
 /* Applies one whole OpenFlow 1.3 message of a kind that changes state or sends a packet:

@@ -7,6 +7,8 @@
  * that a goto-table sends on wait until their table is the lowest that any of
  * them is in; goto-table leads only forward, so every table is visited once. */
 
+#include <string.h>
+
 #include "bridge.h"
 #include "worker.h"
 
@@ -95,7 +97,8 @@ run_entries(struct worker *worker, struct packet **packets, const struct flow **
     return n_going_on;
 }
 
-/* Takes packets without an entry out and drops them; returns how many have one. */
+/* Takes packets without an entry out and drops them, but for those that a resubmit holds; returns
+ * how many have one. */
 static unsigned
 drop_misses(struct worker *worker, struct packet **packets, const struct flow **flows, unsigned n)
 {
@@ -109,7 +112,7 @@ drop_misses(struct worker *worker, struct packet **packets, const struct flow **
         if (flows[i]) {
             packets[kept] = packets[i];
             flows[kept++] = flows[i];
-        } else {
+        } else if (!packet_walk(packets[i])->held) {
             missed[n_missed++] = packets[i];
         }
     }
@@ -117,9 +120,20 @@ drop_misses(struct worker *worker, struct packet **packets, const struct flow **
     return kept;
 }
 
+/* A resubmit may look a packet up as another port's, but only that once. */
+static void
+restore_ports(struct packet *const *packets, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        uint64_t *word = &packet_walk(packets[i])->key.word[W_PORT];
+
+        *word = (*word & UINT32_MAX) | (uint64_t) packets[i]->in_port << 32;
+    }
+}
+
 static unsigned
 walk_table(struct worker *worker, struct bridge *bridge, unsigned id, struct packet **packets,
-           unsigned n)
+           unsigned n, bool resubmitted)
 {
     const struct flow_key *keys[PACKET_VECTOR];
     const struct flow *flows[PACKET_VECTOR];
@@ -132,6 +146,9 @@ walk_table(struct worker *worker, struct bridge *bridge, unsigned id, struct pac
     }
     table_lookup(&table->table, keys, n, flows);
     counter_add(&worker->counters, table->lookups, n, 0, worker->now_ms);
+    if (resubmitted) {
+        restore_ports(packets, n);
+    }
     n = drop_misses(worker, packets, flows, n);
     counter_add(&worker->counters, table->matches, n, 0, worker->now_ms);
     return run_entries(worker, packets, flows, n);
@@ -166,23 +183,47 @@ set_apart(struct packet **packets, unsigned *n, unsigned id, struct packet **lat
     return n_later;
 }
 
-void
-bridge_walk(struct worker *worker, struct bridge *bridge, struct packet **packets, unsigned n,
-            unsigned table)
+/* Takes packets from the tables they are in to their end. */
+static void
+walk_on(struct worker *worker, struct bridge *bridge, struct packet **here, unsigned n)
 {
-    struct packet *here[PACKET_VECTOR], *later[PACKET_VECTOR];
+    struct packet *later[PACKET_VECTOR];
 
-    for (unsigned i = 0; i < n; i++) {
-        here[i] = packets[i];
-    }
-    n = walk_table(worker, bridge, table, here, n);
     while (n) {
         unsigned id = lowest_table(here, n);
         unsigned n_later = set_apart(here, &n, id, later);
 
-        n = walk_table(worker, bridge, id, here, n);
+        n = walk_table(worker, bridge, id, here, n, false);
         for (unsigned i = 0; i < n_later; i++) {
             here[n++] = later[i];
         }
+    }
+}
+
+void
+bridge_walk(struct worker *worker, struct bridge *bridge, struct packet **packets, unsigned n,
+            unsigned table)
+{
+    struct packet *here[PACKET_VECTOR];
+
+    memcpy(here, packets, n * sizeof here[0]);
+    n = walk_table(worker, bridge, table, here, n, false);
+    walk_on(worker, bridge, here, n);
+}
+
+void
+bridge_resubmit(struct worker *worker, struct bridge *bridge, struct packet *const *packets,
+                unsigned n)
+{
+    struct packet *rest[PACKET_VECTOR], *here[PACKET_VECTOR];
+
+    memcpy(rest, packets, n * sizeof rest[0]);
+    while (n) {
+        unsigned id = packet_walk(rest[0])->table, n_here = n;
+
+        memcpy(here, rest, n * sizeof here[0]);
+        n = set_apart(here, &n_here, id, rest);
+        n_here = walk_table(worker, bridge, id, here, n_here, true);
+        walk_on(worker, bridge, here, n_here);
     }
 }

@@ -54,6 +54,7 @@ dataplane_tick(struct dataplane *dataplane, uint64_t now_ms)
     for (unsigned i = 0; i < DATAPLANE_WORKERS; i++) {
         struct worker *worker = atomic_load_explicit(&dataplane->workers[i], memory_order_relaxed);
         if (worker) {
+            worker_learn(worker, now_ms);
             worker_release_pending(worker);
         }
     }

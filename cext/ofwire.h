@@ -19,6 +19,7 @@
 #include "bridge.h"
 #include "field.h"
 #include "program.h"
+#include "subfield.h"
 
 #define OFWIRE_OK 0xffffffffu
 #define OFWIRE_ERROR(TYPE, CODE) ((uint32_t) (TYPE) << 16 | (CODE))
@@ -44,6 +45,12 @@ uint32_t ofwire_get_match(const uint8_t *data, size_t size, struct of_match *mat
 
 /* Appends the same, padded; fields in the order of field_table, exact ones without mask. */
 void ofwire_put_match(struct buffer *out, const struct flow_key *key, const struct flow_key *mask);
+
+/* Reads the OXM header of a field and checks that bits 'at' to 'at' + 'n' - 1 are in it. */
+uint32_t ofwire_get_subfield(const uint8_t *header, unsigned at, unsigned n, struct subfield *sub);
+
+/* The port that a number from a field names: one of 16 bits may be a reserved port of OpenFlow 1.0. */
+uint32_t ofwire_port(unsigned __int128 number);
 
 /* A list of instructions that grows; the write-actions' list apart. */
 struct insn_list {

@@ -12,23 +12,15 @@ enum {
     ACTION_HEADER = 4,          /* Type and size. */
     ACTION_MIN = 8,             /* Bytes of the shortest action; all are a multiple. */
     ACTION_EXPERIMENTER = 0xffff,
+    NICIRA = 0x2320,            /* Its experimenter number. */
+    NICIRA_MIN = 16,
     OXM_AT = 4,                 /* In a set-field. */
     OXM_HEADER = 4,
+    NO_TABLE = 0xff,            /* In a scope. */
     SET_MAX = 255,              /* Actions in an action set: insn.order is a byte. */
 };
 
 #define BAD_ACTION(CODE) OFWIRE_ERROR(OFPET_BAD_ACTION, OFPBAC_##CODE)
-
-/* A type of action. */
-struct action_row {
-    uint8_t size;               /* Its bytes; 0: there is no such action. */
-    bool longer;                /* May be longer. */
-    uint8_t op;
-    /* Whether its arguments make sense by themselves; may fill in 'insn'. */
-    uint32_t (*check)(const struct of_scope *, const uint8_t *action, struct insn *insn);
-    /* What is known behind it.  False if it cannot be done to packets that are as 'known'. */
-    bool (*follow)(struct of_known *known, const uint8_t *action, const struct insn *insn);
-};
 
 /* --- Do the arguments make sense? --------------------------------------------- */
 
@@ -218,6 +210,26 @@ static const uint8_t set_order[N_OPS] = {
 #undef X
 };
 
+/* Finds the row of an action of 'len' bytes. */
+static uint32_t
+find_row(const uint8_t *action, unsigned len, const struct action_row **row)
+{
+    unsigned type = get_be16(action);
+
+    if (type != ACTION_EXPERIMENTER) {
+        *row = type < N_ROWS && rows[type].size ? &rows[type] : NULL;
+        return *row ? OFWIRE_OK : BAD_ACTION(BAD_TYPE);
+    }
+    if (get_be32(action + 4) != NICIRA) {
+        return BAD_ACTION(BAD_EXPERIMENTER);
+    }
+    if (len < NICIRA_MIN) {
+        return BAD_ACTION(BAD_LEN);
+    }
+    *row = ofwire_nicira_row(action);
+    return *row ? OFWIRE_OK : BAD_ACTION(BAD_EXP_TYPE);
+}
+
 /* Decodes the action at 'data'; insn->at is left to the caller. */
 static uint32_t
 read_action(const struct of_scope *scope, const uint8_t *data, size_t size, struct insn *insn)
@@ -226,21 +238,18 @@ read_action(const struct of_scope *scope, const uint8_t *data, size_t size, stru
         return BAD_ACTION(BAD_LEN);
     }
 
-    unsigned type = get_be16(data), len = get_be16(data + 2);
+    unsigned len = get_be16(data + 2);
+    const struct action_row *row;
 
     if (len < ACTION_MIN || len % 8 || len > size) {
         return BAD_ACTION(BAD_LEN);
     }
-    if (type == ACTION_EXPERIMENTER) {
-        return BAD_ACTION(BAD_EXPERIMENTER);
+
+    uint32_t error = find_row(data, len, &row);
+
+    if (error != OFWIRE_OK) {
+        return error;
     }
-
-    if (type >= N_ROWS || !rows[type].size) {
-        return BAD_ACTION(BAD_TYPE);
-    }
-
-    const struct action_row *row = &rows[type];
-
     if (row->longer ? len < row->size : len != row->size) {
         return BAD_ACTION(BAD_LEN);
     }
@@ -275,8 +284,9 @@ follow(struct of_known *known, const struct of_known *before, const uint8_t *bas
     for (unsigned i = first; i < list->n; i++) {
         const struct insn *insn = &list->insns[i];
         const uint8_t *action = base + insn->at;
-        const struct action_row *row = &rows[get_be16(action)];
+        const struct action_row *row = NULL;
 
+        find_row(action, insn->size, &row);
         if (row->follow && !row->follow(known, action, insn) && !was_consistent(before, insn)) {
             return BAD_ACTION(MATCH_INCONSISTENT);
         }
@@ -305,11 +315,14 @@ ofwire_add_actions(const struct of_scope *scope, struct of_known *known, const u
     return follow(known, NULL, base, list, first);
 }
 
-/* Actions of the same rank take each other's place in an action set. */
+/* Actions of the same rank take each other's place in an action set, but for those of SET_LIST. */
 static unsigned
 rank(const struct insn *insn)
 {
-    return (unsigned)set_order[insn->op] << 16 | (unsigned)insn->op << 8 | insn->field;
+    unsigned order = set_order[insn->op];
+
+    return order == SET_LIST ? order << 16
+                             : order << 16 | (unsigned)insn->op << 8 | insn->field;
 }
 
 /* Puts the last instruction of 'list' where it belongs among those from 'first' on. */
@@ -317,26 +330,37 @@ static void
 settle(struct insn_list *list, unsigned first)
 {
     struct insn insn = list->insns[--list->n];
+    bool listed = set_order[insn.op] == SET_LIST;
     unsigned i = list->n;
 
-    while (i > first && rank(&list->insns[i - 1]) >= rank(&insn)) {
+    while (i > first && rank(&list->insns[i - 1]) >= rank(&insn) + listed) {
         i--;
     }
-    if (i == list->n || rank(&list->insns[i]) != rank(&insn)) {
+    if (listed || i == list->n || rank(&list->insns[i]) != rank(&insn)) {
         memmove(&list->insns[i + 1], &list->insns[i], (list->n - i) * sizeof insn);
         list->n++;
     }
     list->insns[i] = insn;
 }
 
-/* In an action set a group leaves nothing to an output. */
+/* In an action set a group leaves nothing to an output, and either nothing to a resubmit. */
 static void
 drop_idle_output(struct insn_list *list, unsigned first)
 {
-    if (list->n >= first + 2 && list->insns[list->n - 1].op == OP_output
-        && list->insns[list->n - 2].op == OP_group) {
+    while (list->n >= first + 2 && set_order[list->insns[list->n - 2].op] >= SET_GROUP) {
         list->n--;
     }
+}
+
+/* Buckets may have what write-actions may not: there sets are not merged. */
+static uint32_t
+check_settable(const struct of_scope *scope, const struct insn *insn)
+{
+    unsigned order = set_order[insn->op];
+    bool in_flow = scope->table != NO_TABLE;
+
+    return order == SET_NEVER || (in_flow && (order == SET_LIST || order == SET_RESUBMIT))
+               ? BAD_ACTION(BAD_TYPE) : OFWIRE_OK;
 }
 
 uint32_t
@@ -350,6 +374,9 @@ ofwire_add_action_set(const struct of_scope *scope, struct of_known *known, cons
         uint32_t error = order < SET_MAX ? read_action(scope, data, size, &insn)
                                          : BAD_ACTION(TOO_MANY);
 
+        if (error == OFWIRE_OK) {
+            error = check_settable(scope, &insn);
+        }
         if (error == OFWIRE_OK) {
             insn.at = (uint16_t)(data - base);
             insn.order = (uint8_t)order;

@@ -11,6 +11,20 @@ struct of_known {
     bool anything;              /* False: nothing is, so nothing can be inconsistent. */
 };
 
+/* A type of action. */
+struct action_row {
+    uint8_t size;               /* Its bytes; 0: there is no such action. */
+    bool longer;                /* May be longer. */
+    uint8_t op;
+    /* Whether its arguments make sense by themselves; may fill in 'insn'. */
+    uint32_t (*check)(const struct of_scope *, const uint8_t *action, struct insn *insn);
+    /* What is known behind it.  False if it cannot be done to packets that are as 'known'. */
+    bool (*follow)(struct of_known *known, const uint8_t *action, const struct insn *insn);
+};
+
+/* Returns the row of an action of Nicira's, of at least 16 bytes, or null. */
+const struct action_row *ofwire_nicira_row(const uint8_t *action);
+
 void ofwire_known_from(struct of_known *known, const struct of_scope *scope);
 
 /* As ofwire_get_actions() and ofwire_get_action_set(), but append to 'list', begin with what is

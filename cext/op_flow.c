@@ -202,6 +202,9 @@ op_action_set(struct worker *worker, const struct insn *insn, struct packet **pa
     for (unsigned i = 0; i < n; i++) {
         unsigned n_blocks = packet_walk(packets[i])->n_blocks;
 
+        if (packet_walk(packets[i])->held) {
+            continue;           /* Who resubmitted it carries the set out. */
+        }
         if (n_blocks == 0) {
             without[n_without++] = packets[i];
         } else if (n_blocks == 1) {
@@ -217,12 +220,11 @@ op_action_set(struct worker *worker, const struct insn *insn, struct packet **pa
 
 /* --- Beginning and ending -------------------------------------------------------------- */
 
+/* Only what a resubmit led to can have left an action set here. */
 unsigned
 op_done(struct worker *worker, const struct insn *insn, struct packet **packets, unsigned n)
 {
-    (void) insn;
-    worker_end(worker, packets, n);
-    return 0;
+    return op_action_set(worker, insn, packets, n);
 }
 
 /* Leaves only packets that are no fragments; drops the others. */

@@ -199,7 +199,7 @@ op_group(struct worker *worker, const struct insn *insn, struct packet **packets
         struct packet *packet = packets[i];
         uint32_t id = get_be32(insn_args(insn, packet) + 4);
 
-        if (!(insn->flags & INSN_LAST) || packet_walk(packet)->n_blocks) {
+        if (packet_stays(insn, packet)) {
             packets[kept++] = packet;
             packet->copied = true;
             packet = worker_copy(worker, packet);

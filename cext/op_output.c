@@ -62,9 +62,8 @@ to_controller(struct worker *worker, struct packet *packet, uint16_t max_len)
     }
 }
 
-/* Takes the packet. */
-static void
-output(struct worker *worker, struct packet *packet, uint32_t port, uint16_t max_len)
+void
+worker_output(struct worker *worker, struct packet *packet, uint32_t port, uint16_t max_len)
 {
     struct bridge *bridge = packet_walk(packet)->bridge;
 
@@ -119,7 +118,7 @@ op_output(struct worker *worker, const struct insn *insn, struct packet **packet
         uint32_t port = get_be32(args + 4);
         uint16_t max_len = get_be16(args + 8);
 
-        if (!(insn->flags & INSN_LAST) || packet_walk(packet)->n_blocks) {
+        if (packet_stays(insn, packet)) {
             packets[kept++] = packet;
             packet->copied = true;
             packet = worker_copy(worker, packet);
@@ -133,7 +132,7 @@ op_output(struct worker *worker, const struct insn *insn, struct packet **packet
         if (direct.to && port != packet->in_port) {
             worker_send_plain(worker, direct.to, packet);
         } else {
-            output(worker, packet, port, max_len);
+            worker_output(worker, packet, port, max_len);
         }
     }
     return kept;

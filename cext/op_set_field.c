@@ -425,6 +425,14 @@ set_key(struct packet *p, const struct setter *s, const uint8_t *value)
     field_put(&packet_walk(p)->key, (enum field)(s - setters), value);
 }
 
+/* Only Nicira's actions do this. */
+static void
+set_in_port(struct packet *p, const struct setter *s, const uint8_t *value)
+{
+    set_key(p, s, value);
+    p->in_port = get_be32(value);
+}
+
 /* --- All of them -------------------------------------------------------------------------- */
 
 #define PLAIN(SET, AT, SIZE) { SET, STALE_KEY, AT, SIZE, 0, 0, 0 }
@@ -472,6 +480,8 @@ static const struct setter setters[N_FIELDS] = {
     [FIELD_pbb_uca]        = BITS(set_itag, 27, 0x08000000),
     [FIELD_nw_ttl]         = PLAIN(set_ttl, 0, 1),
     [FIELD_mpls_ttl]       = BITS(set_shim, 0, 0x000000ff),
+    [FIELD_in_port]        = { set_in_port, 0, 0, 0, 0, 0, 0 },
+    [FIELD_metadata]       = ONLY_IN_KEY,
     [FIELD_tunnel_id]      = ONLY_IN_KEY,
     [FIELD_tun_ipv4_src]   = ONLY_IN_KEY,
     [FIELD_tun_ipv4_dst]   = ONLY_IN_KEY,
@@ -480,17 +490,29 @@ static const struct setter setters[N_FIELDS] = {
     [FIELD_xxreg0 ... FIELD_xxreg3] = ONLY_IN_KEY,
 };
 
+bool
+packet_can_set(enum field field)
+{
+    return setters[field].set;
+}
+
+void
+packet_set_field(struct packet *packet, enum field field, const uint8_t *value)
+{
+    const struct setter *setter = &setters[field];
+
+    rewrite_begin(packet);
+    setter->set(packet, setter, value);
+    packet->stale |= setter->stale;
+}
+
 /* struct ofp_action_set_field: type, len, OXM. */
 unsigned
 op_set_field(struct worker *worker, const struct insn *insn, struct packet **packets, unsigned n)
 {
-    const struct setter *setter = &setters[insn->field];
-
     (void)worker;
     for (unsigned i = 0; i < n; i++) {
-        rewrite_begin(packets[i]);
-        setter->set(packets[i], setter, insn_args(insn, packets[i]) + VALUE_AT);
-        packets[i]->stale |= setter->stale;
+        packet_set_field(packets[i], insn->field, insn_args(insn, packets[i]) + VALUE_AT);
     }
     return n;
 }

@@ -182,6 +182,20 @@ each(const struct insn *insn, struct packet **packets, unsigned n,
     return n;
 }
 
+/* Sends the packet to the controller; a resubmit that holds it drops it then. */
+static void
+report_expired(struct worker *worker, struct packet *p)
+{
+    struct packet *copy = packet_walk(p)->held ? worker_copy(worker, p) : p;
+
+    if (copy) {
+        worker_punt(worker, copy, PUNT_INVALID_TTL, WHOLE_PACKET);
+    }
+    if (copy != p) {
+        worker_drop(worker, &p, 1, DROP_ttl);
+    }
+}
+
 /* Counts down in each packet. */
 static inline unsigned
 each_down(struct worker *worker, struct packet **packets, unsigned n, bool (*dec)(struct packet *))
@@ -196,7 +210,7 @@ each_down(struct worker *worker, struct packet **packets, unsigned n, bool (*dec
             p->stale |= STALE_KEY;
             packets[kept++] = p;
         } else {
-            worker_punt(worker, p, PUNT_INVALID_TTL, WHOLE_PACKET);
+            report_expired(worker, p);
         }
     }
     return kept;

@@ -42,6 +42,7 @@ enum {
     ACTION_SET_BLOCKS = 96,     /* Write-actions a packet remembers: more than there are
                                  * kinds of actions, so that dropping blocks that later
                                  * ones override always makes room. */
+    STACK_SIZE = 8,             /* Values that Nicira's push can leave for pop. */
 };
 
 /* Offsets that say "there is no such header". */
@@ -97,8 +98,13 @@ struct walk {
     uint32_t flow_hash;         /* Hash of addresses and ports, for groups; 0 if not made yet. */
     uint8_t n_blocks;           /* Blocks in the action set. */
     uint8_t table;              /* Table it is in, or goes to next. */
-    uint8_t depth;              /* Groups and resubmits it is inside of. */
+    uint8_t depth;              /* Groups it is inside of. */
+    uint8_t resubmits;          /* Resubmits it is inside of. */
+    uint8_t held;               /* Those of them that it comes back from: nobody may take it. */
+    uint8_t gone;               /* Held, and dropped meanwhile: the reason, plus 1. */
+    uint8_t n_stack;            /* Values on the stack. */
     struct flow_key key;
+    uint64_t stack[STACK_SIZE][2];      /* Pushed values: high and low half. */
     struct action_block blocks[ACTION_SET_BLOCKS];
 };
 

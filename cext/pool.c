@@ -108,6 +108,10 @@ renew(struct pool *pool, struct packet *p)
     walk->table = 0;
     walk->depth = 0;
     walk->flow = NULL;
+    walk->resubmits = 0;
+    walk->held = 0;
+    walk->gone = 0;
+    walk->n_stack = 0;
 }
 
 unsigned

@@ -42,7 +42,8 @@ static uint64_t
 insn_word(const struct insn *insn)
 {
     return (uint64_t) insn->op << 56 | (uint64_t) insn->field << 48
-           | (uint64_t) insn->order << 40 | (uint64_t) insn->at << 16 | insn->size;
+           | (uint64_t) insn->order << 40 | (uint64_t) insn->source << 32
+           | (uint64_t) insn->at << 16 | insn->size;
 }
 
 static uint32_t

@@ -38,7 +38,10 @@ struct insn;
 /* The action set runs in this order (OpenFlow 1.3.5, section 5.10). */
 enum set_order {
     SET_COPY_TTL_IN, SET_POP, SET_PUSH_MPLS, SET_PUSH_PBB, SET_PUSH_VLAN, SET_COPY_TTL_OUT,
-    SET_DEC_TTL, SET_SET, SET_QUEUE, SET_GROUP, SET_OUTPUT,
+    SET_DEC_TTL, SET_SET,
+    SET_LIST,                   /* Any number of them, in the order in which they were sent. */
+    SET_QUEUE,
+    SET_GROUP, SET_OUTPUT, SET_RESUBMIT,    /* Only the first of these that is there. */
     SET_NEVER,                  /* Not an action: cannot be in an action set. */
 };
 
@@ -68,6 +71,17 @@ enum set_order {
     X(write_actions,    3,  SET_NEVER)          \
     X(clear_actions,    5,  SET_NEVER)          \
     X(meter,            6,  SET_NEVER)          \
+    X(reg_load,         7,  SET_LIST)   /* Nicira's actions, by their subtypes. */       \
+    X(reg_load2,       33,  SET_LIST)           \
+    X(reg_move,         6,  SET_LIST)           \
+    X(stack_push,      27,  SET_NEVER)          \
+    X(stack_pop,       28,  SET_NEVER)          \
+    X(output_reg,      15,  SET_NEVER)          \
+    X(controller,      20,  SET_NEVER)          \
+    X(pop_queue,        5,  SET_NEVER)          \
+    X(note,             8,  SET_NEVER)          \
+    X(resubmit,        14,  SET_RESUBMIT)       \
+    X(learn,           16,  SET_NEVER)          \
     X(action_set,       0,  SET_NEVER)  /* Runs the action set; ends the program. */ \
     X(done,             0,  SET_NEVER)  /* Nothing more to do: ends the program. */  \
     X(tables,           0,  SET_NEVER)  /* Sends the packets into their bridge's tables. */
@@ -102,6 +116,7 @@ struct insn {
     uint8_t flags;              /* INSN_* */
     uint8_t field;              /* set_field: enum field */
     uint8_t order;              /* write_actions: place of the action as it was sent. */
+    uint8_t source;             /* reg_move: enum field. */
     uint16_t at;                /* Where in the arguments the action or instruction begins. */
     uint16_t size;              /* Its size there, header included; 0 for ours. */
     const struct program *sub;  /* write_actions: the actions, in the order of the action set. */

@@ -16,6 +16,7 @@
 
 #include "bytes.h"
 #include "csum.h"
+#include "field.h"
 #include "headers.h"
 #include "offload.h"
 #include "packet.h"
@@ -28,6 +29,12 @@ enum {
 };
 
 enum { IPV4_CSUM = 10 };        /* Where the checksum lies in an IPv4 header. */
+
+/* Sets a field to a value as on the wire (op_set_field.c); only one that is packet_can_set(). */
+void packet_set_field(struct packet *packet, enum field field, const uint8_t *value);
+
+/* Whether anything at all can write the field: those that set-field may, in_port and metadata. */
+bool packet_can_set(enum field field);
 
 /* To be called before anything is asked below. */
 static inline void

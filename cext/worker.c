@@ -57,10 +57,12 @@ open_parts(struct worker *worker, uint32_t n_packets)
     worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     struct poll_set *polls = calloc(1, sizeof *polls);
     atomic_init(&worker->polls, polls);
+    worker->learnt = calloc(1, sizeof *worker->learnt);
     if (worker->punt_fd < 0 || worker->wake_fd < 0 || !polls
         || pool_open(&worker->small, n_packets ? n_packets : SMALL_PACKETS, PACKET_SMALL)
         || pool_open(&worker->large, LARGE_PACKETS, PACKET_LARGE)
         || ring_open(&worker->punts, PUNT_BYTES)
+        || !worker->learnt || ring_open(&worker->learns, LEARN_BYTES)
         || ring_open(&worker->injects, INJECT_BYTES)) {
         return ENOMEM;
     }
@@ -78,6 +80,8 @@ close_parts(struct worker *worker)
         }
     }
     ring_close(&worker->injects);
+    ring_close(&worker->learns);
+    free(worker->learnt);
     ring_close(&worker->punts);
     pool_close(&worker->large);
     pool_close(&worker->small);
@@ -262,6 +266,22 @@ worker_release_pending(struct worker *worker)
     }
 }
 
+void
+worker_learn(struct worker *worker, uint64_t now_ms)
+{
+    const struct learn_request *request;
+    size_t size;
+
+    while ((request = ring_peek(&worker->learns, &size))) {
+        struct bridge *bridge = atomic_load_explicit(&worker->dataplane->bridges[request->bridge],
+                                                     memory_order_relaxed);
+        if (bridge) {
+            learn_apply(bridge, request, now_ms);
+        }
+        ring_consume(&worker->learns);
+    }
+}
+
 struct punt *
 worker_punt_peek(struct worker *worker)
 {
@@ -314,6 +334,7 @@ run_injected(struct worker *worker, const struct inject *inject)
     packet->args = inject->bytes;
     packet_walk(packet)->bridge = bridge;
     parse_vector(&packet, 1);
+    worker->resubmits_left = RESUBMITS_MAX;
     if (bridge) {
         program_run(worker, inject->program, &packet, 1);
     } else {
@@ -402,6 +423,7 @@ receive_from(struct worker *worker, struct attachment *from)
         worker_drop(worker, packets, n, DROP_port_no_recv);
     } else {
         admit(from, packets, n);
+        worker->resubmits_left = n * RESUBMITS_MAX;
         program_run(worker, from->program, packets, n);
     }
     return n;

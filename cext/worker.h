@@ -19,12 +19,18 @@
 
 #include "bridge.h"
 #include "dataplane.h"
+#include "learn.h"
 #include "packet.h"
 #include "pool.h"
 #include "ring.h"
 #include "stats.h"
 
 enum worker_mode { WORKER_ADAPTIVE, WORKER_POLL };
+
+enum {
+    RESUBMIT_DEPTH = 64,                /* Resubmits inside resubmits. */
+    RESUBMITS_MAX = 4096,               /* Resubmits for a packet, on average over its vector. */
+};
 
 /* The ports a worker polls, replaced as a whole. */
 struct poll_set {
@@ -80,6 +86,7 @@ struct worker {
     struct worker_counters totals;
     _Atomic(struct poll_set *) polls;
     uint64_t now_ms, now_ns;            /* Monotonic; as of the start of this round. */
+    uint32_t resubmits_left;            /* In this vector: loops of resubmits end. */
     struct attachment *waiting[PACKET_VECTOR];  /* Ports with packets in 'tx'. */
     unsigned n_waiting;
     uint64_t release_ns;                /* When a packet in a queue may leave; UINT64_MAX: none waits. */
@@ -89,6 +96,9 @@ struct worker {
     struct ring punts;                  /* To the control thread. */
     int punt_fd;                        /* eventfd: punts were added. */
     bool punted;                        /* Since the last signal. */
+    struct ring learns;                 /* Requests for flow entries (learn.h), to the control thread. */
+    struct learn_recent *learnt;        /* What it asked for lately. */
+    _Atomic uint64_t learns_lost;       /* Requests that found no room. */
     struct ring injects;                /* From the control thread. */
     _Atomic(struct ring *) handovers[DATAPLANE_WORKERS];    /* From other workers; null: none such. */
     int wake_fd;                        /* eventfd: wakes it while it sleeps. */
@@ -129,6 +139,9 @@ void worker_leave_queues(struct worker *worker, struct queue *queues);
 /* Control.  Lets go of programs whose packets have been handled. */
 void worker_release_pending(struct worker *worker);
 
+/* Control.  Makes the flow entries that were asked for. */
+void worker_learn(struct worker *worker, uint64_t now_ms);
+
 /* Control.  The oldest punted packet, or null; and letting go of it. */
 struct punt *worker_punt_peek(struct worker *worker);
 void worker_punt_consume(struct worker *worker);
@@ -142,7 +155,16 @@ worker_handovers(const struct worker *worker, unsigned from)
 
 /* --- For instructions ------------------------------------------------------- */
 
-/* Drops packets under a reason. */
+/* Whether the packet itself is still needed behind an instruction: then it sends a copy. */
+static inline bool
+packet_stays(const struct insn *insn, const struct packet *packet)
+{
+    const struct walk *walk = packet_walk(packet);
+
+    return !(insn->flags & INSN_LAST) || walk->n_blocks || walk->held;
+}
+
+/* Drops packets under a reason.  Those that a resubmit holds are dropped when it is over. */
 void worker_drop(struct worker *worker, struct packet **packets, unsigned n,
                  enum drop_reason reason);
 
@@ -174,6 +196,9 @@ worker_send_plain(struct worker *worker, struct attachment *to, struct packet *p
 
 /* Queues a packet for the control plane, unless the meter for that keeps it back; takes it. */
 void worker_punt(struct worker *worker, struct packet *packet, uint8_t reason, uint16_t max_len);
+
+/* Does what an output action to 'port' does; takes the packet. */
+void worker_output(struct worker *worker, struct packet *packet, uint32_t port, uint16_t max_len);
 
 /* Sends everything queued to the ports, apart from what has to wait there. */
 void worker_flush(struct worker *worker);

@@ -6,9 +6,28 @@
 #include "parse.h"
 #include "worker.h"
 
+/* Leaves only packets that nobody holds; the others are marked with 'gone'.  Returns how many. */
+static unsigned
+let_go(struct packet **packets, unsigned n, uint8_t gone)
+{
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        struct walk *walk = packet_walk(packets[i]);
+
+        if (walk->held) {
+            walk->gone = gone;
+        } else {
+            packets[kept++] = packets[i];
+        }
+    }
+    return kept;
+}
+
 void
 worker_drop(struct worker *worker, struct packet **packets, unsigned n, enum drop_reason reason)
 {
+    n = let_go(packets, n, (uint8_t)(reason + 1));
     if (n) {
         bump(&worker->totals.drops[reason], n);
         packet_free(packets, n);
@@ -20,6 +39,7 @@ worker_end(struct worker *worker, struct packet **packets, unsigned n)
 {
     unsigned consumed = 0;
 
+    n = let_go(packets, n, 0);
     for (unsigned i = 0; i < n; i++) {
         consumed += packets[i]->copied;
     }
@@ -44,6 +64,9 @@ copy_walk(struct walk *to, const struct walk *from)
     to->table = from->table;
     to->depth = from->depth;
     to->flow = from->flow;
+    to->resubmits = from->resubmits;
+    to->n_stack = from->n_stack;
+    memcpy(to->stack, from->stack, from->n_stack * sizeof to->stack[0]);
     to->n_blocks = 0;
 }
 

@@ -504,7 +504,10 @@ outputs_go_to_ports_that_make_sense(void **state)
     X(BAD_TYPE, of_short(f, 1, 0))                                                            \
     X(BAD_TYPE, of_short(f, 28, 0))                                                           \
     X(BAD_TYPE, of_short(f, 0xfffe, 0))                                                       \
-    X(BAD_EXPERIMENTER, of_short(f, 0xffff, 0x2320))                                          \
+    X(BAD_EXPERIMENTER, of_short(f, 0xffff, 0x2321))                                          \
+    X(BAD_LEN, of_short(f, 0xffff, 0x2320))                                                   \
+    X(BAD_EXP_TYPE, ACTION(0xffff, 16); frame_add32(f, 0x2320); frame_add32(f, 0x630000);     \
+      frame_add32(f, 0))                                                                      \
     X(BAD_LEN, ACTION(18, 8))                                                                 \
     X(BAD_LEN, ACTION(18, 4); frame_add32(f, 0))                                              \
     X(BAD_LEN, ACTION(18, 16); frame_add32(f, 0))                                             \
@@ -558,7 +561,7 @@ every_error_in_an_action_has_its_code(void **state)
         uint32_t error = build_bad_action(&t->f, i);
 
         if (error == OFWIRE_OK) {
-            assert_int_equal(i, 27);
+            assert_int_equal(i, 29);
             break;
         }
         assert_int_equal(decode_actions(t, false), error);
@@ -813,7 +816,10 @@ goto_leads_to_a_later_table(void **state)
 #define BAD_INSTRUCTIONS(X)                                                                   \
     X(UNKNOWN_INST, of_short(f, 0, 0))                                                        \
     X(UNKNOWN_INST, of_short(f, 7, 0))                                                        \
-    X(BAD_EXPERIMENTER, of_short(f, 0xffff, 0x2320))                                          \
+    X(BAD_EXPERIMENTER, of_short(f, 0xffff, 0x2321))                                          \
+    X(BAD_LEN, of_short(f, 0xffff, 0x2320))                                                   \
+    X(BAD_EXP_TYPE, ACTION(0xffff, 16); frame_add32(f, 0x2320); frame_add32(f, 0x630000);     \
+      frame_add32(f, 0))                                                                      \
     X(DUP_INST, of_short(f, 5, 0); of_short(f, 5, 0))                                         \
     X(BAD_LEN, frame_add32(f, 5 << 16 | 8))                                                   \
     X(BAD_LEN, frame_add32(f, 5 << 16 | 4); frame_add32(f, 0))                                \
