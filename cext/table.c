@@ -22,17 +22,6 @@ flow_mask_from(struct flow_mask *mask, const struct flow_key *bits)
     }
 }
 
-uint32_t
-flow_mask_hash(const struct flow_mask *mask, const struct flow_key *key)
-{
-    uint64_t hash = 0;
-
-    for (unsigned i = 0; i < mask->n; i++) {
-        hash = hash_word(hash, key->word[mask->word[i]] & mask->bits[i]);
-    }
-    return hash_finish(hash);
-}
-
 struct flow *
 flow_new(const struct flow_mask *mask, const struct flow_key *key, const void *args,
          size_t args_size)

@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "epoch.h"
+#include "hash.h"
 #include "key.h"
 #include "program.h"
 #include "timer.h"
@@ -41,7 +42,16 @@ struct flow_mask {
 void flow_mask_from(struct flow_mask *mask, const struct flow_key *bits);
 
 /* Hash of the words of 'key' under 'mask'. */
-uint32_t flow_mask_hash(const struct flow_mask *mask, const struct flow_key *key);
+static inline uint32_t
+flow_mask_hash(const struct flow_mask *mask, const struct flow_key *key)
+{
+    uint64_t hash = 0;
+
+    for (unsigned i = 0; i < mask->n; i++) {
+        hash = hash_word(hash, key->word[mask->word[i]] & mask->bits[i]);
+    }
+    return hash_finish(hash);
+}
 
 /* An entry.  What the control thread needs of it fills a cache line; what a
  * worker needs of a usual one (five words of key, one output) fills the next. */
