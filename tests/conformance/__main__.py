@@ -61,6 +61,8 @@ class Progress:
         self._file = ""
 
     def show(self, verdict: Verdict) -> None:
+        if verdict.reason == NOT_RUN:
+            return
         if verdict.file != self._file:
             self._file = verdict.file
             print(f"[{time.monotonic() - self._start:6.1f} s] {verdict.file}", flush=True)
@@ -88,7 +90,9 @@ def judge(options: argparse.Namespace, files: environment.Files, folder: Path) -
     if options.json:
         write(options.json, facts, verdicts)
     if any(verdict.reason == NOT_RUN for verdict in verdicts):
-        print(f"\nthe tool ended early:\n{site.log.read_text()[-LOG_TAIL:]}", file=sys.stderr)
+        print(
+            f"\nthe log of the tool ends so:\n{site.log.read_text()[-LOG_TAIL:]}", file=sys.stderr
+        )
     print(f"\n{failures(verdicts)}\n" if failures(verdicts) else "")
     print(f"{facts['target']}, {facts['date']}, {facts['seconds']:.0f} s")
     print(table(verdicts))

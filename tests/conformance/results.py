@@ -59,13 +59,16 @@ def table(verdicts: Sequence[Verdict]) -> str:
     return "\n".join(lines)
 
 
-def failures(verdicts: Iterable[Verdict]) -> str:
-    """Return a line for each case that did not pass, with its reason."""
-    return "\n".join(
+def failures(verdicts: Sequence[Verdict]) -> str:
+    """Return a line for each case that did not pass, with its reason, and how many were not run."""
+    lines = [
         f"{verdict.file} {verdict.number}: {verdict.name}\n    {verdict.reason}"
         for verdict in verdicts
-        if not verdict.passed
-    )
+        if not verdict.passed and verdict.reason != NOT_RUN
+    ]
+    if missing := sum(verdict.reason == NOT_RUN for verdict in verdicts):
+        lines.append(f"not run: {missing}")
+    return "\n".join(lines)
 
 
 def write(path: Path, facts: dict[str, Any], verdicts: Sequence[Verdict]) -> None:
