@@ -18,6 +18,7 @@ struct reader {
 struct shared {
     struct epoch epoch;
     struct table table;
+    unsigned n_staying, n_coming;   /* Flows that stay; flows that come, change and go. */
     _Atomic bool done;
     struct flow_key staying[N_STAYING];
     struct flow_key masks[N_MASKS];
@@ -66,16 +67,16 @@ look_up(void *reader_)
     const struct flow_key *keys[N_STAYING];
     const struct flow *found[N_STAYING];
 
-    for (unsigned i = 0; i < N_STAYING; i++) {
+    for (unsigned i = 0; i < shared->n_staying; i++) {
         keys[i] = &shared->staying[i];
     }
     for (unsigned round = 0; !atomic_load_explicit(&shared->done, memory_order_relaxed); round++) {
         epoch_quiesce(&shared->epoch, reader->id);
-        table_lookup(&shared->table, keys, N_STAYING, found);
-        for (unsigned i = 0; i < N_STAYING; i++) {
+        table_lookup(&shared->table, keys, shared->n_staying, found);
+        for (unsigned i = 0; i < shared->n_staying; i++) {
             check_found(found[i], keys[i]);
         }
-        reader->n_found += N_STAYING;
+        reader->n_found += shared->n_staying;
         if (round % 64 == 0) {
             epoch_offline(&shared->epoch, reader->id);
         }
@@ -102,7 +103,7 @@ step(struct shared *shared, struct random *random, struct coming *coming)
     } else if (coming->flow) {
         coming->flow = insert(shared, &coming->key, &coming->mask, coming->flow->priority);
     } else {
-        coming->key = shared->staying[draw(random, N_STAYING)];
+        coming->key = shared->staying[draw(random, shared->n_staying)];
         coming->mask = shared->masks[draw(random, N_MASKS)];
         uint16_t priority = (uint16_t)(1 + draw(random, 60000));
         if (!table_find(&shared->table, &coming->key, &coming->mask, priority)) {
@@ -118,7 +119,7 @@ set_up(struct shared *shared, struct random *random)
 
     epoch_init(&shared->epoch);
     check(!table_open(&shared->table, &shared->epoch), "the table opens");
-    for (unsigned i = 0; i < N_STAYING; i++) {
+    for (unsigned i = 0; i < shared->n_staying; i++) {
         draw_key(random, &shared->staying[i], 1000000);
         insert(shared, &shared->staying[i], &exact, 100);
     }
@@ -128,8 +129,9 @@ set_up(struct shared *shared, struct random *random)
     shared->masks[0] = exact;           /* In one chain with those that stay. */
 }
 
-int
-main(void)
+/* Looks up while flows change, in a table of that many. */
+static void
+run(unsigned n_staying, unsigned n_coming)
 {
     struct shared *shared = aligned_alloc(64, (sizeof *shared + 63) & ~(size_t)63);
     struct coming coming[N_COMING] = { { .flow = NULL } };
@@ -137,13 +139,15 @@ main(void)
     uint64_t n_found = 0;
 
     memset(shared, 0, sizeof *shared);
+    shared->n_staying = n_staying;
+    shared->n_coming = n_coming;
     set_up(shared, &random);
     for (unsigned i = 0; i < N_READERS; i++) {
         shared->readers[i] = (struct reader) { .shared = shared, .id = i };
         pthread_create(&shared->readers[i].thread, NULL, look_up, &shared->readers[i]);
     }
     for (unsigned i = 0; i < N_STEPS; i++) {
-        step(shared, &random, &coming[draw(&random, N_COMING)]);
+        step(shared, &random, &coming[draw(&random, n_coming)]);
         epoch_reclaim(&shared->epoch);
     }
     atomic_store(&shared->done, true);
@@ -155,5 +159,12 @@ main(void)
     epoch_close(&shared->epoch);
     free(shared);
     printf("%llu flows found during %u changes\n", (unsigned long long)n_found, N_STEPS);
+}
+
+int
+main(void)
+{
+    run(N_STAYING, N_COMING);
+    run(3, 12);                     /* Now a few, now more than a few: see tuple.h. */
     return 0;
 }
