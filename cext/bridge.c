@@ -186,6 +186,7 @@ bridge_detach(struct bridge *bridge, struct attachment *attachment)
     publish_ports(bridge, map);
     struct queue_set *queues = bridge_leave_queues(attachment, NULL);
     epoch_synchronize(&bridge->dataplane->epoch);
+    mac_flush(&bridge->macs, attachment->number, 0);
     free(queues);
     free(attachment);
 }
@@ -246,6 +247,7 @@ free_bridge(struct bridge *bridge)
     bridge_close_meters(bridge);
     bridge_close_features(bridge);
     free(bridge_ports(bridge));
+    mac_close(&bridge->macs);
     buffer_close(&bridge->events);
     free(bridge);
 }
@@ -279,7 +281,8 @@ bridge_open(struct dataplane *dataplane, const char *name, uint64_t datapath_id,
     bridge->meters.max = METERS_MAX;
     timer_wheel_init(&bridge->wheel, now_ms / TICK_MS);
     atomic_init(&bridge->ports, port_map_new(NULL, NULL, NULL));
-    if (!bridge_ports(bridge) || group_table_open(&bridge->groups) || open_tables(bridge)) {
+    if (!bridge_ports(bridge) || mac_open(&bridge->macs) || group_table_open(&bridge->groups)
+        || open_tables(bridge)) {
         free_bridge(bridge);
         return NULL;
     }

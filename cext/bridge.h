@@ -17,6 +17,7 @@
 #include "buffer.h"
 #include "dataplane.h"
 #include "group.h"
+#include "mac.h"
 #include "meter.h"
 #include "port.h"
 #include "queue.h"
@@ -96,6 +97,8 @@ struct bridge {
     uint16_t miss_send_len;
     uint32_t max_flows;                 /* In all tables; 0: no limit but memory. */
     uint32_t n_flows;
+    struct mac_table macs;              /* What OFPP_NORMAL has learned. */
+    _Atomic bool standalone;            /* Packets are forwarded as by OFPP_NORMAL, the tables wait. */
     struct buffer events;               /* Whole OpenFlow messages for the controllers: flow-removed,
                                          * port-status; taken by bridge_events(). */
     uint32_t events_lost;               /* Messages that did not fit. */

@@ -33,6 +33,7 @@ check_output(const struct of_scope *scope, const uint8_t *action, struct insn *i
     (void)insn;
     switch (port) {
     case PORT_IN_PORT:
+    case PORT_NORMAL:
     case PORT_FLOOD:
     case PORT_ALL:
     case PORT_CONTROLLER:

@@ -74,6 +74,9 @@ worker_output(struct worker *worker, struct packet *packet, uint32_t port, uint1
     case PORT_TABLE:
         bridge_walk(worker, bridge, &packet, 1, 0);
         break;
+    case PORT_NORMAL:
+        worker_normal(worker, packet);
+        break;
     case PORT_FLOOD:
     case PORT_ALL:
         flood(worker, packet);

@@ -40,6 +40,7 @@
     X(no_room,      "no room for another header")                           \
     X(segment,      "could not be cut into segments")                       \
     X(no_program,   "the port has no program")                              \
+    X(reserved,     "sent to a group address that bridges do not forward")  \
     X(handover,     "the queue to another worker is full")                  \
     X(queue,        "its queue of the port is full or was taken out")
 

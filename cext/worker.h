@@ -197,6 +197,9 @@ worker_send_plain(struct worker *worker, struct attachment *to, struct packet *p
 /* Queues a packet for the control plane, unless the meter for that keeps it back; takes it. */
 void worker_punt(struct worker *worker, struct packet *packet, uint8_t reason, uint16_t max_len);
 
+/* Forwards as a learning bridge; takes the packet. */
+void worker_normal(struct worker *worker, struct packet *packet);
+
 /* Does what an output action to 'port' does; takes the packet. */
 void worker_output(struct worker *worker, struct packet *packet, uint32_t port, uint16_t max_len);
 

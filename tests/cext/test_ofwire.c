@@ -479,7 +479,7 @@ outputs_go_to_ports_that_make_sense(void **state)
         { PORT_MAX + 1, false, false },
         { PORT_IN_PORT, true, true },
         { PORT_TABLE, false, true },
-        { PORT_NORMAL, false, false },
+        { PORT_NORMAL, true, true },
         { PORT_FLOOD, true, true },
         { PORT_ALL, true, true },
         { PORT_CONTROLLER, true, true },
