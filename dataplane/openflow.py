@@ -9,6 +9,7 @@ error of the specification, and frames.
 | apply | whole messages, one after the other | a native uint32 for each |
 | bundle | u32 flags (1: atomic for packets), then as apply | native uint32s: the first that \
 failed, its error |
+| modify | a flow-mod that modifies | as apply; where it finds nothing it adds |
 | barrier | | when everything before it is in force |
 | multipart | u16 type, u16 flags, body | a body for each part |
 | features | | msgpack: datapath_id, n_buffers, n_tables, capabilities |
@@ -37,6 +38,9 @@ BAD_FLAGS = 10 << 16 | 0  # OFPET_SWITCH_CONFIG_FAILED
 TIMED_OUT = 0xFFFE0001  # not OpenFlow's: the workers do not answer
 FRAG_DROP = 1
 PORT_STATS = 4  # of multipart types
+TABLE, COMMAND, PRIORITY, FLOW_MATCH = 24, 25, 30, 48  # in a flow-mod
+ADD, MODIFY, STRICT = 0, (1, 2), 2
+FLOWS, ANY = 1, 0xFFFFFFFF
 BUNDLE_HEADER, ATOMIC = 4, 1
 QUICK_MS, PATIENT_MS = 2, 2000
 
@@ -63,6 +67,15 @@ class Operations:
         return await operation(self, bridge, payload)
 
     async def _apply(self, bridge: Bridge, payload: bytes) -> Reply:
+        return DONE, (bridge.apply(payload, now_ms()),)
+
+    async def _modify(self, bridge: Bridge, payload: bytes) -> Reply:
+        """Do what modify means in OpenFlow 1.0."""
+        if len(payload) < FLOW_MATCH + 8 or payload[COMMAND] not in MODIFY:
+            return BAD_LEN, ()
+        about = struct.pack("!B3xII20x", payload[TABLE], ANY, ANY) + payload[FLOW_MATCH:]
+        if not _finds(bridge, about, payload):
+            payload = payload[:COMMAND] + bytes([ADD]) + payload[COMMAND + 1 :]
         return DONE, (bridge.apply(payload, now_ms()),)
 
     async def _bundle(self, bridge: Bridge, payload: bytes) -> Reply:
@@ -123,6 +136,7 @@ class Operations:
 
 OPERATIONS: dict[str, Operation] = {
     "apply": Operations._apply,
+    "modify": Operations._modify,
     "bundle": Operations._bundle,
     "barrier": Operations._barrier,
     "multipart": Operations._multipart,
@@ -131,3 +145,28 @@ OPERATIONS: dict[str, Operation] = {
     "get_config": Operations._get_config,
     "queue_config": Operations._queue_config,
 }
+
+
+def _finds(bridge: Bridge, about: bytes, flow_mod: bytes) -> bool:
+    """Return whether a flow-mod that modifies has something to modify."""
+    size = int.from_bytes(flow_mod[FLOW_MATCH + 2 : FLOW_MATCH + 4], "big")
+    match = flow_mod[FLOW_MATCH : FLOW_MATCH + (size + 7) // 8 * 8]
+    try:
+        parts = bridge.multipart(FLOWS, about, now_ms())
+    except OpenFlowError:
+        return True  # what is wrong with it is found out when it is applied
+    if flow_mod[COMMAND] != STRICT:
+        return any(parts)
+    wanted = flow_mod[PRIORITY : PRIORITY + 2]
+    return any(_holds(part, wanted, match) for part in parts)
+
+
+def _holds(part: bytes, priority: bytes, match: bytes) -> bool:
+    """Return whether flow statistics have an entry of that priority with just that match."""
+    at = 0
+    while at < len(part):
+        here = part[at + FLOW_MATCH : at + FLOW_MATCH + len(match)]
+        if part[at + 12 : at + 14] == priority and here == match:
+            return True
+        at += int.from_bytes(part[at : at + 2], "big")
+    return False

@@ -27,6 +27,7 @@ from .spec.families import HELLO_ELEMENTS
 from .spec.messages import EchoReply, EchoRequest, Error, Hello, VersionBitmap
 
 HEADER = 8
+GROUPED = 4  # the version that types are grouped by
 COPIED = 64  # bytes of an offending message in the error about it
 GREETING = 15.0  # seconds for the peer's hello
 VERSIONS = (4,)
@@ -176,7 +177,8 @@ class Connection:
     def _read(self) -> list[Event]:
         """Cut what has arrived into messages and answer those that are ours to answer."""
         data = self._rest
-        found, end = framing.scan(data, self.version, self._groupable)
+        groupable = self._groupable if self.version == GROUPED else bytes(256)
+        found, end = framing.scan(data, self.version, groupable)
         events: list[Event] = []
         for kind, start, stop, count in found:
             message = data[start:stop]

@@ -31,7 +31,7 @@ from .bundles import ADD, CONTROL, ONF, Bundle, Bundles
 from .connection import Connection, Down, Event, Message, Run, State, Up, group
 from .errors import RemoteError
 from .roles import ASYNCHRONOUS, DEFAULT_ASYNC, UNDEFINED, Roles
-from .spec import MessageType, pack, pack_part, unpack
+from .spec import VERSION, MessageType, pack, pack_part, unpack
 from .spec.errors import BadRequest, SwitchConfigFailed, reason
 from .spec.messages import (
     BarrierReply,
@@ -43,6 +43,7 @@ from .spec.messages import (
     RoleReply,
 )
 from .spec.multipart import MORE, DescReply, MultipartType, TableFeaturesRequest
+from .v10 import Translator
 
 #: Types that go to the dataplane as they are; all of them change the switch.
 APPLIED = (
@@ -55,6 +56,8 @@ APPLIED = (
 )
 GROUPABLE = group(APPLIED)
 
+VERSIONS = (1, VERSION)  # that controllers may speak
+
 MAX_ASKED = 256  # requests without an answer before the controller is no longer read
 MAX_ASKED_BYTES = 1 << 20
 MAX_COLLECTED = 1 << 20  # bytes in one request of applied messages
@@ -63,6 +66,7 @@ PACKET_IN_BACKLOG = 1 << 20  # unsent bytes above which packet-ins are dropped
 MAX_BACKLOG = 16 << 20  # unsent bytes above which the controller is given up
 FRAGMENT_FLAGS = 3
 HEADER, PART_HEADER = 8, 16
+COMMAND, MODIFY = 25, (1, 2)  # where a flow-mod has it; those that add in 1.0 what is not there
 
 
 IS_SLAVE = code_of(reason(BadRequest.IS_SLAVE))
@@ -112,7 +116,8 @@ class Session:
         self.closed: str | None = None  # why, once it is
         self.counters: Counter[str] = Counter()
         self._shared = shared
-        self._connection = Connection(now, groupable=GROUPABLE, **connection)
+        settled = {"versions": VERSIONS, "groupable": GROUPABLE, **connection}
+        self._connection = Connection(now, **settled)
         self._tickets = itertools.count()
         self._slots: deque[_Slot] = deque()  # in the order of requests
         self._unasked: deque[_Slot] = deque()
@@ -120,6 +125,7 @@ class Session:
         self._asked_bytes = 0
         self._parts: dict[int, tuple[int, bytes]] = {}  # xid -> type, body so far
         self._bundles = Bundles()
+        self._old: Translator | None = None  # for a controller that speaks 1.0
 
     @property
     def deadline(self) -> float:
@@ -185,7 +191,7 @@ class Session:
             self.counters["packet_in_dropped"] += count
         elif count:
             self.counters[kind] += count
-            self._connection.send(wanted)
+            self._send(wanted)
 
     # From the controller.
 
@@ -196,9 +202,10 @@ class Session:
                 self._apply(event.data)
             elif isinstance(event, Message):
                 self.counters["messages"] += 1
-                self._message(event)
+                self._take(event)
             elif isinstance(event, Up):
                 self.up = True
+                self._old = None if event.version == VERSION else Translator()
             else:
                 self._down(event)
 
@@ -220,6 +227,27 @@ class Session:
         else:
             self._ask("apply", data, answers.applied)
 
+    def _take(self, message: Message) -> None:
+        """Take a message of any version that is spoken."""
+        if self._old is None or message.kind == MessageType.ERROR:
+            self._message(message)
+            return
+        try:
+            translated = self._old.request(message.data)
+        except RemoteError as error:
+            self._fail(message.data, code_of(error.reason))
+            return
+        for data in translated:
+            if data[1] == MessageType.FLOW_MOD and data[COMMAND] in MODIFY:
+                self._ask("modify", data, answers.applied)
+            elif data[1] in APPLIED:
+                self._apply(data)
+            else:
+                self._message(Message(data[1], message.xid, data))
+
+    def _send(self, data: bytes) -> None:
+        self._connection.send(data if self._old is None else self._old.replies(data))
+
     def _message(self, message: Message) -> None:
         handler = HANDLERS.get(message.kind)
         if handler is None:
@@ -234,7 +262,7 @@ class Session:
     def _reply(self, data: bytes) -> None:
         """Send *data* once everything asked before it is answered."""
         if not self._slots:
-            self._connection.send(data)
+            self._send(data)
         else:
             slot = _Slot(next(self._tickets), "", b"", answers.nothing)
             slot.output = data
@@ -258,7 +286,7 @@ class Session:
         while self._slots and self._slots[0].output is not None:
             output = self._slots.popleft().output
             if output and self._connection.state is not State.CLOSED:
-                self._connection.send(output)
+                self._send(output)
 
     # One method for each type that is not applied as it is.
 
@@ -277,7 +305,7 @@ class Session:
             self._bundles.add(body.data, message.xid)
             return
         request, bundle = self._bundles.control(body.data)
-        done = pack(Experimenter(ONF, CONTROL, bundles.reply(request)), message.xid, self.version)
+        done = pack(Experimenter(ONF, CONTROL, bundles.reply(request)), message.xid)
         if bundle is None:
             self._reply(done)
         else:
@@ -314,7 +342,7 @@ class Session:
         self._ask("config", pack_part(body), partial(answers.silent, message))
 
     def _barrier(self, message: Message, body: Any) -> None:
-        done = pack(BarrierReply(), message.xid, self.version)
+        done = pack(BarrierReply(), message.xid)
         self._ask("barrier", b"", partial(answers.silent, message, done=done))
 
     def _queue_config(self, message: Message, body: Any) -> None:
@@ -329,11 +357,11 @@ class Session:
         roles = self._shared.roles
         role = roles.request(self, body.role, body.generation_id)
         generation = UNDEFINED if roles.generation is None else roles.generation
-        self._reply(pack(RoleReply(role, generation), message.xid, self.version))
+        self._reply(pack(RoleReply(role, generation), message.xid))
 
     def _get_async(self, message: Message, body: Any) -> None:
         reply = GetAsyncReply(*msgspec.structs.astuple(self.wants))
-        self._reply(pack(reply, message.xid, self.version))
+        self._reply(pack(reply, message.xid))
 
     def _set_async(self, message: Message, body: Any) -> None:
         self.wants = body
@@ -347,7 +375,7 @@ class Session:
             return
         if kind == MultipartType.DESC:
             reply = MultipartReply(0, self._desc())
-            self._reply(pack(reply, message.xid, self.version))
+            self._reply(pack(reply, message.xid))
             return
         payload = struct.pack("!HH", kind, 0) + whole
         self._ask("multipart", payload, partial(answers.multiparted, message, kind))
