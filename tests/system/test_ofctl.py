@@ -196,5 +196,31 @@ def test_ofctl_sends_packets_and_hears_them(ofctl: Tool) -> None:
     wait_until(heard, "a packet-in")
 
 
+def test_ofctl_speaks_1_0_where_nobody_tells_it_otherwise(ofctl: Tool) -> None:
+    """F9: the same tables, in the words of 1.0."""
+
+    def run(command: str, *arguments: str, check: bool = True) -> str:
+        return ofctl.run(*command.split(), BRIDGE, *arguments, check=check)
+
+    assert re.findall(r" (\d)\((\w+)\)", run("show")) == [("1", "p1"), ("2", "p2")]
+    run("add-flow", "cookie=3,priority=7,in_port=1,ip,nw_dst=10.0.0.0/8,actions=output:2")
+    run("add-flow", "priority=8,tcp,tp_dst=80,dl_vlan=5,actions=strip_vlan,mod_tp_dst:81,flood")
+    run("--strict mod-flows", "priority=9,in_port=2,actions=output:1")
+    run("mod-flows", "in_port=2,actions=in_port")
+    flows = run("--no-stats dump-flows", "--sort=priority")
+    assert [line.strip() for line in flows.splitlines()] == [
+        "cookie=0x3, priority=7,ip,in_port=1,nw_dst=10.0.0.0/8 actions=output:2",
+        "priority=8,tcp,dl_vlan=5,tp_dst=80 actions=strip_vlan,mod_tp_dst:81,FLOOD",
+        "priority=9,in_port=2 actions=IN_PORT",
+    ]
+    assert "set_field:81->tcp_dst,FLOOD" in ofctl("dump-flows")
+    assert "flow_count=3" in run("dump-aggregate")
+    assert "OFPFMFC_OVERLAP" in run(
+        "add-flow", "priority=9,check_overlap,tcp,actions=drop", check=False
+    )
+    run("replace-flows", ofctl.file("priority=1,in_port=1,actions=output:2"))
+    assert "flow_count=1" in run("dump-aggregate")
+
+
 def test_ofctl_asks_for_queues(ofctl: Tool) -> None:
     assert "0 queues" in ofctl("queue-stats")

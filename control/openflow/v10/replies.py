@@ -137,6 +137,11 @@ def _queue_stats(reply: mp.QueueStatsReply) -> Iterator[bytes]:
             yield struct.pack("!H2xIQQQ", number, queue.queue_id, *counts)
 
 
+def _port_desc(reply: mp.PortDescReply) -> Iterator[bytes]:
+    """Describe the ports as Open vSwitch does where there are more than fit the features."""
+    yield from map(pack_port, reply.ports)
+
+
 #: By class: the type of the statistics in 1.0, and what makes their entries.
 ENTRIES: dict[type[mp.Reply], tuple[int, Callable[[Any], Iterator[bytes]]]] = {
     mp.DescReply: (0, _desc),
@@ -145,6 +150,7 @@ ENTRIES: dict[type[mp.Reply], tuple[int, Callable[[Any], Iterator[bytes]]]] = {
     mp.TableReply: (3, _tables),
     mp.PortStatsReply: (4, _ports),
     mp.QueueStatsReply: (5, _queue_stats),
+    mp.PortDescReply: (13, _port_desc),
 }
 
 

@@ -155,6 +155,7 @@ STATISTICS: dict[int, Callable[[bytes], mp.Request]] = {
     3: _about_nothing(mp.TableRequest()),
     4: _about_port,
     5: _about_queue,
+    13: _about_nothing(mp.PortDescRequest()),
 }
 
 

@@ -66,12 +66,13 @@ class Translator:
     def _reply(self, message: m.Message, xid: int) -> Iterator[bytes]:
         if isinstance(message, m.FeaturesReply):
             self._features[xid] = message
-        elif isinstance(message, m.MultipartReply) and isinstance(message.body, mp.PortDescReply):
+        elif xid in self._features and isinstance(message, m.MultipartReply):
+            assert isinstance(message.body, mp.PortDescReply), "replies keep their order"
             ports = self._ports.pop(xid, b"") + b"".join(map(pack_port, message.body.ports))
             if message.flags & mp.MORE:
                 self._ports[xid] = ports
-            elif (reply := self._features.pop(xid, None)) is not None:
-                kind, body = features(reply, ports)
+            else:
+                kind, body = features(self._features.pop(xid), ports)
                 yield frame(kind, xid, body)
         elif type(message) in WRITERS:
             for kind, body in WRITERS[type(message)](message):

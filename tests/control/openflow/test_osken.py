@@ -18,13 +18,17 @@ from raicho.control.openflow.bridge import BridgeControl
 from raicho.control.openflow.session import Description
 from raicho.control.openflow.settings import Bridge, Controller
 from raicho.control.openflow.spec import pack, pack_part, unpack
+from raicho.control.openflow.spec.actions import Output
+from raicho.control.openflow.spec.flows import FlowStats
+from raicho.control.openflow.spec.instructions import ApplyActions
 from raicho.control.openflow.spec.match import match
 from raicho.control.openflow.spec.messages import FlowMod, PacketIn
-from raicho.control.openflow.spec.multipart import PortDescReply
+from raicho.control.openflow.spec.multipart import FlowReply, PortDescReply
 from raicho.control.openflow.spec.ports import Port
 
 pytest.importorskip("os_ken")
 
+MATCH = match(eth_type=0x0800, ipv4_dst=(0x0A000000, 0xFF000000))
 BAD_MULTIPART = 1 << 16 | 2
 
 
@@ -52,17 +56,21 @@ class Dataplane:
     _config = _barrier
 
     def _multipart(self, payload: bytes) -> Answer:
+        if payload[:2] == b"\0\1":
+            flow = FlowStats(priority=9, match=MATCH, instructions=(ApplyActions((Output(3),)),))
+            return Answer(framing.DONE, (pack_part(FlowReply((flow,))),))
         if payload[:2] == b"\0\x0d":
             return Answer(framing.DONE, (pack_part(PortDescReply((Port(1, bytes(6), "veth0"),))),))
         return Answer(BAD_MULTIPART)
 
 
 @asynccontextmanager
-async def osken(port: int) -> AsyncIterator[asyncio.StreamReader]:
+async def osken(
+    port: int, script: str = "osken_controller.py"
+) -> AsyncIterator[asyncio.StreamReader]:
     """Run the controller; what it says can be read."""
-    script = Path(__file__).with_name("osken_controller.py")
     process = await asyncio.create_subprocess_exec(
-        sys.executable, script, str(port), stdout=asyncio.subprocess.PIPE
+        sys.executable, Path(__file__).with_name(script), str(port), stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     try:
@@ -104,4 +112,32 @@ async def test_os_ken_finds_a_switch(tmp_path: Path) -> None:
     }
     [flow] = dataplane.applied
     assert isinstance(flow, FlowMod)
-    assert flow.match == match(eth_type=0x0800, ipv4_dst=(0x0A000000, 0xFF000000))
+    assert flow.match == MATCH
+
+
+async def test_os_ken_finds_a_switch_that_speaks_1_0(tmp_path: Path) -> None:
+    """F9: handshake with ports, a flow, a barrier, desc, flows, a packet-in."""
+    port, dataplane = free_port(), Dataplane()
+    row = Bridge("br0", (Controller("c1", "127.0.0.1", port, max_backoff=1),))
+    async with osken(port, "osken_controller_10.py") as output:
+        bridge = BridgeControl(row, Description(datapath="br0"), dataplane.ask, tmp_path)
+        bridge.start()
+        heard: list[dict[str, Any]] = []
+        async with asyncio.timeout(30):
+            while not {"flows", "desc"} <= {each["event"] for each in heard}:
+                heard.append(json.loads(await output.readline()))
+            packet_in = PacketIn(total_len=5, match=match(in_port=1), data=b"hello")
+            bridge.push("packet_in", pack(packet_in))
+            heard.append(json.loads(await output.readline()))
+        assert [row["version"] for row in bridge.rows() if row["name"] == "c1"] == ["1.0"]
+        await bridge.close()
+    assert {each.pop("event"): each for each in heard} == {
+        "features": {"datapath_id": 0xABC, "ports": {"1": "veth0"}},
+        "barrier": {},
+        "desc": {"datapath": "br0"},
+        "flows": {"priority": 9, "dst": 0x0A000000, "out": 3},
+        "packet_in": {"data": "hello", "port": 1},
+    }
+    [flow] = dataplane.applied
+    assert isinstance(flow, FlowMod)
+    assert (flow.match, flow.cookie, flow.table_id) == (MATCH, 5, 0)
