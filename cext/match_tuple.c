@@ -447,10 +447,11 @@ tuple_remove(struct match *match, struct flow *flow)
         prune_remove(&tuple->prune, subtable->member, flow);
     }
     tuple->n_flows--;
-    if (--subtable->n_flows == 0) {
+    subtable->n_flows--;
+    renew_few(tuple);               /* It points at the mask: first it, then the subtable. */
+    if (!subtable->n_flows) {
         drop_subtable(tuple, subtable);
     }
-    renew_few(tuple);
 }
 
 static struct flow *
