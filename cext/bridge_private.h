@@ -115,6 +115,8 @@ void bridge_close_meters(struct bridge *bridge);
 
 /* --- Multipart replies (bridge_stats.c, bridge_meter_stats.c) --- */
 
+enum { REPLY_AHEAD = 8 };
+
 /* A reply that is being written. */
 struct reply {
     struct bridge *bridge;
@@ -125,6 +127,9 @@ struct reply {
     uint64_t now_ms;
     uint64_t packets, bytes;            /* Of an aggregate. */
     uint32_t flows;
+    void (*tell)(const struct flow *, struct reply *);  /* What is done with a flow. */
+    const struct flow *ahead[REPLY_AHEAD];  /* Flows whose counters are on their way here. */
+    uint32_t n_seen;
 };
 
 /* What has been put since 'begin' is an entry: if the part is too long with it, the part ends

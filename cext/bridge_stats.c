@@ -62,15 +62,13 @@ get_filter(const struct reply *reply, struct flow_filter *filter)
 }
 
 static void
-put_flow(struct bridge *bridge, struct flow *flow, void *reply_)
+put_flow(const struct flow *flow, struct reply *reply)
 {
-    struct reply *reply = reply_;
     struct counter_sum sum = reply_counter(reply, flow->counter);
     size_t begin = reply->out->len;
     struct flow_key key, mask;
     uint8_t *at = buffer_put(reply->out, FLOW_ENTRY);
 
-    (void) bridge;
     if (!at) {
         return;
     }
@@ -90,32 +88,33 @@ put_flow(struct bridge *bridge, struct flow *flow, void *reply_)
     reply_end_entry(reply, begin);
 }
 
-static uint32_t
-reply_flows(struct reply *reply)
-{
-    struct flow_filter filter;
-    uint32_t result = get_filter(reply, &filter);
-
-    if (result == OFWIRE_OK) {
-        bridge_filter_flows(reply->bridge, &filter, put_flow, reply);
-    }
-    return result;
-}
-
 static void
-add_flow(struct bridge *bridge, struct flow *flow, void *reply_)
+add_flow(const struct flow *flow, struct reply *reply)
 {
-    struct reply *reply = reply_;
     struct counter_sum sum = reply_counter(reply, flow->counter);
 
-    (void) bridge;
     reply->packets += sum.packets;
     reply->bytes += sum.bytes;
     reply->flows++;
 }
 
+/* Puts off what is done with a flow until its counters have come from memory. */
+static void
+see_flow(struct bridge *bridge, struct flow *flow, void *reply_)
+{
+    struct reply *reply = reply_;
+    const struct flow **place = &reply->ahead[reply->n_seen++ % REPLY_AHEAD];
+
+    if (*place) {
+        reply->tell(*place, reply);
+    }
+    counter_prefetch(&bridge->dataplane->counters, flow->counter);
+    *place = flow;
+}
+
+/* Calls 'tell' for each flow that the request asks for, in any order. */
 static uint32_t
-reply_aggregate(struct reply *reply)
+tell_flows(struct reply *reply, void (*tell)(const struct flow *, struct reply *))
 {
     struct flow_filter filter;
     uint32_t result = get_filter(reply, &filter);
@@ -123,7 +122,31 @@ reply_aggregate(struct reply *reply)
     if (result != OFWIRE_OK) {
         return result;
     }
-    bridge_filter_flows(reply->bridge, &filter, add_flow, reply);
+    reply->tell = tell;
+    bridge_filter_flows(reply->bridge, &filter, see_flow, reply);
+    for (unsigned i = 0; i < REPLY_AHEAD; i++) {
+        const struct flow *flow = reply->ahead[(reply->n_seen + i) % REPLY_AHEAD];
+        if (flow) {
+            tell(flow, reply);
+        }
+    }
+    return OFWIRE_OK;
+}
+
+static uint32_t
+reply_flows(struct reply *reply)
+{
+    return tell_flows(reply, put_flow);
+}
+
+static uint32_t
+reply_aggregate(struct reply *reply)
+{
+    uint32_t result = tell_flows(reply, add_flow);
+
+    if (result != OFWIRE_OK) {
+        return result;
+    }
     uint8_t *at = buffer_put(reply->out, 24);
     if (at) {
         put_be64(at, reply->packets);

@@ -29,7 +29,7 @@
 
 #include "tuple.h"
 
-enum { MIN_SLOTS = 8 };
+enum { MIN_SLOTS = 8, AHEAD = 8 /* Slots, of entries to be visited. */ };
 
 /* --- Slots ------------------------------------------------------------------- */
 
@@ -475,6 +475,19 @@ tuple_find(const struct match *match, const struct flow_key *key, const struct f
     return flow;
 }
 
+/* Fetches the lines of an entry that will be visited soon. */
+static void
+prefetch_flow(const struct slots *slots, uint32_t i)
+{
+    const struct flow *flow = i < slots->n ? slot_flow(&slots->slot[i], memory_order_relaxed) : NULL;
+
+    if (flow && flow != GONE) {
+        __builtin_prefetch(flow);
+        __builtin_prefetch(&flow->program);
+        __builtin_prefetch(&flow->words[6]);
+    }
+}
+
 /* Visits the entries of a subtable; the visitor may take out the one it is
  * given, so the number of flows says when the subtable has gone with the last. */
 static bool
@@ -485,6 +498,7 @@ subtable_each(struct subtable *subtable, bool (*visit)(struct flow *, void *), v
 
     for (uint32_t i = 0; left && i < slots->n; i++) {
         struct flow *flow = slot_flow(&slots->slot[i], memory_order_relaxed);
+        prefetch_flow(slots, i + AHEAD);
         while (flow && flow != GONE) {
             struct flow *lower = flow_lower(flow);
             left--;

@@ -251,6 +251,15 @@ put_told(struct buffer *out, const struct told *told, struct flow_key *left)
     buffer_add(out, oxm, OXM_HEADER + (size_t)oxm[3]);
 }
 
+/* Whether a word of the field has bits that are left to tell: a quick no for almost all fields. */
+static bool
+is_left(enum field field, const struct flow_key *left)
+{
+    const struct field_info *info = &field_table[field];
+
+    return left->word[info->word] || (info->bits > 64 && left->word[info->word + 1]);
+}
+
 void
 ofwire_put_match(struct buffer *out, const struct flow_key *key, const struct flow_key *mask)
 {
@@ -261,7 +270,7 @@ ofwire_put_match(struct buffer *out, const struct flow_key *key, const struct fl
     for (unsigned field = 0; field < N_FIELDS; field++) {
         struct told told;
 
-        if (find_told(field, key, mask, &left, &told)) {
+        if (is_left(field, &left) && find_told(field, key, mask, &left, &told)) {
             put_told(out, &told, &left);
         }
     }

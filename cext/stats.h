@@ -141,4 +141,13 @@ void counter_release(struct counter_ids *ids, uint32_t id);
 
 struct counter_sum counter_read(const struct counter_ids *ids, uint32_t id);
 
+/* Fetches what counter_read() will read. */
+static inline void
+counter_prefetch(const struct counter_ids *ids, uint32_t id)
+{
+    for (unsigned i = 0; i < ids->n_sets; i++) {
+        __builtin_prefetch(counter_at(ids->sets[i], id));
+    }
+}
+
 #endif
