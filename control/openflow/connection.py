@@ -99,14 +99,14 @@ class Connection:
         self._probe = probe if probe > 0 else math.inf
         self._groupable = groupable
         self._rest = b""
-        self._out = bytearray()
+        self._out: list[bytes] = []
         self._xid = 0
         self._put(pack(Hello((VersionBitmap(bitmap(versions)),)), self._next_xid(), self.version))
 
     def to_send(self) -> bytes:
         """Return, and forget, the bytes that wait for the socket."""
-        out, self._out = bytes(self._out), bytearray()
-        return out
+        out, self._out = self._out, []
+        return out[0] if len(out) == 1 else b"".join(out)
 
     def send(self, data: bytes) -> None:
         """Queue whole messages."""
@@ -205,7 +205,7 @@ class Connection:
         self._put(pack(Error(*why, data), xid, self.version))
 
     def _put(self, data: bytes) -> None:
-        self._out += data
+        self._out.append(data)
 
     def _next_xid(self) -> int:
         self._xid = self._xid + 1 & 0xFFFFFFFF
