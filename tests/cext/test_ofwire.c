@@ -817,9 +817,6 @@ goto_leads_to_a_later_table(void **state)
     X(UNKNOWN_INST, of_short(f, 0, 0))                                                        \
     X(UNKNOWN_INST, of_short(f, 7, 0))                                                        \
     X(BAD_EXPERIMENTER, of_short(f, 0xffff, 0x2321))                                          \
-    X(BAD_LEN, of_short(f, 0xffff, 0x2320))                                                   \
-    X(BAD_EXP_TYPE, ACTION(0xffff, 16); frame_add32(f, 0x2320); frame_add32(f, 0x630000);     \
-      frame_add32(f, 0))                                                                      \
     X(DUP_INST, of_short(f, 5, 0); of_short(f, 5, 0))                                         \
     X(BAD_LEN, frame_add32(f, 5 << 16 | 8))                                                   \
     X(BAD_LEN, frame_add32(f, 5 << 16 | 4); frame_add32(f, 0))                                \
