@@ -5,6 +5,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from raicho.cext.buffer cimport buffer
 from raicho.cext.dataplane cimport dataplane
+from raicho.cext.mac cimport mac_table
 from raicho.cext.port cimport port
 from raicho.cext.queue cimport queue_config
 from raicho.cext.table cimport table
@@ -36,6 +37,8 @@ cdef extern from "bridge.h" nogil:
         uint32_t max_flows
         uint32_t n_flows
         flow_table tables[BRIDGE_TABLES]
+        mac_table macs
+        bint standalone
         buffer events
         uint32_t events_lost
 

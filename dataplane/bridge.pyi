@@ -30,6 +30,16 @@ class Bridge:
     def n_flows(self) -> int: ...
     @property
     def events_lost(self) -> int: ...
+    @property
+    def controllers(self) -> int:
+        """How many controllers are connected, as far as anybody has said."""
+    @property
+    def standalone(self) -> bool:
+        """Whether packets are forwarded as by a learning bridge, past the tables."""
+    def set_fail_mode(self, standalone: bool) -> None:
+        """Say what it is to be without controllers."""
+    def set_controllers(self, controllers: int) -> None:
+        """Say how many controllers are connected."""
     def __init__(self, dataplane: Dataplane, name: str, datapath_id: int, now_ms: int) -> None: ...
     def close(self) -> None:
         """Detach the ports and forget everything.  Idempotent."""
@@ -86,6 +96,12 @@ class Bridge:
 
         Kinds are "flow_removed" and "port_status"; a run is whole messages.
         """
+
+    def fdb(self, now_ms: int) -> list[tuple[int, bytes, int, int]]:
+        """List the addresses that were learned: VLAN, address, port number, age in ms."""
+
+    def flush_fdb(self, number: int, now_ms: int) -> int:
+        """Forget the addresses behind a port, 0 for all; return how many there were."""
 
     def tables(self) -> list[dict[str, Any]]:
         """Describe the tables that hold entries."""

@@ -25,6 +25,7 @@ from raicho.cext.bridge cimport (
     bridge_set_queues,
 )
 from raicho.cext.buffer cimport buffer, buffer_close
+from raicho.cext.mac cimport mac_each, mac_entry, mac_flush
 from raicho.cext.ofwire cimport OFWIRE_OK
 from raicho.cext.queue cimport QUEUES_MAX, queue_config
 from raicho.cext.table cimport get_table_stats, table_stats
@@ -59,6 +60,8 @@ cdef class Bridge:
     cdef readonly str name
     cdef readonly unsigned index
     cdef dict ports             # (Port, Worker) by number: what workers use stays alive.
+    cdef bint fails_standalone
+    cdef readonly uint32_t controllers      # That are connected.
     cdef dict shaping           # (queues, rate) by number of the port.
 
     def __cinit__(self, Dataplane dataplane not None, str name not None, uint64_t datapath_id,
@@ -126,6 +129,18 @@ cdef class Bridge:
         self._open().miss_send_len = miss_send_len
 
     @property
+    def standalone(self):
+        return bool(self._open().standalone)
+
+    def set_fail_mode(self, bint standalone):
+        self.fails_standalone = standalone
+        self._open().standalone = standalone and not self.controllers
+
+    def set_controllers(self, uint32_t controllers):
+        self.controllers = controllers
+        self._open().standalone = self.fails_standalone and not controllers
+
+    @property
     def n_flows(self):
         return self._open().n_flows
 
@@ -184,6 +199,8 @@ cdef class Bridge:
             self._shape(attached, self.shaping[number], 0)
         if changed:
             bridge_port_status(self.handle, attached, MODIFIED)
+        if attached.state & LINK_DOWN:
+            mac_flush(&self.handle.macs, number, 0)
         return changed
 
     cdef bint _note_link(self, attachment *attached, Port port, up) except -1:
@@ -307,6 +324,17 @@ cdef class Bridge:
         self.handle.events.len = 0
         return runs
 
+    # Addresses.
+
+    def fdb(self, uint64_t now_ms):
+        cdef list rows = []
+
+        mac_each(&self._open().macs, now_ms, _add_mac, <void *> rows)
+        return rows
+
+    def flush_fdb(self, uint32_t number, uint64_t now_ms):
+        return mac_flush(&self._open().macs, number, now_ms)
+
     def tables(self):
         cdef bridge *handle = self._open()
         cdef table_stats stats
@@ -320,6 +348,11 @@ cdef class Bridge:
                     "flows": stats.n_flows, "masks": stats.n_masks, "memory": stats.memory,
                 })
         return rows
+
+
+cdef void _add_mac(const mac_entry *entry, void *rows) noexcept with gil:
+    (<list> rows).append((entry.vlan, (<object> entry.address).to_bytes(6, "big"), entry.port,
+                          entry.age_ms))
 
 
 cdef list _parts(const buffer *out, const buffer *ends):

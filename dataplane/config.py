@@ -71,6 +71,7 @@ class BridgeConfig:
     datapath_id: int
     max_flows: int = 0  # 0: as memory allows
     ports: Mapping[str, int] = field(default_factory=dict)
+    standalone: bool = False  # without a controller, a learning bridge
 
     @property
     def path(self) -> str:
@@ -128,6 +129,7 @@ def _bridge(row: Tree) -> BridgeConfig:
         int(datapath_id, 16) if datapath_id else default_datapath_id(row["name"]),
         row.get("max-flows", 0),
         {port["name"]: port["number"] for port in row.get("port", ())},
+        row.get("fail-mode", "secure") == "standalone",
     )
 
 

@@ -15,6 +15,8 @@ failed, its error |
 | features | | msgpack: datapath_id, n_buffers, n_tables, capabilities |
 | config | u16 flags, u16 miss_send_len | |
 | get_config | | u16 flags, u16 miss_send_len |
+| controllers | u32: how many are connected; without one, fail-mode decides | |
+| flush_fdb | u32: port number, 0 for all | u32: how many addresses were forgotten |
 | queue_config | u32 port, 4 of padding | struct ofp_packet_queue for each queue |
 """
 
@@ -124,6 +126,19 @@ class Operations:
     async def _get_config(self, bridge: Bridge, payload: bytes) -> Reply:
         return DONE, (struct.pack("!HH", bridge.frag_mode, bridge.miss_send_len),)
 
+    async def _controllers(self, bridge: Bridge, payload: bytes) -> Reply:
+        """Note how many controllers are connected: without one, fail-mode decides."""
+        if len(payload) != 4:
+            return BAD_LEN, ()
+        bridge.set_controllers(int.from_bytes(payload, "big"))
+        return DONE, ()
+
+    async def _flush_fdb(self, bridge: Bridge, payload: bytes) -> Reply:
+        if len(payload) != 4:
+            return BAD_LEN, ()
+        flushed = bridge.flush_fdb(int.from_bytes(payload, "big"), now_ms())
+        return DONE, (struct.pack("!I", flushed),)
+
     async def _queue_config(self, bridge: Bridge, payload: bytes) -> Reply:
         if len(payload) != 8:
             return BAD_LEN, ()
@@ -143,6 +158,8 @@ OPERATIONS: dict[str, Operation] = {
     "features": Operations._features,
     "config": Operations._config,
     "get_config": Operations._get_config,
+    "controllers": Operations._controllers,
+    "flush_fdb": Operations._flush_fdb,
     "queue_config": Operations._queue_config,
 }
 

@@ -147,8 +147,11 @@ class DataplaneComponent(Component):
         return BulkReply(code), list(answer)
 
     def _forget(self, peer: bytes) -> None:
-        for peers in self._attached.values():
+        for name, peers in self._attached.items():
+            was_last = peers == {peer}
             peers.discard(peer)
+            if was_last and name in self.switch.bridges:
+                self.switch.bridges[name].set_controllers(0)  # nobody counts them any more
 
     def _push(self, bridge: str, kind: str, messages: bytes) -> None:
         peers = tuple(self._attached.get(bridge, ()))  # pushing may show that one is gone

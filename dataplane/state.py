@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from .openflow import now_ms
 from .switch import Switch
 from .worker import DROP_REASONS
 
@@ -73,7 +74,8 @@ def _bridges(switch: Switch) -> Rows:
         {
             "name": name,
             "datapath-id": f"{bridge.datapath_id:016x}",
-            "fail-mode": "secure",
+            "fail-mode": "standalone" if switch.config.bridges[name].standalone else "secure",
+            "standalone": bridge.standalone,
             "pipeline": "openflow",
             "max-flows": bridge.max_flows or None,
             "port": [
@@ -84,6 +86,20 @@ def _bridges(switch: Switch) -> Rows:
             "tables": bridge.tables(),
         }
         for name, bridge in switch.bridges.items()
+    ]
+
+
+def _fdb(switch: Switch) -> Rows:
+    return [
+        {
+            "bridge": name,
+            "vlan": vlan,
+            "mac": address.hex(":"),
+            "number": number,
+            "age": age_ms // 1000,
+        }
+        for name, bridge in switch.bridges.items()
+        for vlan, address, number, age_ms in sorted(bridge.fdb(now_ms()))
     ]
 
 
@@ -99,5 +115,6 @@ VIEWS: dict[str, Callable[[Switch], Rows]] = {
     "port": _ports,
     "worker": _workers,
     "bridge": _bridges,
+    "fdb": _fdb,
     "drops": _drops,
 }

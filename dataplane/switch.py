@@ -148,6 +148,7 @@ class Switch:
             self.bridges[wanted.name] = bridge
         bridge.datapath_id = wanted.datapath_id
         bridge.max_flows = wanted.max_flows
+        bridge.set_fail_mode(wanted.standalone)
 
     # Ports in bridges.
 

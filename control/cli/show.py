@@ -122,6 +122,15 @@ def _members(bridge: dict[str, Any], connected: set[tuple[str, str]]) -> dict[st
 
 @show.command()
 @placed
+@click.argument("bridge", required=False)
+def fdb(bridge: str | None) -> None:
+    """List the addresses that BRIDGE, or all bridges, have learned, and where."""
+    rows = [row for row in _state("dataplane", "/fdb") if bridge in (None, row["bridge"])]
+    emit_rows(rows, ("bridge", "vlan", "mac", "number", "age"), "no address is known")
+
+
+@show.command()
+@placed
 def components() -> None:
     """List the components that the datastore knows, and how to reach them."""
     import msgspec

@@ -10,9 +10,11 @@ import pytest
 from raicho.control.openflow.spec import pack
 from raicho.control.openflow.spec.actions import Output
 from raicho.control.openflow.spec.messages import FlowMod, PacketOut
+from raicho.dataplane import state
 from raicho.dataplane.datapath import DONE
 from raicho.dataplane.openflow import TIMED_OUT, Operations
 
+FRAME = bytes.fromhex("0200000000020200000000019999") + bytes(46)
 BAD_REQUEST, BAD_TYPE, BAD_MULTIPART, BAD_LEN = 1, 1, 2, 6
 SWITCH_CONFIG_FAILED = 10
 
@@ -156,3 +158,43 @@ def test_a_config_that_cannot_be_changes_nothing(ask: Any) -> None:
 @pytest.mark.parametrize("op", ["", "flush", "APPLY"])
 def test_an_operation_that_does_not_exist_is_a_bad_type(ask: Any, op: str) -> None:
     assert ask(op) == error(BAD_REQUEST, BAD_TYPE)
+
+
+def number(value: int) -> bytes:
+    return struct.pack("!I", value)
+
+
+def test_without_a_controller_a_standalone_bridge_learns(rig: Any) -> None:
+    """K16: fail-standalone: the tables wait until somebody controls them again."""
+    ports = {"p1": "memory", "p2": "memory", "p3": "memory"}
+    numbers = {"p1": 1, "p2": 2, "p3": 3}
+    rig.configure(ports, br0={**numbers, "fail-mode": "standalone"})
+    bridge, operations = rig.switch.bridges["br0"], Operations(rig.switch)
+
+    def tell(op: str, value: int) -> tuple[int, Any]:
+        return asyncio.run(operations.run(op, bridge, number(value)))  # type: ignore[arg-type]
+
+    def send(port: str, frame: bytes) -> dict[str, list[bytes]]:
+        rig.put(port, frame)
+        rig.turn()
+        return {name: frames for name in ports if (frames := rig.take(name))}
+
+    assert bridge.standalone
+    assert send("p1", FRAME) == {"p2": [FRAME], "p3": [FRAME]}
+    back = FRAME[6:12] + FRAME[:6] + FRAME[12:]
+    assert send("p2", back) == {"p1": [back]}
+    learned = {(row["mac"], row["number"]) for row in state.read(rig.switch, "/fdb")}
+    assert learned == {("02:00:00:00:00:01", 1), ("02:00:00:00:00:02", 2)}
+    assert tell("controllers", 1) == (DONE, ())
+    assert not bridge.standalone
+    assert send("p1", FRAME) == {}
+    assert tell("controllers", 0) == (DONE, ())
+    assert send("p1", FRAME) == {"p2": [FRAME]}
+    assert tell("flush_fdb", 2) == (DONE, (number(1),))
+    assert tell("flush_fdb", 0) == (DONE, (number(1),))
+    assert send("p1", FRAME) == {"p2": [FRAME], "p3": [FRAME]}
+
+
+@pytest.mark.parametrize("op", ["controllers", "flush_fdb"])
+def test_a_number_of_another_length_is_refused(ask: Any, op: str) -> None:
+    assert ask(op, b"\0\0\1") == error(BAD_REQUEST, BAD_LEN)

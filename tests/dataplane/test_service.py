@@ -291,7 +291,7 @@ async def test_the_state_has_the_leaves_of_the_schema(tmp_path: Path, make_tree:
         row = await h.get("/raicho/bridge[name='br0']")
         assert (row["datapath-id"], row["max-flows"]) == ("000000000000002a", 9)
         assert row["port"] == [{"name": "p1", "number": 7, "attached": True}]
-        assert set(await h.get("/")) == {"port", "worker", "bridge", "drops"}
+        assert set(await h.get("/")) == {"port", "worker", "bridge", "fdb", "drops"}
 
 
 async def test_everything_is_counted(tmp_path: Path, make_tree: Any) -> None:
