@@ -150,6 +150,9 @@ class Agent(Component):
                     name: sum(channel.session.up for channel in bridge.channels)
                     for name, bridge in self.bridges.items()
                 },
+                "packet_in_limited": {
+                    name: dict(bridge.limiter.dropped) for name, bridge in self.bridges.items()
+                },
             }
         }
 

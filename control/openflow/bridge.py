@@ -1,5 +1,6 @@
 """The controllers of one bridge: who is connected, who is dialled, who may call."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
@@ -9,9 +10,10 @@ from typing import Any, NamedTuple
 from .answers import Answer, Ask
 from .channel import Channel
 from .identity import Identity
+from .limiter import Limiter
 from .reach import Dialer, Listener
 from .session import Description, Session, Shared
-from .settings import Bridge, Controller, Listen, Tls
+from .settings import Bridge, Controller, Listen, PacketInLimit, Tls
 from .transport import Binder, Opener, pssl, ptcp, punix, tcp, tls
 
 MAX_CALLERS = 64  # channels that listeners accept
@@ -100,6 +102,7 @@ class BridgeControl:
         self.shared = Shared(description)
         self._ask = partial(ask, settings.name)
         self._run_dir = run_dir
+        self.limiter = self._make_limiter()
         self._dialers: dict[Dial, Dialer] = {}
         self._listeners: dict[Call | Management, Listener] = {}
         self._started = False
@@ -112,7 +115,11 @@ class BridgeControl:
 
     async def update(self, settings: Bridge) -> None:
         """Take new settings; connections whose settings are the same are not touched."""
-        self.settings = settings
+        before, self.settings = self.settings, settings
+        if settings.packet_in_limit != before.packet_in_limit:
+            self.limiter = self._make_limiter()
+        if settings.versions != before.versions:
+            self.reset("other versions are spoken now")
         for dial in self._dialers.keys() - set(self._dials()):
             await self._dialers.pop(dial).close()
         for call in self._listeners.keys() - set(self._calls()):
@@ -136,6 +143,8 @@ class BridgeControl:
 
     def push(self, kind: str, data: bytes) -> None:
         """Pass asynchronous messages to everybody who wants them."""
+        if kind == "packet_in" and self.settings.packet_in_limit != PacketInLimit():
+            data = self.limiter.filter(data, asyncio.get_running_loop().time())
         for channel in list(self.channels):
             channel.push(kind, data)
 
@@ -214,7 +223,11 @@ class BridgeControl:
         return Channel(name, partial(self._session, probe), self._ask, self, level)
 
     def _session(self, probe: float, now: float) -> Session:
-        return Session(self.shared, now, probe=probe)
+        return Session(self.shared, now, probe=probe, versions=self.settings.versions)
+
+    def _make_limiter(self) -> Limiter:
+        now = asyncio.get_running_loop().time()
+        return Limiter(self.settings.packet_in_limit, now)
 
 
 def needed(row: Controller | Listen, tls: Tls) -> Tls:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 DEFAULT_PORT = 6653
+VERSIONS = {"1.0": 1, "1.3": 4}
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _NUMBERS = re.compile(r"[0-9.]+")
 
@@ -46,6 +47,15 @@ class Tls(msgspec.Struct, frozen=True, rename="kebab"):
     ca_certificate: str = ""
 
 
+class PacketInLimit(msgspec.Struct, frozen=True, rename="kebab"):
+    """How many packets a second go to controllers; a rate of 0 is no limit."""
+
+    rate: int = 0
+    burst: int = 1000
+    port_rate: int = 0
+    port_burst: int = 100
+
+
 class Bridge(msgspec.Struct, frozen=True, rename="kebab"):
     """What the agent does for one bridge."""
 
@@ -54,6 +64,13 @@ class Bridge(msgspec.Struct, frozen=True, rename="kebab"):
     listen: tuple[Listen, ...] = ()
     management_socket: bool = True
     tls: Tls = Tls()
+    packet_in_limit: PacketInLimit = PacketInLimit()
+    openflow_version: tuple[str, ...] = ()
+
+    @property
+    def versions(self) -> tuple[int, ...]:
+        """The numbers of the versions that controllers may speak."""
+        return tuple(VERSIONS[name] for name in self.openflow_version) or tuple(VERSIONS.values())
 
 
 Settings = dict[str, Bridge]
@@ -78,6 +95,10 @@ def settings_of(config: dict[str, Any]) -> Settings:
             bridge = msgspec.convert(row, Bridge)
         except msgspec.ValidationError as error:
             raise Fault(where, str(error)) from None
+        for version in bridge.openflow_version:
+            if version not in VERSIONS:
+                known = ", ".join(VERSIONS)
+                raise Fault(f"{where}/openflow-version", f"{version!r} is not spoken; {known} are")
         for controller in bridge.controller:
             at = f"{where}/controller[name='{controller.name}']"
             _check_controller(at, controller)

@@ -404,3 +404,42 @@ async def connected(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWrit
             with contextlib.suppress(OSError):
                 return await asyncio.open_connection(HOST, port)
             await asyncio.sleep(0.05)
+
+
+async def test_each_bridge_has_a_socket_unless_it_is_told_otherwise(
+    context: zmq.SyncContext, tmp_path: Path
+) -> None:
+    """F8: named as Open vSwitch names its management sockets."""
+    async with house(context, tmp_path) as made:
+        await made.configure({"name": "br0"})
+        path = tmp_path / "br0.mgmt"
+        await until(path.exists)
+        reader, writer = await asyncio.open_unix_connection(path)
+        assert isinstance(unpack(await reader.readexactly(16))[0], Hello)
+        writer.close()
+        await made.configure({"name": "br0", "management-socket": False})
+        assert not path.exists()
+
+
+async def test_packet_ins_beyond_the_limit_are_counted(
+    context: zmq.SyncContext, tmp_path: Path
+) -> None:
+    """K17."""
+    async with house(context, tmp_path) as made:
+        limit = {"rate": 1, "burst": 2}
+        await made.configure({"name": "br0", "packet-in-limit": limit})
+        await until(lambda: made.dataplane.attached)
+        made.dataplane.push("br0", "packet_in", pack(PacketIn(data=b"x")) * 5)
+        counts = made.agent.bridges["br0"].limiter.dropped
+        await until(lambda: counts["bridge"] == 3)
+        assert made.agent.stats([])["openflow"]["packet_in_limited"] == {"br0": {"bridge": 3}}
+
+
+async def test_files_that_tls_cannot_use_are_refused(
+    context: zmq.SyncContext, tmp_path: Path
+) -> None:
+    async with house(context, tmp_path) as made:
+        files = dict.fromkeys(("private-key", "certificate", "ca-certificate"), "/nowhere")
+        with pytest.raises(CallError, match="cannot read '/nowhere'") as caught:
+            await made.configure({"name": "br0", "tls": files})
+        assert caught.value.failure.path == "/raicho/bridge[name='br0']/tls/private-key"

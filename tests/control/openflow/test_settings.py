@@ -4,7 +4,15 @@ from typing import Any
 
 import pytest
 
-from raicho.control.openflow.settings import Bridge, Controller, Fault, Listen, settings_of
+from raicho.control.openflow.settings import (
+    Bridge,
+    Controller,
+    Fault,
+    Listen,
+    PacketInLimit,
+    Tls,
+    settings_of,
+)
 
 CONTROLLER = "/raicho/bridge[name='br0']/controller[name='c1']"
 LISTEN = "/raicho/bridge[name='br0']/listen[name='l1']"
@@ -88,6 +96,28 @@ def test_other_nonsense_is_named_too(config: dict[str, Any], path: str, reason: 
     with pytest.raises(Fault, match=reason) as caught:
         settings_of(config)
     assert caught.value.path == path
+
+
+def test_versions_are_those_that_are_named_or_all() -> None:
+    """F9."""
+    assert settings_of(tree())["br0"].versions == (1, 4)
+    assert settings_of(tree(**{"openflow-version": ["1.3"]}))["br0"].versions == (4,)
+    with pytest.raises(Fault, match=r"'1.4' is not spoken; 1.0, 1.3 are") as caught:
+        settings_of(tree(**{"openflow-version": ["1.4"]}))
+    assert caught.value.path == "/raicho/bridge[name='br0']/openflow-version"
+
+
+def test_packet_in_limits_are_understood() -> None:
+    limit = settings_of(tree(**{"packet-in-limit": {"rate": 5, "port-rate": 2}}))["br0"]
+    assert limit.packet_in_limit == PacketInLimit(rate=5, port_rate=2)
+
+
+def test_tls_is_understood_with_its_files() -> None:
+    files = {"private-key": "/k", "certificate": "/c", "ca-certificate": "/a"}
+    row = {"name": "c1", "address": "h", "protocol": "tls"}
+    settings = settings_of(tree(tls=files, controller=[row]))["br0"]
+    assert settings.controller[0].protocol == "tls"
+    assert settings.tls == Tls("/k", "/c", "/a")
 
 
 def test_two_bridges_cannot_listen_in_one_place() -> None:
