@@ -6,6 +6,16 @@
 #include "hash.h"
 #include "worker.h"
 
+/* Counts a bucket against what the vector may meet; false if that is used up. */
+static bool
+may_meet(struct worker *worker)
+{
+    bool may = worker->buckets_left;
+
+    worker->buckets_left -= may;
+    return may;
+}
+
 /* --- Which buckets are alive ------------------------------------------------------------ */
 
 static bool
@@ -18,10 +28,11 @@ port_live(const struct bridge *bridge, uint32_t number)
            && !(atomic_load_explicit(&attachment->state, memory_order_relaxed) & LINK_DOWN);
 }
 
-static bool bucket_live(const struct bridge *bridge, const struct bucket *bucket, unsigned depth);
+static bool bucket_live(struct worker *worker, const struct bridge *bridge,
+                        const struct bucket *bucket, unsigned depth);
 
 static bool
-group_live(const struct bridge *bridge, uint32_t id, unsigned depth)
+group_live(struct worker *worker, const struct bridge *bridge, uint32_t id, unsigned depth)
 {
     const struct group *group = group_find(&bridge->groups, id);
 
@@ -29,8 +40,8 @@ group_live(const struct bridge *bridge, uint32_t id, unsigned depth)
         return false;
     }
     const struct buckets *buckets = atomic_load_explicit(&group->buckets, memory_order_acquire);
-    for (uint32_t i = 0; i < buckets->n; i++) {
-        if (bucket_live(bridge, &buckets->bucket[i], depth + 1)) {
+    for (uint32_t i = 0; i < buckets->n && may_meet(worker); i++) {
+        if (bucket_live(worker, bridge, &buckets->bucket[i], depth + 1)) {
             return true;
         }
     }
@@ -39,13 +50,14 @@ group_live(const struct bridge *bridge, uint32_t id, unsigned depth)
 
 /* A bucket is alive if the port or the group it watches is, or if it watches nothing. */
 static bool
-bucket_live(const struct bridge *bridge, const struct bucket *bucket, unsigned depth)
+bucket_live(struct worker *worker, const struct bridge *bridge, const struct bucket *bucket,
+            unsigned depth)
 {
     bool port = bucket->watch_port != PORT_ANY, group = bucket->watch_group != GROUP_ANY;
 
     return (!port && !group)
            || (port && port_live(bridge, bucket->watch_port))
-           || (group && group_live(bridge, bucket->watch_group, depth));
+           || (group && group_live(worker, bridge, bucket->watch_group, depth));
 }
 
 /* --- Which bucket a packet takes ------------------------------------------------------------ */
@@ -94,15 +106,16 @@ minus_log2(uint64_t x)
  * (D. Thaler, C. Ravishankar, "Using Name-Based Mappings to Increase Hit
  * Rates", IEEE/ACM ToN 6(1), 1998). */
 static const struct bucket *
-select_bucket(const struct bridge *bridge, const struct buckets *buckets, struct packet *packet)
+select_bucket(struct worker *worker, const struct buckets *buckets, struct packet *packet)
 {
+    const struct bridge *bridge = packet_walk(packet)->bridge;
     const struct bucket *best = NULL;
     uint64_t best_score = UINT64_MAX;
     uint32_t hash = flow_hash(packet);
 
     for (uint32_t i = 0; i < buckets->n; i++) {
         const struct bucket *bucket = &buckets->bucket[i];
-        if (!bucket->weight || !bucket_live(bridge, bucket, 0)) {
+        if (!bucket->weight || !bucket_live(worker, bridge, bucket, 0)) {
             continue;
         }
         /* A second round: after one, the draws of two buckets depend on each other. */
@@ -117,10 +130,12 @@ select_bucket(const struct bridge *bridge, const struct buckets *buckets, struct
 }
 
 static const struct bucket *
-first_live(const struct bridge *bridge, const struct buckets *buckets)
+first_live(struct worker *worker, const struct buckets *buckets, const struct packet *packet)
 {
+    const struct bridge *bridge = packet_walk(packet)->bridge;
+
     for (uint32_t i = 0; i < buckets->n; i++) {
-        if (bucket_live(bridge, &buckets->bucket[i], 0)) {
+        if (bucket_live(worker, bridge, &buckets->bucket[i], 0)) {
             return &buckets->bucket[i];
         }
     }
@@ -129,13 +144,13 @@ first_live(const struct bridge *bridge, const struct buckets *buckets)
 
 /* The one bucket of a group that is not of type all; null if there is none. */
 static const struct bucket *
-one_bucket(const struct bridge *bridge, const struct buckets *buckets, struct packet *packet)
+one_bucket(struct worker *worker, const struct buckets *buckets, struct packet *packet)
 {
     switch (buckets->type) {
     case GROUP_SELECT:
-        return select_bucket(bridge, buckets, packet);
+        return select_bucket(worker, buckets, packet);
     case GROUP_FAST_FAILOVER:
-        return first_live(bridge, buckets);
+        return first_live(worker, buckets, packet);
     default:
         return buckets->n ? &buckets->bucket[0] : NULL;
     }
@@ -153,17 +168,27 @@ run_bucket(struct worker *worker, const struct bucket *bucket, struct packet *pa
     program_run(worker, bucket->program, &packet, 1);
 }
 
+static void
+run_last_bucket(struct worker *worker, const struct bucket *bucket, struct packet *packet)
+{
+    if (may_meet(worker)) {
+        run_bucket(worker, bucket, packet);
+    } else {
+        worker_drop(worker, &packet, 1, DROP_depth);
+    }
+}
+
 /* Every bucket gets a copy, the last one the packet itself. */
 static void
 run_all(struct worker *worker, const struct buckets *buckets, struct packet *packet)
 {
-    for (uint32_t i = 0; i + 1 < buckets->n; i++) {
+    for (uint32_t i = 0; i + 1 < buckets->n && may_meet(worker); i++) {
         struct packet *copy = worker_copy(worker, packet);
         if (copy) {
             run_bucket(worker, &buckets->bucket[i], copy);
         }
     }
-    run_bucket(worker, &buckets->bucket[buckets->n - 1], packet);
+    run_last_bucket(worker, &buckets->bucket[buckets->n - 1], packet);
 }
 
 /* Takes the packet through a group. */
@@ -182,8 +207,8 @@ run_group(struct worker *worker, uint32_t id, struct packet *packet)
     counter_add(&worker->counters, group->counter, 1, packet->len, worker->now_ms);
     if (buckets->type == GROUP_ALL && buckets->n) {
         run_all(worker, buckets, packet);
-    } else if ((bucket = one_bucket(bridge, buckets, packet))) {
-        run_bucket(worker, bucket, packet);
+    } else if ((bucket = one_bucket(worker, buckets, packet))) {
+        run_last_bucket(worker, bucket, packet);
     } else {
         worker_drop(worker, &packet, 1, DROP_no_group);
     }

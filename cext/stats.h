@@ -32,7 +32,7 @@
     X(tx,           "the port could not take it")                           \
     X(ttl,          "time to live used up")                                 \
     X(no_group,     "the group is gone or has no live bucket")              \
-    X(depth,        "groups or resubmits inside each other too deep")               \
+    X(depth,        "groups or resubmits inside each other too deep, or too many") \
     X(fragment,     "fragments are told to be dropped")                     \
     X(meter,        "over the rate of a meter")                             \
     X(punt,         "the queue to the control plane is full")               \

@@ -304,6 +304,14 @@ bridge_at(const struct worker *worker, uint32_t index)
     return atomic_load_explicit(&worker->dataplane->bridges[index], memory_order_acquire);
 }
 
+/* Whatever the tables and groups say, a vector of 'n' packets comes to its end. */
+static void
+set_limits(struct worker *worker, unsigned n)
+{
+    worker->resubmits_left = n * RESUBMITS_MAX;
+    worker->buckets_left = n * BUCKETS_RUN_MAX;
+}
+
 /* A packet with the bytes of a frame; null if there is none (the drop is counted). */
 static struct packet *
 packet_from(struct worker *worker, const uint8_t *frame, uint32_t len)
@@ -334,7 +342,7 @@ run_injected(struct worker *worker, const struct inject *inject)
     packet->args = inject->bytes;
     packet_walk(packet)->bridge = bridge;
     parse_vector(&packet, 1);
-    worker->resubmits_left = RESUBMITS_MAX;
+    set_limits(worker, 1);
     if (bridge) {
         program_run(worker, inject->program, &packet, 1);
     } else {
@@ -423,7 +431,7 @@ receive_from(struct worker *worker, struct attachment *from)
         worker_drop(worker, packets, n, DROP_port_no_recv);
     } else {
         admit(from, packets, n);
-        worker->resubmits_left = n * RESUBMITS_MAX;
+        set_limits(worker, n);
         program_run(worker, from->program, packets, n);
     }
     return n;

@@ -30,6 +30,7 @@ enum worker_mode { WORKER_ADAPTIVE, WORKER_POLL };
 enum {
     RESUBMIT_DEPTH = 64,                /* Resubmits inside resubmits. */
     RESUBMITS_MAX = 4096,               /* Resubmits for a packet, on average over its vector. */
+    BUCKETS_RUN_MAX = 65536,            /* The same for buckets. */
 };
 
 /* The ports a worker polls, replaced as a whole. */
@@ -86,7 +87,8 @@ struct worker {
     struct worker_counters totals;
     _Atomic(struct poll_set *) polls;
     uint64_t now_ms, now_ns;            /* Monotonic; as of the start of this round. */
-    uint32_t resubmits_left;            /* In this vector: loops of resubmits end. */
+    uint32_t resubmits_left;            /* In this vector: loops of resubmits end, */
+    uint32_t buckets_left;              /* and groups of groups do not multiply without end. */
     struct attachment *waiting[PACKET_VECTOR];  /* Ports with packets in 'tx'. */
     unsigned n_waiting;
     uint64_t release_ns;                /* When a packet in a queue may leave; UINT64_MAX: none waits. */

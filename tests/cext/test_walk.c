@@ -409,6 +409,42 @@ test_a_packet_goes_through_groups_inside_groups(void **state)
     assert_int_equal(rig_dropped(rig->worker), 0);
 }
 
+/* Four times four times ... copies would be more than anybody can wait for. */
+static void
+test_groups_that_multiply_a_packet_come_to_an_end(void **state)
+{
+    RIG;
+    GROUP(.id = 1, .type = GROUP_ALL, .n = 4);
+    for (uint32_t id = 2; id <= GROUP_DEPTH; id++) {
+        assert_done(GROUP(.id = id, .type = GROUP_ALL, .n = 4, .bucket = {
+            { .group = id - 1 }, { .group = id - 1 }, { .group = id - 1 }, { .group = id - 1 } }));
+    }
+    FLOW(.group = GROUP_DEPTH);
+    send_sample(rig, 1, SAMPLE_tcp);
+    assert_in_range(rig->worker->totals.copied, 1, BUCKETS_RUN_MAX);
+    assert_true(drops(rig, DROP_depth) > 0);
+}
+
+/* The same for groups that watch groups: none of them is alive. */
+static void
+test_groups_that_watch_each_other_many_times_over_are_dead_in_the_end(void **state)
+{
+    RIG;
+    struct wire_group group = { .id = 1, .type = GROUP_FAST_FAILOVER, .n = 4 };
+
+    for (; group.id <= GROUP_DEPTH; group.id++) {
+        for (unsigned i = 0; i < 4; i++) {
+            group.bucket[i] = (struct wire_bucket) {
+                .watch_port = group.id == 1 ? RIG_PORTS + 1 : 0, .watch_group = group.id - 1,
+            };
+        }
+        assert_done(rig_group(rig, &group));
+    }
+    FLOW(.group = GROUP_DEPTH);
+    assert_int_equal(send_sample(rig, 1, SAMPLE_tcp), 0);
+    assert_int_equal(drops(rig, DROP_no_group), 1);
+}
+
 static void
 test_failover_takes_the_first_bucket_that_lives(void **state)
 {
@@ -566,6 +602,8 @@ main(void)
         T(test_packet_outs_beyond_the_queue_are_counted),
         T(test_all_buckets_get_the_packet),
         T(test_a_packet_goes_through_groups_inside_groups),
+        T(test_groups_that_multiply_a_packet_come_to_an_end),
+        T(test_groups_that_watch_each_other_many_times_over_are_dead_in_the_end),
         T(test_failover_takes_the_first_bucket_that_lives),
         T(test_select_follows_weights_and_conversations),
         T(test_a_group_without_buckets_drops),
