@@ -51,11 +51,12 @@ static void
 add_ops(struct table_features *features)
 {
     for (unsigned op = 0; op < OP_goto_table; op++) {
-        unsigned type = op_table[op].type, bit = type < EXPERIMENTER_BIT ? type : EXPERIMENTER_BIT;
-        set_add(&features->sets[TABLE_WRITE_ACTIONS], bit);
-        set_add(&features->sets[TABLE_APPLY_ACTIONS], bit);
+        set_add(&features->sets[TABLE_WRITE_ACTIONS], op_table[op].type);
+        set_add(&features->sets[TABLE_APPLY_ACTIONS], op_table[op].type);
     }
-    for (unsigned op = OP_goto_table; op < OP_action_set; op++) {
+    set_add(&features->sets[TABLE_WRITE_ACTIONS], EXPERIMENTER_BIT);
+    set_add(&features->sets[TABLE_APPLY_ACTIONS], EXPERIMENTER_BIT);
+    for (unsigned op = OP_goto_table; op <= OP_meter; op++) {
         set_add(&features->sets[TABLE_INSTRUCTIONS], op_table[op].type);
     }
     set_add(&features->sets[TABLE_INSTRUCTIONS], INSTRUCTION_APPLY);
