@@ -270,9 +270,11 @@ void
 worker_learn(struct worker *worker, uint64_t now_ms)
 {
     const struct learn_request *request;
-    size_t size;
+    size_t size, asked = atomic_load_explicit(&worker->learns.head, memory_order_relaxed);
 
-    while ((request = ring_peek(&worker->learns, &size))) {
+    /* What comes meanwhile waits for the next time: it can come as fast as it is learned. */
+    while ((ssize_t) (atomic_load_explicit(&worker->learns.tail, memory_order_relaxed) - asked) < 0
+           && (request = ring_peek(&worker->learns, &size))) {
         struct bridge *bridge = atomic_load_explicit(&worker->dataplane->bridges[request->bridge],
                                                      memory_order_relaxed);
         if (bridge) {
