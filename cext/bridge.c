@@ -219,9 +219,10 @@ retire_flow(struct flow *flow, void *bridge_)
 }
 
 static void
-retire_group(struct group *group, void *bridge_)
+retire_group(void *group_, void *bridge_)
 {
     struct bridge *bridge = bridge_;
+    struct group *group = group_;
 
     dataplane_retire_buckets(bridge->dataplane,
                              atomic_load_explicit(&group->buckets, memory_order_relaxed));
@@ -240,10 +241,8 @@ free_bridge(struct bridge *bridge)
         dataplane_retire_counter(bridge->dataplane, table->lookups);
         dataplane_retire_counter(bridge->dataplane, table->matches);
     }
-    if (atomic_load_explicit(&bridge->groups.map, memory_order_relaxed)) {
-        group_each(&bridge->groups, retire_group, bridge);
-        group_table_close(&bridge->groups);
-    }
+    idmap_each(&bridge->groups.map, retire_group, bridge);
+    idmap_close(&bridge->groups.map);
     bridge_close_meters(bridge);
     bridge_close_features(bridge);
     free(bridge_ports(bridge));
@@ -281,8 +280,7 @@ bridge_open(struct dataplane *dataplane, const char *name, uint64_t datapath_id,
     bridge->meters.max = METERS_MAX;
     timer_wheel_init(&bridge->wheel, now_ms / TICK_MS);
     atomic_init(&bridge->ports, port_map_new(NULL, NULL, NULL));
-    if (!bridge_ports(bridge) || mac_open(&bridge->macs) || group_table_open(&bridge->groups)
-        || open_tables(bridge)) {
+    if (!bridge_ports(bridge) || mac_open(&bridge->macs) || open_tables(bridge)) {
         free_bridge(bridge);
         return NULL;
     }

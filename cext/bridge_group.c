@@ -331,7 +331,7 @@ remove_group(struct bridge *bridge, struct group *group, uint64_t now_ms)
 }
 
 static void
-remove_any(struct group *group, void *mod_)
+remove_any(void *group, void *mod_)
 {
     const struct group_mod *mod = mod_;
 
@@ -344,8 +344,9 @@ struct chaining {
 };
 
 static void
-find_chain(struct group *group, void *chaining_)
+find_chain(void *group_, void *chaining_)
 {
+    const struct group *group = group_;
     struct chaining *chaining = chaining_;
     const struct buckets *buckets = group_buckets(group);
 
@@ -363,11 +364,11 @@ group_delete(struct group_mod *mod)
     struct chaining chaining = { mod->id, false };
 
     if (mod->id == GROUP_ALL_GROUPS) {
-        group_each(&bridge->groups, remove_any, mod);
+        idmap_each(&bridge->groups.map, remove_any, mod);
         return OFWIRE_OK;
     }
     if (group && group->refs) {
-        group_each(&bridge->groups, find_chain, &chaining);
+        idmap_each(&bridge->groups.map, find_chain, &chaining);
     }
     if (chaining.found) {
         return OFWIRE_OFPGMFC_CHAINED_GROUP;

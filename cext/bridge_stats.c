@@ -242,8 +242,9 @@ reply_port_desc(struct reply *reply)
 
 /* struct ofp_group_stats: length, ref_count at 8, packets 16, bytes 24, duration 32, buckets 40. */
 static void
-put_group_stats(struct group *group, void *reply_)
+put_group_stats(void *group_, void *reply_)
 {
+    const struct group *group = group_;
     struct reply *reply = reply_;
     const struct buckets *buckets = atomic_load(&group->buckets);
     struct counter_sum sum = reply_counter(reply, group->counter);
@@ -276,7 +277,7 @@ reply_group_stats(struct reply *reply)
     uint32_t id = get_be32(reply->body);
     struct group *group = group_find(&reply->bridge->groups, id);
     if (id == GROUP_ALL_GROUPS) {
-        group_each(&reply->bridge->groups, put_group_stats, reply);
+        idmap_each(&reply->bridge->groups.map, put_group_stats, reply);
     } else if (group) {
         put_group_stats(group, reply);
     } else {
@@ -286,8 +287,9 @@ reply_group_stats(struct reply *reply)
 }
 
 static void
-put_group_desc(struct group *group, void *reply_)
+put_group_desc(void *group_, void *reply_)
 {
+    const struct group *group = group_;
     struct reply *reply = reply_;
     const struct buckets *buckets = atomic_load(&group->buckets);
     size_t begin = reply->out->len;
@@ -306,7 +308,7 @@ put_group_desc(struct group *group, void *reply_)
 static uint32_t
 reply_group_desc(struct reply *reply)
 {
-    group_each(&reply->bridge->groups, put_group_desc, reply);
+    idmap_each(&reply->bridge->groups.map, put_group_desc, reply);
     return OFWIRE_OK;
 }
 

@@ -12,7 +12,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include "epoch.h"
+#include "idmap.h"
 #include "program.h"
 
 enum group_type { GROUP_ALL, GROUP_SELECT, GROUP_INDIRECT, GROUP_FAST_FAILOVER };
@@ -44,7 +44,7 @@ struct buckets {
 };
 
 struct group {
-    uint32_t id;
+    uint32_t id;                        /* First, for idmap.h. */
     uint32_t counter;
     uint32_t refs;                      /* Group actions in flows and other groups. Control thread's. */
     uint64_t created_ms;
@@ -55,30 +55,30 @@ struct group {
     unsigned height;                    /* Groups one after the other from here on. */
 };
 
-/* Groups by number: open addressing, replaced as a whole when it grows. */
-struct group_map {
-    uint32_t n_slots;                   /* A power of two. */
-    uint32_t n_busy;                    /* Slots in use or used before. */
-    _Atomic(struct group *) slots[];
-};
-
+/* All 0 is an empty table. */
 struct group_table {
-    _Atomic(struct group_map *) map;
-    uint32_t n_groups;
+    struct idmap map;
     uint64_t n_checks;          /* Searches for loops so far. */
 };
 
-int group_table_open(struct group_table *table);
-void group_table_close(struct group_table *table);      /* Readers gone; groups released by the caller. */
-
 /* Worker or control: null if there is no such group. */
-struct group *group_find(const struct group_table *table, uint32_t id);
+static inline struct group *
+group_find(const struct group_table *table, uint32_t id)
+{
+    return idmap_find(&table->map, id);
+}
 
 /* Control.  Returns 0 or ENOMEM (nothing changed). */
-int group_insert(struct group_table *table, struct epoch *epoch, struct group *group);
-void group_remove(struct group_table *table, struct group *group);
+static inline int
+group_insert(struct group_table *table, struct epoch *epoch, struct group *group)
+{
+    return idmap_insert(&table->map, epoch, group);
+}
 
-/* Control: calls visit for each group, in the order of the table. */
-void group_each(const struct group_table *table, void (*visit)(struct group *, void *), void *context);
+static inline void
+group_remove(struct group_table *table, struct group *group)
+{
+    idmap_remove(&table->map, group);
+}
 
 #endif

@@ -73,7 +73,7 @@ test_a_group_mod_that_is_wrong_gets_its_error_and_changes_nothing(void **state)
     wire_group(&rig->f, &(const struct wire_group) { .id = 1, .n = 1 });
     put_be16(rig->f.data + 16, 8);
     assert_error(rig_apply(rig), OFPGMFC_BAD_BUCKET);
-    assert_int_equal(rig->bridge->groups.n_groups, 0);
+    assert_int_equal(rig->bridge->groups.map.n, 0);
     assert_int_equal(rig->dataplane.programs.n_programs, 1);
 }
 
@@ -210,7 +210,7 @@ test_all_groups_go_at_once_however_they_are_chained(void **state)
     }
     FLOW(.priority = 99, .output = { 1 });
     assert_done(GROUP(.command = WIRE_GROUP_DELETE, .id = GROUP_ALL_GROUPS));
-    assert_int_equal(rig->bridge->groups.n_groups, 0);
+    assert_int_equal(rig->bridge->groups.map.n, 0);
     assert_int_equal(rig->bridge->n_flows, 1);
 }
 

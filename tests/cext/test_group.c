@@ -1,4 +1,4 @@
-/* group.c: groups by number against an array; stats.c: counters by id. */
+/* group.h: groups by number against an array; stats.c: counters by id. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -39,7 +39,7 @@ set_up(void **state)
         f->groups[i].id = id_of(i);
     }
     *state = f;
-    return group_table_open(&f->table);
+    return 0;
 }
 
 static int
@@ -47,7 +47,7 @@ tear_down(void **state)
 {
     struct fixture *f = *state;
 
-    group_table_close(&f->table);
+    idmap_close(&f->table.map);
     epoch_close(&f->epoch);
     free(f);
     return 0;
@@ -65,8 +65,9 @@ toggle(struct fixture *f, unsigned i)
 }
 
 static void
-count(struct group *group, void *f_)
+count(void *group_, void *f_)
 {
+    const struct group *group = group_;
     struct fixture *f = f_;
 
     assert_true(f->in[group - f->groups]);
@@ -83,9 +84,9 @@ check_all(struct fixture *f)
         n += f->in[i];
     }
     f->n_visited = 0;
-    group_each(&f->table, count, f);
+    idmap_each(&f->table.map, count, f);
     assert_int_equal(f->n_visited, n);
-    assert_int_equal(f->table.n_groups, n);
+    assert_int_equal(f->table.map.n, n);
 }
 
 static void
@@ -106,8 +107,9 @@ test_random_groups_come_and_go(void **state)
 }
 
 static void
-remove_visited(struct group *group, void *f_)
+remove_visited(void *group_, void *f_)
 {
+    const struct group *group = group_;
     struct fixture *f = f_;
 
     toggle(f, group - f->groups);
@@ -121,9 +123,9 @@ test_a_visitor_may_remove_what_it_is_given(void **state)
     for (unsigned i = 0; i < N_IDS; i++) {
         toggle(f, i);
     }
-    group_each(&f->table, remove_visited, f);
+    idmap_each(&f->table.map, remove_visited, f);
     check_all(f);
-    assert_int_equal(f->table.n_groups, 0);
+    assert_int_equal(f->table.map.n, 0);
 }
 
 /* --- Counters ------------------------------------------------------------------------------- */

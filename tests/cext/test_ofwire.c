@@ -33,7 +33,6 @@ open_decoding(void **state)
     t->group.id = THE_GROUP;
     epoch_init(&t->dataplane.epoch);
     assert_int_equal(program_store_open(&t->dataplane.programs), 0);
-    assert_int_equal(group_table_open(&t->bridge->groups), 0);
     assert_int_equal(group_insert(&t->bridge->groups, &t->dataplane.epoch, &t->group), 0);
     *state = t;
     return 0;
@@ -46,7 +45,7 @@ close_decoding(void **state)
 
     assert_int_equal(t->dataplane.programs.n_programs, 0);      /* No reference is lost. */
     insn_list_close(&t->list);
-    group_table_close(&t->bridge->groups);
+    idmap_close(&t->bridge->groups.map);
     program_store_close(&t->dataplane.programs);
     epoch_close(&t->dataplane.epoch);
     free(t->bridge);

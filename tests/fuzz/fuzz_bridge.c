@@ -146,7 +146,7 @@ clear(struct rig *rig)
     CHECK(rig_apply(rig) == OFWIRE_OK);
     CHECK(FLOW(.command = WIRE_DELETE, .table = 255) == OFWIRE_OK);
     CHECK(GROUP(.command = WIRE_GROUP_DELETE, .id = GROUP_ALL_GROUPS) == OFWIRE_OK);
-    CHECK(!rig->bridge->n_flows && !rig->bridge->groups.n_groups && !rig->bridge->wheel.n_running);
+    CHECK(!rig->bridge->n_flows && !rig->bridge->groups.map.n && !rig->bridge->wheel.n_running);
     check_events(&rig->bridge->events);
     rig_tick(rig, 10);
     CHECK(!rig->dataplane.epoch.n_retired);

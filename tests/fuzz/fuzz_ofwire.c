@@ -65,7 +65,6 @@ stage_open(void)
     stage->group.id = THE_GROUP;
     epoch_init(&stage->dataplane.epoch);
     check(!program_store_open(&stage->dataplane.programs));
-    check(!group_table_open(&stage->bridge.groups));
     check(!group_insert(&stage->bridge.groups, &stage->dataplane.epoch, &stage->group));
     return stage;
 }
@@ -74,7 +73,7 @@ static void
 stage_close(struct stage *stage)
 {
     check(!stage->dataplane.programs.n_programs);
-    group_table_close(&stage->bridge.groups);
+    idmap_close(&stage->bridge.groups.map);
     program_store_close(&stage->dataplane.programs);
     epoch_close(&stage->dataplane.epoch);
     free(stage);
