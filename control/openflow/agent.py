@@ -10,11 +10,12 @@ from typing import Any
 from .. import __version__
 from ..component import Component
 from ..message import CallError, Change, Code, ConfigError, Failure
-from .bridge import BridgeControl, identity_of
+from .bridge import BridgeControl
 from .datapath import Datapath
 from .session import Description
 from .settings import Bridge, Fault, Settings, Tls, named_files, settings_of
 from .views import VIEWS, Refused, View, look
+from .ways import identity_of
 
 SYNCHRONISING = "sync-"  # how transactions begin that restore what was configured before
 

@@ -113,9 +113,7 @@ def multiparted(about: Message, kind: int, payloads: list[bytes], answer: Answer
 def part_header(xid: int, kind: int, flags: int, size: int) -> bytes:
     """Return what stands before *size* bytes of a multipart reply."""
     size += PART_HEADER
-    return struct.pack(
-        "!BBHIHH4x", VERSION, MessageType.MULTIPART_REPLY, size, xid, kind, flags
-    )
+    return struct.pack("!BBHIHH4x", VERSION, MessageType.MULTIPART_REPLY, size, xid, kind, flags)
 
 
 def shortened(text: str, size: int) -> str:

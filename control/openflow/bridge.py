@@ -5,82 +5,18 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from .answers import Answer, Ask
 from .channel import Channel
-from .identity import Identity
 from .limiter import Limiter
 from .reach import Dialer, Listener
 from .session import Description, Session, Shared
-from .settings import Bridge, Controller, Listen, PacketInLimit, Tls
-from .transport import Binder, Opener, pssl, ptcp, punix, tcp, tls
+from .settings import Bridge, PacketInLimit
+from .ways import MANAGEMENT, Call, Dial, Management, calls, dials
 
 MAX_CALLERS = 64  # channels that listeners accept
 PROBE = 15.0  # seconds that a caller may be silent
-MANAGEMENT = "management"  # the name of connections on the management socket
-
-
-class Dial(NamedTuple):
-    """A controller to connect to, and all that the way there depends on."""
-
-    row: Controller
-    tls: Tls
-
-    @property
-    def where(self) -> str:
-        """Say what is dialled."""
-        return f"{self.row.protocol}:{self.row.address}:{self.row.port}"
-
-    def opener(self) -> Opener:
-        """Return what connects."""
-        if self.row.protocol == "tls":
-            return tls(self.row.address, self.row.port, identity_of(self.tls))
-        return tcp(self.row.address, self.row.port)
-
-
-class Call(NamedTuple):
-    """Where controllers may connect, and all that the way there depends on."""
-
-    row: Listen
-    tls: Tls
-
-    @property
-    def name(self) -> str:
-        """The name of those who connect."""
-        return self.row.name
-
-    @property
-    def where(self) -> str:
-        """Say what is listened on."""
-        return f"p{self.row.protocol}:{self.row.address}:{self.row.port}"
-
-    def binder(self) -> Binder:
-        """Return what listens."""
-        if self.row.protocol == "tls":
-            return pssl(self.row.address, self.row.port, identity_of(self.tls))
-        return ptcp(self.row.address, self.row.port)
-
-
-class Management(NamedTuple):
-    """The Unix socket that Open vSwitch's tools look for: RUN/BRIDGE.mgmt."""
-
-    path: Path
-    name: str = MANAGEMENT
-
-    @property
-    def where(self) -> str:
-        """Say what is listened on."""
-        return f"punix:{self.path}"
-
-    def binder(self) -> Binder:
-        """Return what listens."""
-        return punix(self.path)
-
-
-def identity_of(files: Tls) -> Identity:
-    """Return the TLS identity in *files*."""
-    return Identity(files.private_key, files.certificate, files.ca_certificate)
 
 
 class BridgeControl:
@@ -104,6 +40,7 @@ class BridgeControl:
         self._run_dir = run_dir
         self.limiter = self._make_limiter()
         self._dialers: dict[Dial, Dialer] = {}
+        self._auxiliaries: dict[Dial, list[Dialer]] = {}
         self._listeners: dict[Call | Management, Listener] = {}
         self._started = False
 
@@ -120,9 +57,9 @@ class BridgeControl:
             self.limiter = self._make_limiter()
         if settings.versions != before.versions:
             self.reset("other versions are spoken now")
-        for dial in self._dialers.keys() - set(self._dials()):
-            await self._dialers.pop(dial).close()
-        for call in self._listeners.keys() - set(self._calls()):
+        for dial in self._dialers.keys() - set(dials(self.settings)):
+            await self._undial(dial)
+        for call in self._listeners.keys() - set(calls(self.settings, self._run_dir)):
             await self._hang_up(call)
         if self._started:
             self._open_missing()
@@ -131,7 +68,7 @@ class BridgeControl:
         """Close everything."""
         self._started = False
         for dial in list(self._dialers):
-            await self._dialers.pop(dial).close()
+            await self._undial(dial)
         for call in list(self._listeners):
             await self._hang_up(call)
         self.reset("the bridge is gone")
@@ -153,12 +90,16 @@ class BridgeControl:
     def joined(self, channel: Channel) -> None:
         """Note a new channel."""
         self.channels.add(channel)
-        if len(self.channels) > MAX_CALLERS + len(self._dialers):
+        dialled = sum(1 + dial.row.auxiliary_connections for dial in self._dialers)
+        if len(self.channels) > MAX_CALLERS + dialled:
             channel.close("too many controllers")
 
     def left(self, channel: Channel) -> None:
-        """Forget a channel."""
+        """Forget a channel; auxiliary ones end with their main one."""
         self.channels.discard(channel)
+        for other in list(self.channels):
+            if other.session.is_auxiliary_of(channel.session):
+                other.close("the main connection is down")
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Describe every connection, and every one that should be there."""
@@ -169,6 +110,7 @@ class BridgeControl:
                 "peer": channel.peer,
                 "connected": channel.session.up,
                 "role": channel.session.role.name.lower(),
+                "auxiliary": channel.session.auxiliary_id,
                 "version": f"1.{channel.session.version - 1}",
                 **channel.session.counters,
             }
@@ -189,28 +131,50 @@ class BridgeControl:
             "trouble": trouble,
         }
 
-    def _dials(self) -> list[Dial]:
-        tls = self.settings.tls
-        return [Dial(row, needed(row, tls)) for row in self.settings.controller]
-
-    def _calls(self) -> list[Call | Management]:
-        tls = self.settings.tls
-        calls: list[Call | Management] = [
-            Call(row, needed(row, tls)) for row in self.settings.listen
-        ]
-        if self.settings.management_socket:
-            calls.append(Management(self._run_dir / f"{self.settings.name}.mgmt"))
-        return calls
-
     def _open_missing(self) -> None:
-        for dial in self._dials():
+        for dial in dials(self.settings):
             if dial not in self._dialers:
                 factory = partial(self._channel, dial.row.name, float(dial.row.inactivity_probe))
                 self._dialers[dial] = Dialer(dial.opener(), factory, float(dial.row.max_backoff))
-        for call in self._calls():
+                self._auxiliaries[dial] = [self._auxiliary(dial, n) for n in dial.auxiliaries]
+        for call in calls(self.settings, self._run_dir):
             if call not in self._listeners:
                 factory = partial(self._channel, call.name, PROBE)
                 self._listeners[call] = Listener(call.binder(), factory)
+
+    def _auxiliary(self, dial: Dial, number: int) -> Dialer:
+        """Dial an auxiliary connection, whenever the main one is up."""
+        row = dial.row
+
+        async def opener(protocol: asyncio.Protocol) -> None:
+            if self._find_main(row.name) is None:
+                raise ConnectionError("the main connection is down")
+            await dial.opener()(protocol)
+
+        def session(now: float) -> Session:
+            probe = float(row.inactivity_probe)
+            main = self._find_main(row.name)
+            if main is None:  # it went while this one was dialled
+                made = Session(self.shared, now)
+                made.close("the main connection is down")
+                return made
+            versions = (main.version,)
+            return Session(
+                self.shared, now, main=main, auxiliary_id=number, probe=probe, versions=versions
+            )
+
+        def channel() -> Channel:
+            return Channel(row.name, session, self._ask, self)
+
+        return Dialer(opener, channel, float(row.max_backoff))
+
+    def _find_main(self, name: str) -> Session | None:
+        sessions = (channel.session for channel in self.channels if channel.name == name)
+        return next((each for each in sessions if each.up and not each.auxiliary_id), None)
+
+    async def _undial(self, dial: Dial) -> None:
+        for dialer in (*self._auxiliaries.pop(dial), self._dialers.pop(dial)):
+            await dialer.close()
 
     async def _hang_up(self, call: Call | Management) -> None:
         await self._listeners.pop(call).close()
@@ -228,8 +192,3 @@ class BridgeControl:
     def _make_limiter(self) -> Limiter:
         now = asyncio.get_running_loop().time()
         return Limiter(self.settings.packet_in_limit, now)
-
-
-def needed(row: Controller | Listen, tls: Tls) -> Tls:
-    """Return the files that a row depends on."""
-    return tls if row.protocol == "tls" else Tls()

@@ -41,6 +41,7 @@ from .spec.messages import (
     MultipartReply,
     Role,
     RoleReply,
+    SetAsync,
 )
 from .spec.multipart import MORE, DescReply, MultipartType, TableFeaturesRequest
 from .v10 import Translator
@@ -66,6 +67,7 @@ PACKET_IN_BACKLOG = 1 << 20  # unsent bytes above which packet-ins are dropped
 MAX_BACKLOG = 16 << 20  # unsent bytes above which the controller is given up
 FRAGMENT_FLAGS = 3
 HEADER, PART_HEADER = 8, 16
+AUXILIARY_ID = 13  # where the body of a features reply has it
 COMMAND, MODIFY = 25, (1, 2)  # where a flow-mod has it; those that add in 1.0 what is not there
 
 
@@ -109,9 +111,20 @@ class _Slot:
 class Session:
     """A connection, and what its controller may do and wants to hear."""
 
-    def __init__(self, shared: Shared, now: float, **connection: Any) -> None:
-        self.role = Role.EQUAL
-        self.wants = DEFAULT_ASYNC
+    def __init__(
+        self,
+        shared: Shared,
+        now: float,
+        *,
+        main: "Session | None" = None,
+        auxiliary_id: int = 0,
+        **connection: Any,
+    ) -> None:
+        """Begin a conversation; an auxiliary one shares the role and the wishes of *main*."""
+        self.auxiliary_id = auxiliary_id
+        self._main = main
+        self._own_role = Role.EQUAL
+        self._wants = DEFAULT_ASYNC
         self.up = False
         self.closed: str | None = None  # why, once it is
         self.counters: Counter[str] = Counter()
@@ -126,6 +139,24 @@ class Session:
         self._parts: dict[int, tuple[int, bytes]] = {}  # xid -> type, body so far
         self._bundles = Bundles()
         self._old: Translator | None = None  # for a controller that speaks 1.0
+
+    @property
+    def role(self) -> Role:
+        """What the controller is, on all its connections."""
+        return self._main.role if self._main else self._own_role
+
+    @role.setter
+    def role(self, role: Role) -> None:
+        self._own_role = role
+
+    @property
+    def wants(self) -> SetAsync:
+        """What it wants to hear; on its main connection only."""
+        return self._main.wants if self._main else self._wants
+
+    def is_auxiliary_of(self, other: "Session") -> bool:
+        """Return whether this is a further connection of the controller of *other*."""
+        return self._main is other
 
     @property
     def deadline(self) -> float:
@@ -179,7 +210,7 @@ class Session:
         Packet-ins are dropped above PACKET_IN_BACKLOG; above MAX_BACKLOG the
         controller does not read at all, and is given up.
         """
-        if not self.up or self.closed is not None:
+        if not self.up or self.closed is not None or self._main:
             return
         row = ASYNCHRONOUS[kind]
         wanted, count = framing.select(
@@ -327,7 +358,9 @@ class Session:
             self._shared.features = pack_part(reply)
         if self._shared.features is None:
             return framing.failures(message.data, b"", answers.failure_of(answer))
-        return answers.frame(MessageType.FEATURES_REPLY, message.xid, self._shared.features)
+        body = bytearray(self._shared.features)
+        body[AUXILIARY_ID] = self.auxiliary_id
+        return answers.frame(MessageType.FEATURES_REPLY, message.xid, bytes(body))
 
     def _get_config(self, message: Message, body: Any) -> None:
         self._ask(
@@ -355,7 +388,7 @@ class Session:
 
     def _role(self, message: Message, body: Any) -> None:
         roles = self._shared.roles
-        role = roles.request(self, body.role, body.generation_id)
+        role = roles.request(self._main or self, body.role, body.generation_id)
         generation = UNDEFINED if roles.generation is None else roles.generation
         self._reply(pack(RoleReply(role, generation), message.xid))
 
@@ -364,7 +397,7 @@ class Session:
         self._reply(pack(reply, message.xid))
 
     def _set_async(self, message: Message, body: Any) -> None:
-        self.wants = body
+        (self._main or self)._wants = body
 
     def _multipart(self, message: Message, body: Any) -> None:
         kind: int = body.body.layout.code

@@ -28,6 +28,7 @@ class Controller(msgspec.Struct, frozen=True, rename="kebab"):
     protocol: Protocol = "tcp"
     max_backoff: int = 8
     inactivity_probe: int = 15
+    auxiliary_connections: int = 0
 
 
 class Listen(msgspec.Struct, frozen=True, rename="kebab"):

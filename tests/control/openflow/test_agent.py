@@ -53,6 +53,8 @@ from raicho.control.openflow.spec.messages import (
     MultipartReply,
     MultipartRequest,
     PacketIn,
+    Role,
+    RoleRequest,
 )
 from raicho.control.openflow.spec.multipart import FlowReply, FlowRequest
 
@@ -443,3 +445,25 @@ async def test_files_that_tls_cannot_use_are_refused(
         with pytest.raises(CallError, match="cannot read '/nowhere'") as caught:
             await made.configure({"name": "br0", "tls": files})
         assert caught.value.failure.path == "/raicho/bridge[name='br0']/tls/private-key"
+
+
+async def test_auxiliary_connections_live_with_their_main_one(
+    context: zmq.SyncContext, tmp_path: Path
+) -> None:
+    """F8: the second says which it is, shares the role, hears nothing unasked, and ends too."""
+    async with house(context, tmp_path) as made:
+        row = {"name": "c1", "address": HOST, "port": made.port, "max-backoff": 1}
+        await made.configure({"name": "br0", "controller": [{**row, "auxiliary-connections": 1}]})
+        await made.controller.accept()
+        await made.controller.accept()
+        made.controller.say(FeaturesRequest(), RoleRequest(Role.SLAVE, 1))
+        features, role = [(await made.controller.hear())[0] for _ in range(2)]
+        assert (features.auxiliary_id, role.role) == (1, Role.SLAVE)
+        made.dataplane.push("br0", "packet_in", pack(PacketIn()))
+        rows = await made.get("/controllers")
+        assert {(r["auxiliary"], r["role"]) for r in rows} == {(0, "slave"), (1, "slave")}
+        main, auxiliary = made.agent.bridges["br0"].channels
+        if main.session.auxiliary_id:
+            main, auxiliary = auxiliary, main
+        main.close("the test says so")
+        await until(lambda: auxiliary.session.closed == "the main connection is down")
