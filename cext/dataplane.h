@@ -39,8 +39,8 @@ int dataplane_open(struct dataplane *dataplane);
 /* All workers and bridges must be closed before. */
 void dataplane_close(struct dataplane *dataplane);
 
-/* Housekeeping, to be called at least every TICK_MS while there are timers: expires flows,
- * frees what was retired, lets go of programs of packets that were sent out. */
+/* Housekeeping, to be called every few TICK_MS: expires flows, makes those that were learned, frees
+ * what was retired, lets go of programs of packets that were sent out. */
 void dataplane_tick(struct dataplane *dataplane, uint64_t now_ms);
 
 /* Waits until every worker uses what has been published and has handled the packets that were
