@@ -97,8 +97,30 @@ run_entries(struct worker *worker, struct packet **packets, const struct flow **
     return n_going_on;
 }
 
-/* Takes packets without an entry out and drops them, but for those that a resubmit holds; returns
- * how many have one. */
+/* Ends packets without an entry.  One that a resubmit holds is just left alone, and one that a
+ * resubmit at the end of a list has led here has its action set carried out, as if it had come back. */
+static void
+end_missed(struct worker *worker, struct packet **packets, unsigned n)
+{
+    struct packet *back[PACKET_VECTOR];
+    unsigned n_back = 0, kept = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        const struct walk *walk = packet_walk(packets[i]);
+
+        if (walk->left_home && walk->n_blocks) {
+            back[n_back++] = packets[i];
+        } else if (!walk->held) {
+            packets[kept++] = packets[i];
+        }
+    }
+    worker_drop(worker, packets, kept, DROP_no_entry);
+    if (n_back) {
+        op_action_set(worker, NULL, back, n_back);
+    }
+}
+
+/* Takes packets without an entry out and ends them; returns how many have one. */
 static unsigned
 drop_misses(struct worker *worker, struct packet **packets, const struct flow **flows, unsigned n)
 {
@@ -112,11 +134,13 @@ drop_misses(struct worker *worker, struct packet **packets, const struct flow **
         if (flows[i]) {
             packets[kept] = packets[i];
             flows[kept++] = flows[i];
-        } else if (!packet_walk(packets[i])->held) {
+        } else {
             missed[n_missed++] = packets[i];
         }
     }
-    worker_drop(worker, missed, n_missed, DROP_no_entry);
+    if (n_missed) {
+        end_missed(worker, missed, n_missed);
+    }
     return kept;
 }
 

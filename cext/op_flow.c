@@ -200,10 +200,16 @@ op_action_set(struct worker *worker, const struct insn *insn, struct packet **pa
 
     (void) insn;
     for (unsigned i = 0; i < n; i++) {
-        unsigned n_blocks = packet_walk(packets[i])->n_blocks;
+        struct walk *walk = packet_walk(packets[i]);
+        unsigned n_blocks = walk->n_blocks;
 
-        if (packet_walk(packets[i])->held) {
+        if (walk->held) {
             continue;           /* Who resubmitted it carries the set out. */
+        }
+        if (walk->left_home) {
+            walk->left_home = false;
+            walk->flow = walk->home;
+            walk->table = walk->home_table;
         }
         if (n_blocks == 0) {
             without[n_without++] = packets[i];

@@ -110,6 +110,19 @@ visit(struct worker *worker, const struct insn *insn, struct packet **packets, u
     return kept;
 }
 
+/* Notes where a packet that does not come back came from. */
+static void
+leave(struct packet *packet)
+{
+    struct walk *walk = packet_walk(packet);
+
+    if (!walk->left_home) {
+        walk->left_home = true;
+        walk->home = walk->flow;
+        walk->home_table = walk->table;
+    }
+}
+
 unsigned
 op_resubmit(struct worker *worker, const struct insn *insn, struct packet **packets, unsigned n)
 {
@@ -121,6 +134,7 @@ op_resubmit(struct worker *worker, const struct insn *insn, struct packet **pack
         if (packet_stays(insn, packets[i])) {
             packets[kept++] = packets[i];
         } else {
+            leave(packets[i]);
             aim(insn, packets[i]);
             leaving[n_leaving++] = packets[i];
         }

@@ -103,7 +103,10 @@ struct walk {
     uint8_t held;               /* Those of them that it comes back from: nobody may take it. */
     uint8_t gone;               /* Held, and dropped meanwhile: the reason, plus 1. */
     uint8_t n_stack;            /* Values on the stack. */
+    bool left_home;             /* A resubmit at the end of a list has led it away from 'home'. */
+    uint8_t home_table;
     struct flow_key key;
+    const struct flow *home;    /* The entry that its action set counts as carried out by. */
     uint64_t stack[STACK_SIZE][2];      /* Pushed values: high and low half. */
     struct action_block blocks[ACTION_SET_BLOCKS];
 };

@@ -112,6 +112,7 @@ renew(struct pool *pool, struct packet *p)
     walk->held = 0;
     walk->gone = 0;
     walk->n_stack = 0;
+    walk->left_home = false;
 }
 
 unsigned

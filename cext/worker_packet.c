@@ -65,6 +65,7 @@ copy_walk(struct walk *to, const struct walk *from)
     to->depth = from->depth;
     to->flow = from->flow;
     to->resubmits = from->resubmits;
+    to->left_home = false;
     to->n_stack = from->n_stack;
     memcpy(to->stack, from->stack, from->n_stack * sizeof to->stack[0]);
     to->n_blocks = 0;

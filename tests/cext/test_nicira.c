@@ -188,6 +188,19 @@ a_last_resubmit_without_an_entry_drops(void **state)
 }
 
 static void
+a_miss_behind_a_last_resubmit_leaves_the_action_set(void **state)
+{
+    RIG;
+    assert_done(HEX_FLOW(RESUBMIT_2));
+    assert_done(FLOW(.table = 2, .write_output = 4, .go_to = 3));
+    send_one(rig);
+    assert_int_equal(left(rig, NULL), 1);
+    assert_done(HEX_FLOW(RESUBMIT_2, .write_output = 3));
+    send_one(rig);
+    assert_int_equal(left(rig, NULL), 10);
+}
+
+static void
 resubmits_go_on_inside_each_other_and_through_goto(void **state)
 {
     RIG;
@@ -350,6 +363,7 @@ main(void)
         TEST(a_resubmit_comes_back_with_what_was_changed),
         TEST(a_table_without_an_entry_is_come_back_from),
         TEST(a_last_resubmit_without_an_entry_drops),
+        TEST(a_miss_behind_a_last_resubmit_leaves_the_action_set),
         TEST(resubmits_go_on_inside_each_other_and_through_goto),
         TEST(a_resubmit_as_another_port_is_one_for_the_lookup_only),
         TEST(an_action_set_written_by_a_resubmit_is_carried_out_at_the_end),

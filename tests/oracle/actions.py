@@ -39,6 +39,34 @@ class SetField:
 
 
 @dataclass(frozen=True)
+class RegLoad:
+    """Set *bits* bits of a field, from bit *at* on (Nicira)."""
+
+    name: str
+    at: int
+    bits: int
+    value: int
+
+
+@dataclass(frozen=True)
+class RegMove:
+    """Copy *bits* bits of one field to another (Nicira)."""
+
+    source: str
+    source_at: int
+    name: str
+    at: int
+    bits: int
+
+
+@dataclass(frozen=True)
+class Resubmit:
+    """Look up another table, and come back (Nicira)."""
+
+    table_id: int
+
+
+@dataclass(frozen=True)
 class PushVlan:
     """Add an outermost VLAN tag."""
 
@@ -111,7 +139,7 @@ class CopyTtlIn:
 
 
 Action = (
-    Output | Group | SetQueue | SetField
+    Output | Group | SetQueue | SetField | RegLoad | RegMove | Resubmit
     | PushVlan | PopVlan | PushMpls | PopMpls | PushPbb | PopPbb
     | SetNwTtl | DecNwTtl | SetMplsTtl | DecMplsTtl | CopyTtlOut | CopyTtlIn
 )  # fmt: skip
@@ -122,9 +150,11 @@ SET_ORDER: tuple[type[Action], ...] = (
     CopyTtlIn, PopVlan, PopPbb, PopMpls, PushMpls, PushPbb, PushVlan, CopyTtlOut,
     DecMplsTtl, DecNwTtl, SetField, SetMplsTtl, SetNwTtl, SetQueue, Group, Output,
 )  # fmt: skip
+# What only an action list can have.
+LIST_ONLY: tuple[type[Action], ...] = (RegLoad, RegMove, Resubmit)
 
 
 def slot_of(action: Action) -> tuple[int, int]:
     """Return the place of *action* in an action set: one of each kind, one set-field a field."""
-    oxm = FIELDS[action.name].oxm if isinstance(action, SetField) else 0
-    return SET_ORDER.index(type(action)), oxm
+    place = list(FIELDS).index(action.name) if isinstance(action, SetField) else 0
+    return SET_ORDER.index(type(action)), place

@@ -46,8 +46,19 @@ def _of_type(*eth_types: int) -> Callable[[act.Action, Known], bool]:
     return lambda _, now: now.eth_type is None or now.eth_type in eth_types
 
 
+def _may_load(action: act.RegLoad, now: Known) -> bool:
+    return _may_set(act.SetField(action.name, 0), now)
+
+
+def _may_move(action: act.RegMove, now: Known) -> bool:
+    source, target = (act.SetField(name, 0) for name in (action.source, action.name))
+    return _may_set(source, now) and _may_set(target, now)
+
+
 _ALLOWED: dict[type[act.Action], Callable[..., bool]] = {
     act.SetField: _may_set,
+    act.RegLoad: _may_load,
+    act.RegMove: _may_move,
     act.PopVlan: lambda _, now: now.tagged is not False,
     act.PopMpls: _of_type(*MPLS_TYPES),
     act.PopPbb: _of_type(PBB_TYPE),
@@ -83,6 +94,6 @@ def after(action: act.Action, now: Known) -> Known:
             return Known(eth_type, now.tagged)
         case act.PushPbb(eth_type):
             return Known(eth_type, False)
-        case act.PopPbb():
+        case act.PopPbb() | act.Resubmit():
             return Known()
     return now

@@ -11,6 +11,8 @@ from .packet import ARP_TYPE, IPV4_TYPE, IPV6_TYPE, MPLS_TYPES, PBB_TYPE, Packet
 
 PRESENT = 0x1000  # OFPVID_PRESENT
 IP_TYPES = (IPV4_TYPE, IPV6_TYPE)
+REGISTERS = ("reg0", "reg1", "reg2", "reg15")  # Of those of Nicira's extensions.
+OWN_FIELDS = ("tunnel_id", *REGISTERS)  # Not of the frame, and written by actions.
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,12 @@ class Field:
     maskable: bool
     needs: tuple[tuple[str, tuple[int, ...]], ...]  # Fields that must be matched, to one of these.
     places: tuple[tuple[str, int], ...]  # Header and the bit in it; the first header found counts.
+    oxm_class: int = 0x8000
 
     @property
     def settable(self) -> bool:
-        """Tell if set-field may name it: it is a header field or the tunnel id."""
-        return bool(self.places) or self.name == "tunnel_id"
+        """Tell if set-field may name it: it is a header field, the tunnel id or a register."""
+        return bool(self.places) or self.name in OWN_FIELDS
 
 
 _MASK, _EXACT = True, False
@@ -90,11 +93,12 @@ _ROWS = (
     Field("tunnel_id",   38, 64,  8, _MASK,  (),     ()),
     Field("ipv6_exthdr", 39, 9,   2, _MASK,  _V6,    ()),
     Field("pbb_uca",     41, 1,   1, _EXACT, _PBB,   (("pbb", 4),)),
+    *(Field(name, int(name[3:]), 32, 4, _MASK, (), (), 1) for name in REGISTERS),
 )
 # fmt: on
 FIELDS: Mapping[str, Field] = {row.name: row for row in _ROWS}
 # Fields of the pipeline, not of the frame.
-CONTEXT_FIELDS = ("in_port", "in_phy_port", "metadata", "tunnel_id")
+CONTEXT_FIELDS = ("in_port", "in_phy_port", "metadata", *OWN_FIELDS)
 
 
 def bits_at(frame: bytes, bit: int, size: int) -> int:
@@ -123,14 +127,19 @@ class Key:
     """What a packet looks like to a table; every field is read when it is first asked for."""
 
     def __init__(
-        self, frame: bytes, in_port: int = 0, metadata: int = 0, tunnel_id: int = 0
+        self,
+        frame: bytes,
+        in_port: int = 0,
+        metadata: int = 0,
+        own: Mapping[str, int] | None = None,
     ) -> None:
         self.packet = parse(frame)
         self._values = {
             "in_port": in_port,
             "in_phy_port": in_port,
             "metadata": metadata,
-            "tunnel_id": tunnel_id,
+            **dict.fromkeys(OWN_FIELDS, 0),
+            **(own or {}),
         }
 
     def __getitem__(self, name: str) -> int:

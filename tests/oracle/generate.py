@@ -16,7 +16,7 @@ from . import actions as act
 from . import frames, groups
 from .consistent import Known, after, allowed, known
 from .derive import derived_match
-from .fields import FIELDS, PRESENT, Key
+from .fields import FIELDS, PRESENT, REGISTERS, Key
 from .groups import Bucket, GroupEntry
 from .match import Apply, Clear, Entry, Goto, Instruction, Match, Write, WriteMetadata, overlap
 from .packet import IPV4_TYPE, IPV6_TYPE
@@ -35,6 +35,7 @@ class Features:
     """What may be generated; take kinds out where the switch under test lacks them."""
 
     actions: frozenset[type[act.Action]] = frozenset(act.SET_ORDER) - {act.SetQueue}
+    list_actions: tuple[type[act.Action], ...] = act.LIST_ONLY
     fields: frozenset[str] = frozenset(FIELDS)
     group_kinds: tuple[int, ...] = (
         groups.ALL,
@@ -134,7 +135,7 @@ class _Maker:
         rng, now = self.rng, known(match)
         instructions: list[Instruction] = []
         if rng.random() < 0.55:
-            actions = self._action_list(now)
+            actions = self._action_list(now, later)
             instructions.append(Apply(actions))
             for action in actions:
                 now = after(action, now)
@@ -172,13 +173,13 @@ class _Maker:
 
     # Actions.
 
-    def _action_list(self, now: Known) -> tuple[act.Action, ...]:
+    def _action_list(self, now: Known, later: list[int]) -> tuple[act.Action, ...]:
         """Make a list in which each action is allowed after those before it."""
         rng = self.rng
         actions: list[act.Action] = []
         for _ in range(rng.choice((0, 1, 2, 3, 4, 6))):
-            action = self._action(now)
-            if allowed(action, now):
+            action = self._list_only(later) if rng.random() < 0.2 else self._action(now)
+            if action is not None and allowed(action, now):
                 actions.append(action)
                 now = after(action, now)
         if rng.random() < 0.5:
@@ -207,6 +208,25 @@ class _Maker:
         actions = list(chosen.values())
         rng.shuffle(actions)
         return tuple(actions)
+
+    def _list_only(self, later: list[int]) -> act.Action | None:
+        """Make an action that only a list can have; None if there is nothing to make it of."""
+        rng = self.rng
+        kind = rng.choice(self.features.list_actions) if self.features.list_actions else None
+        if kind is act.Resubmit:
+            return act.Resubmit(rng.choice(later)) if later else None
+        targets = [name for name in self.settable if name not in (*GOVERNING_FIELDS, "vlan_vid")]
+        name = rng.choice(targets + [each for each in REGISTERS if each in targets] * 8)
+        at, bits = _part(rng, FIELDS[name].bits)
+        if kind is act.RegLoad:
+            bits = min(bits, 64)
+            return act.RegLoad(name, at, bits, rng.getrandbits(bits))
+        if kind is act.RegMove:
+            source = rng.choice([each for each in self.names if each != "in_phy_port"])
+            bits = min(bits, FIELDS[source].bits)
+            source_at = rng.randrange(FIELDS[source].bits - bits + 1)
+            return act.RegMove(source, source_at, name, at, bits)
+        return None
 
     def _action(self, now: Known) -> act.Action:
         rng = self.rng
@@ -261,6 +281,14 @@ _VALUES: dict[str, tuple[int, ...]] = {
     "icmpv6_type": (128, 135, 136),
     "icmpv6_code": (0, 1),
 }
+
+
+def _part(rng: Random, size: int) -> tuple[int, int]:
+    """Choose some bits of *size*: the first one, and how many; often all."""
+    if rng.random() < 0.5:
+        return 0, size
+    at = rng.randrange(size)
+    return at, rng.randrange(1, size - at + 1)
 
 
 def values_of(kind: Callable[..., act.Action]) -> Sequence[int]:

@@ -13,11 +13,14 @@ from .actions import (
     Action,
     Group,
     Output,
+    RegLoad,
+    RegMove,
+    Resubmit,
     SetField,
     SetQueue,
     slot_of,
 )
-from .fields import Key
+from .fields import OWN_FIELDS, Key
 from .groups import GroupEntry, chosen
 from .headers import HEADER_ACTIONS, InvalidTtl
 from .match import Apply, Clear, Entry, Goto, Meter, Write, WriteMetadata, lookup
@@ -131,7 +134,7 @@ class Pipeline:
     def packet_out(self, frame: bytes, in_port: int, actions: Iterable[Action]) -> Outcome:
         """Say what a packet-out with an action list leads to."""
         walk = _Walk(self, frame, in_port, Outcome(), _Choices([]))
-        walk.guarded(partial(walk.apply, actions))
+        walk.guarded(partial(walk.list_and_set, actions))
         return walk.outcome
 
     def _run(self, frame: bytes, in_port: int, choices: _Choices) -> Outcome:
@@ -148,7 +151,8 @@ class _Walk:
     ) -> None:
         self.pipeline, self.outcome, self.choices = pipeline, outcome, choices
         self.frame, self.in_port = frame, in_port
-        self.metadata = self.tunnel_id = 0
+        self.metadata = 0
+        self.own = dict.fromkeys(OWN_FIELDS, 0)
         self.action_set: dict[tuple[int, int], Action] = {}
         self.table_id: int | None = 0
         self.entry: Entry | None = None  # The last one matched.
@@ -164,14 +168,34 @@ class _Walk:
 
     def tables(self) -> None:
         """Go through the tables, then carry out the action set."""
+        if self._lookups():  # A miss without a table-miss entry drops (5.4), action set and all.
+            self.carry_out(self.action_set.values())
+
+    def list_and_set(self, actions: Iterable[Action]) -> None:
+        """Carry out an action list, then what resubmits in it have written."""
+        self.apply(actions)
+        self.carry_out(self.action_set.values())
+
+    def _key(self) -> Key:
+        return Key(self.frame, self.in_port, self.metadata, self.own)
+
+    def _lookups(self) -> bool:
+        """Go through the tables; tell if every one had an entry."""
         while self.table_id is not None:
-            key = Key(self.frame, self.in_port, self.metadata, self.tunnel_id)
+            key = self._key()
             entry = lookup(self.pipeline.tables.get(self.table_id, ()), key)
             self.outcome.visits.append(Visit(self.table_id, key, entry))
             if entry is None:
-                return  # A miss without a table-miss entry drops (5.4), action set and all.
+                return False
             self._follow(entry)
-        self.carry_out(self.action_set.values())
+        return True
+
+    def _resubmit(self, table_id: int) -> None:
+        """Go through other tables and come back, to what was changed there."""
+        saved = self.table_id, self.entry
+        self.table_id = table_id
+        self._lookups()
+        self.table_id, self.entry = saved
 
     def _follow(self, entry: Entry) -> None:
         self.entry = entry
@@ -207,12 +231,23 @@ class _Walk:
                     self._output(action)
                 case Group(group_id):
                     self._group(self.pipeline.groups[group_id])
-                case SetField("tunnel_id", value):
-                    self.tunnel_id = value
+                case Resubmit(table_id):
+                    self._resubmit(table_id)
+                case RegLoad(name, at, bits, value):
+                    self._load(name, at, bits, value)
+                case RegMove(source, source_at, name, at, bits):
+                    self._load(name, at, bits, self._key()[source] >> source_at)
+                case SetField(name, value) if name in OWN_FIELDS:
+                    self.own[name] = value
                 case SetQueue():
                     pass
                 case _:
                     self.frame = HEADER_ACTIONS[type(action)](self.frame, action)
+
+    def _load(self, name: str, at: int, bits: int, value: int) -> None:
+        mask = ((1 << bits) - 1) << at
+        new = self._key()[name] & ~mask | value << at & mask
+        self.apply([SetField(name, new)])
 
     def _output(self, action: Output) -> None:
         others = [port for port in self.pipeline.ports if port != self.in_port]
@@ -236,13 +271,13 @@ class _Walk:
         table_id, cookie = (
             (self.entry.table_id, self.entry.cookie) if self.entry else (0, NO_COOKIE)
         )
-        context = (self.in_port, self.metadata, self.tunnel_id)
+        context = (self.in_port, self.metadata, self.own["tunnel_id"])
         message = PacketIn(reason, table_id, cookie, *context, self.frame, max_len)
         self.outcome.packet_ins.append(message)
 
     def _copy(self) -> "_Walk":
         walk = _Walk(self.pipeline, self.frame, self.in_port, self.outcome, self.choices)
-        walk.metadata, walk.tunnel_id, walk.entry = self.metadata, self.tunnel_id, self.entry
+        walk.metadata, walk.own, walk.entry = self.metadata, dict(self.own), self.entry
         return walk
 
     def _group(self, group: GroupEntry) -> None:

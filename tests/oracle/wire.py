@@ -14,6 +14,7 @@ HELLO, ERROR, PACKET_IN, PACKET_OUT, FLOW_MOD, GROUP_MOD = 0, 1, 10, 13, 14, 15
 ADD, MODIFY, DELETE = 0, 1, 3  # OFPFC_*; a group's delete is 2.
 ALL_TABLES, ALL_GROUPS, NO_BUFFER = 0xFF, 0xFFFFFFFC, 0xFFFFFFFF
 OXM_CLASS = 0x8000
+EXPERIMENTER, NICIRA = 0xFFFF, 0x2320
 
 
 def message(kind: int, body: bytes, xid: int = 0) -> bytes:
@@ -33,12 +34,12 @@ def pack_field(name: str, value: int, mask: int | None = None) -> bytes:
     body = value.to_bytes(field.size, "big")
     if masked and mask is not None:
         body += mask.to_bytes(field.size, "big")
-    return struct.pack("!HBB", OXM_CLASS, field.oxm << 1 | masked, len(body)) + body
+    return struct.pack("!HBB", field.oxm_class, field.oxm << 1 | masked, len(body)) + body
 
 
 def pack_match(match: Match) -> bytes:
     """Pack a match; fields in ascending order, so that prerequisites come first."""
-    names = sorted(match, key=lambda name: FIELDS[name].oxm)
+    names = sorted(match, key=list(FIELDS).index)
     tlvs = b"".join(pack_field(name, *match[name]) for name in names)
     return padded(struct.pack("!HH", 1, 4 + len(tlvs)) + tlvs)
 
@@ -64,8 +65,26 @@ _ACTIONS: dict[type[act.Action], tuple[int, str, tuple[str, ...]]] = {
 _SET_FIELD = 25
 
 
+def _header(name: str) -> int:
+    """Return the header of a field without its value."""
+    field = FIELDS[name]
+    return field.oxm_class << 16 | field.oxm << 9 | field.size
+
+
+def _nicira(subtype: int, form: str, *values: int) -> bytes:
+    body = struct.pack("!IH" + form, NICIRA, subtype, *values)
+    return struct.pack("!HH", EXPERIMENTER, 4 + len(body)) + body
+
+
 def pack_action(action: act.Action) -> bytes:
     """Pack an action."""
+    match action:
+        case act.RegLoad(name, at, bits, value):
+            return _nicira(7, "HIQ", at << 6 | bits - 1, _header(name), value)
+        case act.RegMove(source, source_at, name, at, bits):
+            return _nicira(6, "HHHII", bits, source_at, at, _header(source), _header(name))
+        case act.Resubmit(table_id):
+            return _nicira(14, "HB3x", 0xFFF8, table_id)
     if isinstance(action, act.SetField):
         tlv = pack_field(action.name, action.value)
         return (
@@ -174,7 +193,7 @@ def unpack_packet_in(data: bytes) -> PacketIn:
 
 def _context(tlvs: bytes) -> dict[str, int]:
     """Unpack the OXM TLVs of a packet-in; fields that are left out are 0."""
-    names = {field.oxm: field.name for field in FIELDS.values()}
+    names = {field.oxm: field.name for field in FIELDS.values() if field.oxm_class == OXM_CLASS}
     values = dict.fromkeys(("in_port", "in_phy_port", "metadata", "tunnel_id"), 0)
     while tlvs:
         oxm_class, field, size = struct.unpack_from("!HBB", tlvs)
