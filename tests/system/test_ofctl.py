@@ -224,3 +224,4 @@ def test_ofctl_speaks_1_0_where_nobody_tells_it_otherwise(ofctl: Tool) -> None:
 
 def test_ofctl_asks_for_queues(ofctl: Tool) -> None:
     assert "0 queues" in ofctl("queue-stats")
+    assert "OFPT_QUEUE_GET_CONFIG_REPLY" in ofctl("queue-get-config", "1")
