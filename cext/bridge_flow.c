@@ -46,6 +46,19 @@ program_uses(const struct program *program, const uint8_t *args, enum op op, uin
     return false;
 }
 
+/* Whether the program, or its write-actions, has an action 'op'. */
+static bool
+program_has(const struct program *program, enum op op)
+{
+    for (unsigned i = 0; i < program->n; i++) {
+        const struct insn *insn = &program->insns[i];
+        if (insn->op == op || (insn->sub && program_has(insn->sub, op))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool
 program_uses_group(const struct program *program, const uint8_t *args, uint32_t id)
 {
@@ -138,6 +151,7 @@ passes(const struct flow_filter *filter, const struct flow *flow)
                || program_uses_port(flow->program, flow_args(flow), filter->out_port))
            && (filter->out_group == GROUP_ANY
                || program_uses_group(flow->program, flow_args(flow), filter->out_group))
+           && (!filter->in_groups || program_has(flow->program, OP_group))
            && (!filter->meter || uses_meter(flow->program, flow_args(flow), filter->meter));
 }
 

@@ -297,31 +297,28 @@ group_modify(struct group_mod *mod)
     return OFWIRE_OK;
 }
 
-struct removing {
-    uint32_t id;
-    uint64_t now_ms;
-};
-
 static void
-remove_user(struct bridge *bridge, struct flow *flow, void *removing_)
+remove_user(struct bridge *bridge, struct flow *flow, void *mod_)
 {
-    const struct removing *removing = removing_;
+    const struct group_mod *mod = mod_;
 
-    bridge_remove_flow(bridge, flow, REMOVED_GROUP, removing->now_ms);
+    bridge_remove_flow(bridge, flow, REMOVED_GROUP, mod->now_ms);
 }
 
-/* Takes the flows that name the group out with it. */
+/* Takes out the flows that name group 'id', or with GROUP_ANY any. */
 static void
-remove_group(struct bridge *bridge, struct group *group, uint64_t now_ms)
+remove_users(struct group_mod *mod, uint32_t id)
 {
-    struct flow_filter users = {
-        .table = OFPTT_ALL, .out_port = PORT_ANY, .out_group = group->id,
+    const struct flow_filter users = {
+        .table = OFPTT_ALL, .out_port = PORT_ANY, .out_group = id, .in_groups = true,
     };
-    struct removing removing = { group->id, now_ms };
 
-    if (group->refs) {
-        bridge_filter_flows(bridge, &users, remove_user, &removing);
-    }
+    bridge_filter_flows(mod->bridge, &users, remove_user, mod);
+}
+
+static void
+remove_group(struct bridge *bridge, struct group *group)
+{
     if (!bridge_may_change(bridge)) {
         return;
     }
@@ -331,11 +328,9 @@ remove_group(struct bridge *bridge, struct group *group, uint64_t now_ms)
 }
 
 static void
-remove_any(void *group, void *mod_)
+remove_any(void *group, void *bridge)
 {
-    const struct group_mod *mod = mod_;
-
-    remove_group(mod->bridge, group, mod->now_ms);
+    remove_group(bridge, group);
 }
 
 struct chaining {
@@ -364,7 +359,8 @@ group_delete(struct group_mod *mod)
     struct chaining chaining = { mod->id, false };
 
     if (mod->id == GROUP_ALL_GROUPS) {
-        idmap_each(&bridge->groups.map, remove_any, mod);
+        remove_users(mod, GROUP_ANY);
+        idmap_each(&bridge->groups.map, remove_any, bridge);
         return OFWIRE_OK;
     }
     if (group && group->refs) {
@@ -373,8 +369,11 @@ group_delete(struct group_mod *mod)
     if (chaining.found) {
         return OFWIRE_OFPGMFC_CHAINED_GROUP;
     }
+    if (group && group->refs) {
+        remove_users(mod, group->id);
+    }
     if (group) {
-        remove_group(bridge, group, mod->now_ms);
+        remove_group(bridge, group);
     }
     return OFWIRE_OK;
 }

@@ -43,6 +43,7 @@ struct flow_filter {
     bool strict;                        /* Exactly this match and priority. */
     uint16_t priority;
     uint32_t out_port, out_group;       /* Or ANY. */
+    bool in_groups;                     /* Only those that name a group, whichever. */
     uint32_t meter;                     /* 0: with any or none; METER_ALL: with any. */
     uint64_t cookie, cookie_mask;
     struct of_match match;
