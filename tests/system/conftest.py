@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,16 +42,18 @@ class Site:
         )
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
+@contextmanager
+def short_folder() -> Iterator[Path]:
     """A folder with a short name: the path of a socket has little room."""
     path = Path(tempfile.mkdtemp(prefix="rch"))
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
-@pytest.fixture
-def site(folder: Path) -> Iterator[Site]:
+@contextmanager
+def standing(folder: Path) -> Iterator[Site]:
     """A switch that runs without any configuration yet."""
     if reason := missing("ping"):
         pytest.skip(reason)
@@ -63,3 +66,15 @@ def site(folder: Path) -> Iterator[Site]:
         switch.up()
         yield Site(lab, (h1, h2), place, switch, folder)
         print(switch.log.read_text())  # pytest shows it where the test failed
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with short_folder() as path:
+        yield path
+
+
+@pytest.fixture
+def site(folder: Path) -> Iterator[Site]:
+    with standing(folder) as found:
+        yield found

@@ -31,6 +31,11 @@ def ping(host: Namespace, address: str, *options: str, timeout: float = 120) -> 
     return Counted(int(found[1]), int(found[2]))
 
 
+def reached(host: Namespace, address: str) -> bool:
+    """Ping until the first answer, for a second at most."""
+    return ping(host, address, "-c", "1", "-w", "1", "-i", "0.1").answered == 1
+
+
 class Pinging:
     """Ping every 10 ms, in runs that each come to their end, until the block is left."""
 

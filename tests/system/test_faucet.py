@@ -1,18 +1,16 @@
 """Faucet 1.10 runs a network of four hosts on the switch (K17)."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from itertools import permutations
-from pathlib import Path
 
 import pytest
 
+from .conftest import short_folder
 from .faucet import GUARDED, Host, Network, build
 from .lab import Lab, wait_until
 from .needs import missing
 from .packages import environment_of
-from .pinging import Pinging, ping
+from .pinging import Pinging, ping, reached
 from .switch import CONTROLLER_PORT
 
 
@@ -22,21 +20,14 @@ def network(request: pytest.FixtureRequest) -> Iterator[Network]:
     if reason := missing("ping", "ovs-ofctl"):
         pytest.skip(reason)
     environment_of("faucet")
-    folder = Path(tempfile.mkdtemp(prefix="rch"))
-    try:
-        with Lab() as lab:
-            yield build(lab, folder, request.param)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _reached(source: Host, address: str) -> bool:
-    """Ping until the first answer, for a second at most."""
-    return ping(source.space, address, "-c", "1", "-w", "1", "-i", "0.1").answered == 1
+    with short_folder() as folder, Lab() as lab:
+        yield build(lab, folder, request.param)
 
 
 def _wait_reached(source: Host, address: str) -> None:
-    wait_until(lambda: _reached(source, address), f"{source.space.name} to reach {address}", 20)
+    wait_until(
+        lambda: reached(source.space, address), f"{source.space.name} to reach {address}", 20
+    )
 
 
 def test_hosts_reach_each_other_inside_vlans_and_between_them(network: Network) -> None:
@@ -70,7 +61,7 @@ def test_the_acl_denies_until_its_configuration_allows(network: Network) -> None
     _wait_reached(h1, GUARDED)
     network.faucet.configure(allow=False)
     network.faucet.read_again()
-    wait_until(lambda: not _reached(h1, GUARDED), "the ACL to deny again")
+    wait_until(lambda: not reached(h1.space, GUARDED), "the ACL to deny again")
     _wait_reached(h1, h2.ipv4)
     assert network.faucet.complaints() == []
 
