@@ -251,12 +251,15 @@ free_bridge(struct bridge *bridge)
     free(bridge);
 }
 
+/* An index that was not another's for as long as can be: rings may still have packets and requests
+ * for that one. */
 static int
-find_index(const struct dataplane *dataplane)
+find_index(struct dataplane *dataplane)
 {
-    for (int i = 0; i < DATAPLANE_BRIDGES; i++) {
-        if (!atomic_load_explicit(&dataplane->bridges[i], memory_order_relaxed)) {
-            return i;
+    for (unsigned i = 0; i < DATAPLANE_BRIDGES; i++) {
+        unsigned index = dataplane->next_bridge++ % DATAPLANE_BRIDGES;
+        if (!atomic_load_explicit(&dataplane->bridges[index], memory_order_relaxed)) {
+            return (int) index;
         }
     }
     return -1;

@@ -8,7 +8,6 @@ a commit that failed, the next one goes on from what is there.
 
 import os
 import weakref
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -58,7 +57,6 @@ class Switch:
         self.runners: dict[int, Runner] = {}
         self._places: dict[str, Place] = {}  # of the ports in bridges
         self._enabled: dict[str, bool] = {}
-        self._punts: dict[str, list[bytes]] = {}  # taken before a bridge went
         self._threads = threads
         self._close = weakref.finalize(self, _close, self.bridges, self.runners, self.ports)
         self.commit(self.prepare(Config()), now_ms)
@@ -95,7 +93,8 @@ class Switch:
                 self._take_out(name)
         for name in fresh:
             self._enabled.pop(name, None)
-        self._close_bridges(new.bridges)
+        for name in self.bridges.keys() - new.bridges.keys():
+            self.bridges.pop(name).close()
         self.ports.commit(new.ports, plan.ports)
         self._commit_workers(plan)
         self.config = new
@@ -130,16 +129,6 @@ class Switch:
                 self.runners[ident].start()
         for ident, config in plan.config.workers.items():
             self.runners[ident].configure(config)
-
-    def _close_bridges(self, wanted: Mapping[str, BridgeConfig]) -> None:
-        """Close the bridges that go.  What they punted is kept: others get their indexes."""
-        gone = self.bridges.keys() - wanted.keys()
-        for ident in self.runners if gone else ():
-            while messages := self._take_punts(ident):
-                for name in messages.keys() - gone:
-                    self._punts.setdefault(name, []).extend(messages[name])
-        for name in gone:
-            self.bridges.pop(name).close()
 
     def _commit_bridge(self, wanted: BridgeConfig, now_ms: int) -> None:
         bridge = self.bridges.get(wanted.name)
@@ -213,12 +202,6 @@ class Switch:
 
     def punts(self, worker: int) -> dict[str, list[bytes]]:
         """Take packets for controllers, as PACKET_IN messages by the name of the bridge."""
-        kept, self._punts = self._punts, {}
-        for name, messages in self._take_punts(worker).items():
-            kept.setdefault(name, []).extend(messages)
-        return kept
-
-    def _take_punts(self, worker: int) -> dict[str, list[bytes]]:
         names = {bridge.index: name for name, bridge in self.bridges.items()}
         punts = self.runners[worker].worker.punts()
         return {names[i]: messages for i, messages in punts.items() if i in names}

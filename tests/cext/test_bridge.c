@@ -629,12 +629,29 @@ test_a_bridge_without_workers_sends_nothing(void **state)
     free(dataplane);
 }
 
+/* Rings may still have packets and requests for the one before. */
+static void
+test_a_bridge_does_not_get_the_index_of_one_that_just_went(void **state)
+{
+    RIG;
+    uint32_t before = rig->bridge->index;
+
+    for (unsigned i = 0; i < 5; i++) {
+        struct bridge *bridge = bridge_open(&rig->dataplane, "br1", 2, 0);
+        assert_non_null(bridge);
+        assert_int_not_equal(bridge->index, before);
+        before = bridge->index;
+        bridge_close(bridge);
+    }
+}
+
 int
 main(void)
 {
 #define T(NAME) cmocka_unit_test_setup_teardown(NAME, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         T(test_statistics_give_back_what_was_sent),
+        T(test_a_bridge_does_not_get_the_index_of_one_that_just_went),
         T(test_an_identical_entry_is_replaced_and_its_counters_stay),
         T(test_reset_counts_begins_from_zero),
         T(test_check_overlap_refuses_a_partial_overlap_of_the_same_priority),
