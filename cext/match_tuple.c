@@ -393,6 +393,10 @@ renew_few(struct tuple *tuple)
     if (tuple->n_flows <= FEW && (new = malloc(sizeof *new))) {
         new->n = 0;
         tuple_each(&tuple->match, add_to_few, new);
+        if (new->n < tuple->n_flows) {      /* No memory to visit them. */
+            free(new);
+            new = NULL;
+        }
     }
     if (old || new) {
         atomic_store_explicit(&tuple->few, new, memory_order_release);
