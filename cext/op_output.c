@@ -62,6 +62,19 @@ to_controller(struct worker *worker, struct packet *packet, uint16_t max_len)
     }
 }
 
+/* Only packet-outs say so where it can be checked; a register may say it in the tables. */
+static void
+to_tables(struct worker *worker, struct packet *packet)
+{
+    struct walk *walk = packet_walk(packet);
+
+    if (walk->flow) {
+        worker_drop(worker, &packet, 1, DROP_no_port);
+    } else {
+        bridge_walk(worker, walk->bridge, &packet, 1, 0);
+    }
+}
+
 void
 worker_output(struct worker *worker, struct packet *packet, uint32_t port, uint16_t max_len)
 {
@@ -72,7 +85,7 @@ worker_output(struct worker *worker, struct packet *packet, uint32_t port, uint1
         send_to(worker, packet, bridge_port(bridge, packet->in_port));
         break;
     case PORT_TABLE:
-        bridge_walk(worker, bridge, &packet, 1, 0);
+        to_tables(worker, packet);
         break;
     case PORT_NORMAL:
         worker_normal(worker, packet);

@@ -348,6 +348,16 @@ actions_that_make_no_sense_get_their_errors(void **state)
 
 #define TEST(NAME) cmocka_unit_test_setup_teardown(NAME, set_up, tear_down)
 
+/* Else a packet that says so goes round for ever. */
+static void
+a_register_that_says_table_leads_nowhere(void **state)
+{
+    RIG;
+    assert_done(HEX_FLOW("ffff0018 00002320 0007001f 00010204 00000000 fffffff9" OUTPUT_REG1));
+    send_one(rig);
+    assert_int_equal(drops(rig, DROP_no_port), 1);
+}
+
 int
 main(void)
 {
@@ -372,6 +382,7 @@ main(void)
         TEST(a_packet_that_a_resubmit_drops_is_dropped_once),
         TEST(a_vector_of_packets_of_many_kinds_comes_back),
         TEST(a_bucket_may_load_and_resubmit),
+        TEST(a_register_that_says_table_leads_nowhere),
         TEST(actions_that_make_no_sense_get_their_errors),
     };
 
