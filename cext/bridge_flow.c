@@ -15,6 +15,8 @@ enum {
     OFPFF_SEND_FLOW_REM = 1, OFPFF_CHECK_OVERLAP = 2, OFPFF_RESET_COUNTS = 4, OFPFF_KNOWN = 31,
 };
 
+enum { INSTRUCTION_WRITE = 3, INSTRUCTION_APPLY = 4, ACTIONS_AT = 8, ACTION_OUTPUT = 0 };
+
 enum { FLOW_MOD_MATCH = 48 };       /* Offset of the match in a struct ofp_flow_mod. */
 
 struct flow_mod {
@@ -65,10 +67,34 @@ program_uses_group(const struct program *program, const uint8_t *args, uint32_t 
     return program_uses(program, args, OP_group, id);
 }
 
-bool
-program_uses_port(const struct program *program, const uint8_t *args, uint32_t port)
+/* Whether there is an output action to 'port' among the 'size' bytes of actions. */
+static bool
+actions_name_port(const uint8_t *actions, size_t size, uint32_t port)
 {
-    return program_uses(program, args, OP_output, port);
+    for (size_t at = 0; at < size; at += get_be16(actions + at + 2)) {
+        if (get_be16(actions + at) == ACTION_OUTPUT && get_be32(actions + at + 4) == port) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The same for the instructions of a flow as they were sent: its program lacks the output of an
+ * action set in which a group goes before it. */
+static bool
+flow_names_port(const struct flow *flow, uint32_t port)
+{
+    const uint8_t *args = flow_args(flow);
+
+    for (size_t at = 0, size; at < flow->args_size; at += size) {
+        unsigned type = get_be16(args + at);
+        size = get_be16(args + at + 2);
+        if ((type == INSTRUCTION_WRITE || type == INSTRUCTION_APPLY)
+            && actions_name_port(args + at + ACTIONS_AT, size - ACTIONS_AT, port)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Whether the program sends packets through meter 'id', or with METER_ALL through any. */
@@ -148,7 +174,7 @@ passes(const struct flow_filter *filter, const struct flow *flow)
 {
     return !((flow->cookie ^ filter->cookie) & filter->cookie_mask)
            && (filter->out_port == PORT_ANY
-               || program_uses_port(flow->program, flow_args(flow), filter->out_port))
+               || flow_names_port(flow, filter->out_port))
            && (filter->out_group == GROUP_ANY
                || program_uses_group(flow->program, flow_args(flow), filter->out_group))
            && (!filter->in_groups || program_has(flow->program, OP_group))

@@ -70,9 +70,6 @@ void bridge_count_references(struct bridge *bridge, const struct program *progra
 /* Whether a group action of the program, or of its write-actions, names 'id'. */
 bool program_uses_group(const struct program *program, const uint8_t *args, uint32_t id);
 
-/* The same for an output action. */
-bool program_uses_port(const struct program *program, const uint8_t *args, uint32_t port);
-
 /* Sets the timer of a flow that has a timeout. */
 void bridge_schedule_flow(struct bridge *bridge, struct flow *flow);
 
