@@ -43,9 +43,13 @@ class BridgeControl:
         self._auxiliaries: dict[Dial, list[Dialer]] = {}
         self._listeners: dict[Call | Management, Listener] = {}
         self._started = False
+        self._told = -1  # how many controllers the dataplane was told of
+        self._telling: set[asyncio.Task[Answer]] = set()
 
     def start(self) -> None:
-        """Begin to dial and to listen."""
+        """Begin to dial and to listen; the dataplane has the bridge, perhaps anew."""
+        self._told = -1
+        self._tell()
         if not self._started:
             self._started = True
             self._open_missing()
@@ -94,9 +98,14 @@ class BridgeControl:
         if len(self.channels) > MAX_CALLERS + dialled:
             channel.close("too many controllers")
 
+    def ready(self, channel: Channel) -> None:
+        """Note a controller that can be used now."""
+        self._tell()
+
     def left(self, channel: Channel) -> None:
         """Forget a channel; auxiliary ones end with their main one."""
         self.channels.discard(channel)
+        self._tell()
         for other in list(self.channels):
             if other.session.is_auxiliary_of(channel.session):
                 other.close("the main connection is down")
@@ -121,6 +130,21 @@ class BridgeControl:
         for call, listener in self._listeners.items():
             if listener.trouble:
                 yield self._absent(call.name, call.where, listener.trouble)
+
+    def _tell(self) -> None:
+        """Let the dataplane know how many controllers there are: without any, fail-mode decides.
+
+        Tools at the management socket come and go and control nothing by themselves.
+        """
+        count = sum(
+            channel.session.up and not channel.session.auxiliary_id and channel.name != MANAGEMENT
+            for channel in self.channels
+        )
+        if count != self._told:
+            self._told = count
+            task = asyncio.create_task(self._ask(Ask("controllers", count.to_bytes(4))))
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)
 
     def _absent(self, name: str, where: str, trouble: str) -> dict[str, Any]:
         return {

@@ -22,9 +22,10 @@ Asker = Callable[[Ask], Awaitable[Answer]]
 
 
 class Owner(Protocol):
-    """Who has channels: told of each that comes and goes."""
+    """Who has channels: told of each that comes, is ready to be used, and goes."""
 
     def joined(self, channel: "Channel") -> None: ...
+    def ready(self, channel: "Channel") -> None: ...
     def left(self, channel: "Channel") -> None: ...
 
 
@@ -51,6 +52,7 @@ class Channel(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._asking: set[asyncio.Task[None]] = set()
         self._choked = False
+        self._ready = False
 
     # What the transport calls.
 
@@ -113,6 +115,9 @@ class Channel(asyncio.Protocol):
             return
         if data := self.session.to_send():
             transport.write(data)
+        if self.session.up and not self._ready:
+            self._ready = True
+            self._owner.ready(self)
         for ticket, ask in self.session.asks():
             task = self._loop.create_task(self._carry(ticket, ask))
             self._asking.add(task)

@@ -5,8 +5,10 @@ import json
 from raicho.control.message import Set
 
 from .conftest import ADDRESSES, DEVICES, Site
+from .lab import wait_until
 from .needs import needs
 from .pinging import ping
+from .switch import Controller
 from .test_ofctl import Tool
 
 pytestmark = needs("ping", "ovs-ofctl")
@@ -42,6 +44,23 @@ def test_a_bridge_that_is_to_stand_alone_forwards_without_a_controller(site: Sit
     """K16: fail-standalone."""
     site.switch.bridge(DEVICES, controller=False)
     site.switch.commit(Set("/raicho/bridge[name='br0']/fail-mode", "standalone"))
+    pinged(site)
+
+
+def test_a_bridge_stands_alone_only_while_no_controller_is_there(site: Site) -> None:
+    """F8: the controller's flows count while it is connected, and wait aside when it dies."""
+    site.switch.bridge(DEVICES)
+    site.switch.commit(Set("/raicho/bridge[name='br0']/fail-mode", "standalone"))
+    pinged(site)
+    assert json.loads(site.switch.cli("show", "flows", "--json")) == []
+    controller = Controller(site.lab, site.place, site.folder)
+    controller.wait_for_switch()
+    site.wait_reachable()
+    wait_until(lambda: len(json.loads(site.switch.cli("show", "flows", "--json"))) > 1, "flows")
+    flows = json.loads(site.switch.cli("show", "flows", "--json"))
+    assert sum(row["packets"] for row in flows) > 0
+    controller.process.kill()
+    controller.process.wait()
     pinged(site)
 
 

@@ -68,6 +68,7 @@ class Dataplane:
     def __init__(self, context: zmq.SyncContext, run_dir: Path, instance: str = "first") -> None:
         self.asked: list[tuple[str, str]] = []
         self.attached: dict[str, bytes] = {}
+        self.controllers: list[int] = []  # the numbers it was told
         self.instance = instance
         self.bulk = BulkServer(context, f"ipc://{run_dir}/dataplane.bulk", self._answer)
         self.control = ControlServer(context, f"ipc://{run_dir}/dataplane.control", self._ping)
@@ -82,6 +83,8 @@ class Dataplane:
         self.asked.append((request.op, request.bridge))
         if request.op == "attach":
             self.attached[request.bridge] = peer
+        if request.op == "controllers":
+            self.controllers.append(int.from_bytes(frames[0], "big"))
         return BulkReply(DONE), self._frames(request.op, frames)
 
     def _frames(self, op: str, frames: list[bytes]) -> list[bytes]:
@@ -243,6 +246,24 @@ async def test_it_registers_its_schema_and_its_part_of_the_configuration(
         [register] = h.datastore.registered
         assert "/raicho/bridge" in register.subscriptions
         assert register.modules[0].startswith("module raicho-openflow")
+
+
+async def test_the_dataplane_hears_how_many_controllers_there_are(
+    context: zmq.SyncContext, tmp_path: Path
+) -> None:
+    """F8: without any, the fail mode decides; a tool at the management socket is none."""
+    async with house(context, tmp_path) as h:
+        await h.configure(h.bridge())
+        await until(lambda: h.dataplane.controllers[-1:] == [0])
+        await h.controller.accept()
+        await until(lambda: h.dataplane.controllers[-1:] == [1])
+        reader, tool = await asyncio.open_unix_connection(tmp_path / "br0.mgmt")
+        tool.write(pack(Hello(), 1) + pack(BarrierRequest(), 2))
+        await reader.readexactly(8)
+        h.controller.writer.close()
+        assert max(h.dataplane.controllers) == 1
+        await until(lambda: h.dataplane.controllers[-1:] == [0])
+        tool.close()
 
 
 async def test_what_does_not_change_is_not_touched(

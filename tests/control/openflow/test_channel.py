@@ -33,10 +33,14 @@ class Owner:
 
     def __init__(self) -> None:
         self.channels: list[Channel] = []
+        self.usable: list[Channel] = []  # whose hello was understood
         self.asked: list[Ask] = []
 
     def joined(self, channel: Channel) -> None:
         self.channels.append(channel)
+
+    def ready(self, channel: Channel) -> None:
+        self.usable.append(channel)
 
     def left(self, channel: Channel) -> None:
         self.channels.remove(channel)
