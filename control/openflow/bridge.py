@@ -44,7 +44,7 @@ class BridgeControl:
         self._listeners: dict[Call | Management, Listener] = {}
         self._started = False
         self._told = -1  # how many controllers the dataplane was told of
-        self._telling: set[asyncio.Task[Answer]] = set()
+        self._telling: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Begin to dial and to listen; the dataplane has the bridge, perhaps anew."""
@@ -142,9 +142,12 @@ class BridgeControl:
         )
         if count != self._told:
             self._told = count
-            task = asyncio.create_task(self._ask(Ask("controllers", count.to_bytes(4))))
+            task = asyncio.create_task(self._say(count))
             self._telling.add(task)
             task.add_done_callback(self._telling.discard)
+
+    async def _say(self, count: int) -> None:
+        await self._ask(Ask("controllers", count.to_bytes(4)))
 
     def _absent(self, name: str, where: str, trouble: str) -> dict[str, Any]:
         return {
