@@ -22,6 +22,7 @@ def environment_of(name: str) -> Path:
     with (place / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # until it is closed
         if not stamp.exists() or stamp.read_text() != wanted:
+            stamp.unlink(missing_ok=True)  # an installation that fails leaves nothing that counts
             _install(place / "venv", REQUIREMENTS / f"{name}.txt")
             stamp.write_text(wanted)
     return place / "venv" / "bin"
