@@ -107,7 +107,7 @@ vlan_makes_sense(const struct oxm *oxm)
 {
     uint16_t value = get_be16(oxm->value), mask = get_be16(oxm->mask);
 
-    return !(mask & VID_PRESENT) || value & VID_PRESENT || !value;
+    return !(mask & VID_PRESENT) || value & VID_PRESENT || !(value & (VID_PRESENT - 1));
 }
 
 static uint32_t
@@ -124,7 +124,7 @@ check_bits(const struct oxm *oxm)
             return BAD_MATCH(BAD_WILDCARDS);
         }
     }
-    if (oxm->field == FIELD_vlan_vid && !vlan_makes_sense(oxm)) {
+    if ((oxm->field == FIELD_vlan_vid || oxm->field == FIELD_vlan_tci) && !vlan_makes_sense(oxm)) {
         return BAD_MATCH(BAD_VALUE);
     }
     return OFWIRE_OK;
