@@ -200,6 +200,8 @@ class BulkClient:
         self._on_event = on_event
         self._on_link = on_link
         self._ids = itertools.count(1)
+        self._most = window
+        self._queued = 0
         self._window = asyncio.Semaphore(window)
         self._turn = asyncio.Lock()
         self._waiting: dict[int, _Reply] = {}
@@ -216,11 +218,35 @@ class BulkClient:
         ident = next(self._ids)
         header = _encoder.encode(msgspec.structs.replace(request, id=ident))
         try:
-            async with asyncio.timeout(timeout), self._window:
-                return await self._exchange(ident, [header, *frames])
+            if self._leaves_at_once([header, *frames]):
+                return await self._reply(ident, timeout)
+            self._queued += 1  # and whoever comes after it queues too
+            try:
+                async with asyncio.timeout(timeout), self._window:
+                    return await self._exchange(ident, [header, *frames])
+            finally:
+                self._queued -= 1
         except TimeoutError:
             reason = f"no reply to {request.op} from {self.endpoint} within {timeout:g} s"
             raise CallError(Failure(Code.TIMEOUT, reason)) from None
+
+    def _leaves_at_once(self, frames: list[bytes]) -> bool:
+        """Send if nobody waits to and there is room; otherwise the request has to queue."""
+        if self._queued or self._drain.socket.closed or len(self._waiting) >= self._most:
+            return False
+        return self._sent(frames)
+
+    async def _reply(self, ident: int, timeout: float) -> tuple[BulkReply, list[bytes]]:
+        """Wait for the reply to a request that was sent."""
+        loop = asyncio.get_running_loop()
+        future: _Reply = loop.create_future()
+        self._waiting[ident] = future
+        expiry = loop.call_later(timeout, _expire, future)
+        try:
+            return await future
+        finally:
+            expiry.cancel()
+            del self._waiting[ident]
 
     def close(self) -> None:
         """Close the socket; requests that wait fail as UNAVAILABLE."""
@@ -285,3 +311,8 @@ class BulkClient:
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(CallError(failure))
+
+
+def _expire(future: _Reply) -> None:
+    if not future.done():
+        future.set_exception(TimeoutError())

@@ -1,9 +1,9 @@
 """A ZeroMQ socket read by the event loop through its descriptor.
 
 The descriptor signals once and not again until the socket was read to its end,
-and any send may swallow the signal.  So the socket is always read until it
-would block, and looked at again after each send.  Awaiting each message would
-cost five times as much.
+and any send may swallow the signal.  So the socket is always read until it has
+nothing more, and asked after each send whether it has something.  Awaiting each
+message would cost five times as much.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ class Drain:
         budget: int = 256,
     ) -> None:
         self.socket = socket
+        self._state: Callable[[int], int] = socket.getsockopt  # type: ignore[assignment]  # bytes of others
         self._receive = receive
         self._budget = budget
         self._loop = asyncio.get_running_loop()
@@ -37,7 +38,8 @@ class Drain:
         try:
             self.socket.send_multipart(frames, zmq.NOBLOCK)
         finally:
-            self._look_again()
+            if self._has_more():
+                self._look_again()
 
     def close(self) -> None:
         """Stop reading and close the socket; a second time does nothing."""
@@ -52,18 +54,18 @@ class Drain:
         if self._turn is None and not self.socket.closed:
             self._turn = self._loop.call_soon(self._read)
 
+    def _has_more(self) -> bool:
+        """Whether a message waits; where none does, the descriptor signals the next one."""
+        return not self.socket.closed and bool(self._state(zmq.EVENTS) & zmq.POLLIN)
+
     def _read(self) -> None:
         if self._turn:
             self._turn.cancel()
             self._turn = None
         for _ in range(self._budget):
-            if self.socket.closed:
+            if not self._has_more():
                 return
-            try:
-                frames = self.socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            self._receive(frames)
+            self._receive(self.socket.recv_multipart(zmq.NOBLOCK))
         self._look_again()
 
 
