@@ -16,7 +16,8 @@ from raicho.dataplane.fields import FIELDS
 
 BAD_PREREQ = ErrorType.BAD_MATCH << 16 | BadMatch.BAD_PREREQ
 READ_ONLY = {"in_port", "in_phy_port", "metadata", "ipv6_exthdr"}
-VALUES = {"in_port": 1, "vlan_vid": 0x1001}  # where "any value" is not quite any
+# Where "any value" is not quite any.
+VALUES = {"in_port": 1, "vlan_vid": 0x1001, "vlan_tci": 0x1001}
 each_field = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 
 
