@@ -25,8 +25,8 @@ enum key_word {
     W_IPV4,             /* ipv4_src:32, ipv4_dst:32; or arp_spa, arp_tpa */
     W_L4,               /* l4_src:16, l4_dst:16, ip_proto:8, dscp:6, ecn:2, ttl:8, frag:8;
                          * ICMP type and code, and arp_op, in place of the ports */
-    W_MPLS,             /* label:20, tc:3, bos:1, ttl:8, pbb_isid:24, pbb_uca:1, 0:7 */
     W_IPV6,             /* flabel:20, 0:3, exthdr:9, 0:4, tcp_flags:12, 0:16 */
+    W_MPLS,             /* label:20, tc:3, bos:1, ttl:8, pbb_isid:24, pbb_uca:1, 0:7 */
     W_IPV6_SRC,
     W_IPV6_SRC_LOW,
     W_IPV6_DST,
@@ -40,11 +40,16 @@ enum key_word {
     W_CT,               /* ct_state:16, ct_zone:16, ct_mark:32 */
     N_KEY_WORDS,
 
+    /* The words before this one fill a cache line; IPv4 and its like have nothing in the others. */
+    W_WIDE = W_MPLS,
+
     /* Words that come from the bytes of the packet; the others come from
      * where it has been, and survive a change of its headers. */
     W_HEADERS_FIRST = W_ETH_DST,
     W_HEADERS_LAST = W_LL_DST,
 };
+
+_Static_assert(W_WIDE == 8, "the words of usual packets fill a cache line");
 
 struct flow_key {
     uint64_t word[N_KEY_WORDS];

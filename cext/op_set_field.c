@@ -422,7 +422,11 @@ set_nd_option(struct packet *p, const struct setter *s, const uint8_t *value)
 static void
 set_key(struct packet *p, const struct setter *s, const uint8_t *value)
 {
-    field_put(&packet_walk(p)->key, (enum field)(s - setters), value);
+    struct walk *walk = packet_walk(p);
+    enum field field = (enum field)(s - setters);
+
+    field_put(&walk->key, field, value);
+    walk->wide |= field_table[field].word >= W_WIDE;
 }
 
 /* Only Nicira's actions do this. */

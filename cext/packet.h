@@ -91,10 +91,12 @@ struct action_block {
     const uint8_t *args;
 };
 
-/* State of a packet on its way through the tables. */
+/* State of a packet on its way through the tables.  The first line is what every packet needs; the
+ * words of the key that usual packets have fill the second one. */
 struct walk {
     struct bridge *bridge;      /* The bridge whose tables it is in. */
     const struct flow *flow;    /* The entry whose instructions run; null: none. */
+    const struct flow *home;    /* The entry that its action set counts as carried out by. */
     uint32_t flow_hash;         /* Hash of addresses and ports, for groups; 0 if not made yet. */
     uint8_t n_blocks;           /* Blocks in the action set. */
     uint8_t table;              /* Table it is in, or goes to next. */
@@ -105,11 +107,15 @@ struct walk {
     uint8_t n_stack;            /* Values on the stack. */
     bool left_home;             /* A resubmit at the end of a list has led it away from 'home'. */
     uint8_t home_table;
+    bool wide;                  /* Words of the key behind its first line may not be 0.  Survives the
+                                 * packet: it says what the next one has to clear. */
+    uint8_t reserved[26];
     struct flow_key key;
-    const struct flow *home;    /* The entry that its action set counts as carried out by. */
     uint64_t stack[STACK_SIZE][2];      /* Pushed values: high and low half. */
     struct action_block blocks[ACTION_SET_BLOCKS];
 };
+
+_Static_assert(offsetof(struct walk, key) == 64, "the key begins with a cache line");
 
 /* Where a packet is in the pipeline lies right behind its descriptor. */
 static inline struct walk *

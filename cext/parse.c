@@ -342,35 +342,36 @@ read_pbb(struct packet *p, struct flow_key *key, uint32_t at)
     }
 }
 
-/* Reads what is behind the Ethernet type. */
-static inline void
+/* Reads what is behind the Ethernet type.  Returns whether it may have filled words from W_WIDE on. */
+static inline bool
 read_payload(struct packet *p, struct flow_key *key, uint16_t type, uint32_t at)
 {
     if (at >= NO_OFFSET) {
-        return;
+        return false;
     }
     switch (type) {
     case ETH_TYPE_IPV4:
         read_ipv4(p, key, at);
-        break;
+        return false;
     case ETH_TYPE_IPV6:
         read_ipv6(p, key, at);
-        break;
+        return true;
     case ETH_TYPE_ARP:
         read_arp(p, key, at);
-        break;
+        return true;
     case ETH_TYPE_MPLS:
     case ETH_TYPE_MPLS_MULTICAST:
         read_mpls(p, key, at);
-        break;
+        return true;
     case ETH_TYPE_PBB:
         read_pbb(p, key, at);
-        break;
+        return true;
     }
+    return false;
 }
 
-/* Fills a key whose header words are 0. */
-static inline void
+/* Fills a key whose header words are 0.  Returns whether words from W_WIDE on may not be 0 now. */
+static inline bool
 read_frame(struct packet *p, struct flow_key *key)
 {
     const uint8_t *data = p->data;
@@ -380,7 +381,7 @@ read_frame(struct packet *p, struct flow_key *key)
     p->l2_5 = p->l3 = p->l4 = p->eth_type_at = NO_OFFSET;
     p->stale = false;
     if (p->len < ETH_SIZE) {
-        return;
+        return false;
     }
 
     uint16_t type = get_be16(data + at);
@@ -398,7 +399,44 @@ read_frame(struct packet *p, struct flow_key *key)
     p->eth_type_at = at < NO_OFFSET ? (uint16_t)at : NO_OFFSET;
     key->word[W_ETH_DST] = (get_be64(data) & ~UINT64_C(0xffff)) | type;
     key->word[W_ETH_SRC] = (get_be64(data + 6) & ~UINT64_C(0xffff)) | tag;
-    read_payload(p, key, type, at + 2);
+    return read_payload(p, key, type, at + 2);
+}
+
+/* Fills the first line of the key of the frame that most are, IPv4 without options or tags and whole
+ * TCP or UDP in it, as read_frame() would.  Returns false, and nothing has changed, for any other. */
+static inline bool
+read_usual(struct packet *p, struct flow_key *key)
+{
+    enum { L3 = ETH_SIZE, L4 = ETH_SIZE + IPV4_SIZE };
+    const uint8_t *data = p->data, *ip = data + L3, *l4 = data + L4;
+
+    if (p->len < L4 + UDP_SIZE || get_be16(data + ETH_TYPE_AT) != ETH_TYPE_IPV4 || ip[0] != 0x45
+        || get_be16(ip + 6) & 0x3fff) {
+        return false;
+    }
+
+    uint32_t total = get_be16(ip + 2);
+    bool tcp = ip[9] == IP_PROTO_TCP;
+
+    if (!(tcp || ip[9] == IP_PROTO_UDP) || total < IPV4_SIZE + (uint32_t)l4_size[ip[9]]
+        || total > p->len - L3) {
+        return false;
+    }
+    p->l2_5 = NO_OFFSET;
+    p->l3 = L3;
+    p->l4 = L4;
+    p->eth_type_at = ETH_TYPE_AT;
+    p->stale = false;
+    key->word[W_PORT] = (uint64_t)p->in_port << 32 | p->in_port;
+    key->word[W_METADATA] = 0;
+    key->word[W_TUNNEL_ID] = 0;
+    key->word[W_ETH_DST] = (get_be64(data) & ~UINT64_C(0xffff)) | ETH_TYPE_IPV4;
+    key->word[W_ETH_SRC] = get_be64(data + 6) & ~UINT64_C(0xffff);
+    key->word[W_IPV4] = get_be64(ip + 12);
+    key->word[W_L4] = (uint64_t)get_be32(l4) << 32 | (uint32_t)ip[9] << 24
+                      | (uint32_t)ip[1] << 16 | (uint32_t)ip[8] << 8;
+    key->word[W_IPV6] = tcp ? (uint64_t)(get_be16(l4 + 12) & 0xfff) << 16 : 0;
+    return true;
 }
 
 /* Clears words of a key, in pieces that compilers make plain stores of: for the
@@ -422,17 +460,35 @@ parse(struct packet *p, struct flow_key *key)
 }
 
 void
+parse_again(struct packet *p)
+{
+    struct walk *walk = packet_walk(p);
+    unsigned last = walk->wide ? W_HEADERS_LAST : W_WIDE - 1;
+
+    clear_words(&walk->key.word[W_HEADERS_FIRST], last - W_HEADERS_FIRST + 1);
+    walk->wide |= read_frame(p, &walk->key);
+}
+
+/* Usual packets fill the first line of the key only, and only that is cleared after them. */
+void
 parse_vector(struct packet *const packets[], unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
         struct packet *p = packets[i];
-        struct flow_key *key = &packet_walk(p)->key;
+        struct walk *walk = packet_walk(p);
 
         if (i + AHEAD < n) {
             __builtin_prefetch(packets[i + AHEAD]->data);
         }
-        clear_words(key->word, N_KEY_WORDS);
-        key->word[W_PORT] = (uint64_t)p->in_port << 32 | p->in_port;
-        read_frame(p, key);
+        if (walk->wide) {
+            clear_words(walk->key.word + W_WIDE, N_KEY_WORDS - W_WIDE);
+            walk->wide = false;
+        }
+        if (read_usual(p, &walk->key)) {
+            continue;
+        }
+        clear_words(walk->key.word, W_WIDE);
+        walk->key.word[W_PORT] = (uint64_t)p->in_port << 32 | p->in_port;
+        walk->wide = read_frame(p, &walk->key);
     }
 }

@@ -59,6 +59,9 @@
  * is no longer stale then. */
 void parse(struct packet *p, struct flow_key *key);
 
+/* The same with the packet's own key: the next lookup sees the packet as it is now. */
+void parse_again(struct packet *p);
+
 /* Parses 'n' packets that were just received: clears their whole key, sets
  * in_port (and in_phy_port to the same), then as parse(). */
 void parse_vector(struct packet *const packets[], unsigned n);

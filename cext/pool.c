@@ -56,6 +56,18 @@ page_size(const struct pool *pool)
     return pool->size <= PAGE && pool->n_slots * pool->stride >= HUGE_PAGE ? HUGE_PAGE : PAGE;
 }
 
+/* See struct pool. */
+static struct packet
+fresh(struct pool *pool)
+{
+    return (struct packet){
+        .headroom = PACKET_HEADROOM,
+        .tailroom = pool->size < UINT16_MAX ? (uint16_t)pool->size : UINT16_MAX,
+        .l2_5 = NO_OFFSET, .l3 = NO_OFFSET, .l4 = NO_OFFSET, .eth_type_at = NO_OFFSET,
+        .pool = pool,
+    };
+}
+
 int
 pool_open(struct pool *pool, uint32_t n_slots, uint32_t size)
 {
@@ -73,6 +85,7 @@ pool_open(struct pool *pool, uint32_t n_slots, uint32_t size)
     if (page_size(pool) == HUGE_PAGE) {
         madvise(pool->memory, mapped(pool, HUGE_PAGE), MADV_HUGEPAGE);
     }
+    pool->fresh = fresh(pool);
     for (uint32_t i = 0; i < n_slots; i++) {
         pool->free[i] = (struct packet *)(pool->memory + (n_slots - 1 - i) * pool->stride);
     }
@@ -89,41 +102,19 @@ pool_close(struct pool *pool)
     *pool = (struct pool){ .free = NULL };
 }
 
-/* Makes a used packet a new one. */
-static inline void
-renew(struct pool *pool, struct packet *p)
-{
-    struct walk *walk = packet_walk(p);
-
-    *p = (struct packet){
-        .data = (uint8_t *)p + FRAME_AT,
-        .headroom = PACKET_HEADROOM,
-        .tailroom = pool->size < UINT16_MAX ? (uint16_t)pool->size : UINT16_MAX,
-        .l2_5 = NO_OFFSET, .l3 = NO_OFFSET, .l4 = NO_OFFSET, .eth_type_at = NO_OFFSET,
-        .pool = pool,
-    };
-    walk->bridge = NULL;
-    walk->flow_hash = 0;
-    walk->n_blocks = 0;
-    walk->table = 0;
-    walk->depth = 0;
-    walk->flow = NULL;
-    walk->resubmits = 0;
-    walk->held = 0;
-    walk->gone = 0;
-    walk->n_stack = 0;
-    walk->left_home = false;
-}
-
 unsigned
 pool_get(struct pool *pool, struct packet *packets[], unsigned n)
 {
     if (n > pool->n_free) {
         n = pool->n_free;
     }
+    pool->n_free -= n;
     for (unsigned i = 0; i < n; i++) {
-        packets[i] = pool->free[--pool->n_free];
-        renew(pool, packets[i]);
+        struct packet *p = packets[i] = pool->free[pool->n_free + n - 1 - i];
+
+        *p = pool->fresh;
+        p->data = (uint8_t *)p + FRAME_AT;
+        memset(packet_walk(p), 0, offsetof(struct walk, wide));
     }
     return n;
 }
@@ -131,10 +122,15 @@ pool_get(struct pool *pool, struct packet *packets[], unsigned n)
 void
 packet_free(struct packet *packets[], unsigned n)
 {
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = 0; i < n;) {
         struct pool *pool = packets[i]->pool;
+        struct packet **free = pool->free + pool->n_free;
+        unsigned first = i;
 
-        pool->free[pool->n_free++] = packets[i];
+        for (; i < n && packets[i]->pool == pool; i++) {
+            *free++ = packets[i];
+        }
+        pool->n_free += i - first;
     }
 }
 

@@ -27,6 +27,7 @@ struct pool {
     uint32_t n_slots;
     uint32_t n_free;
     struct packet **free;       /* Stack of free packets. */
+    struct packet fresh;        /* What every new packet is, apart from where its frame lies. */
 };
 
 /* Makes a pool of 'n_slots' packets for frames of 'size' bytes.  Returns 0 or

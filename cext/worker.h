@@ -21,6 +21,7 @@
 #include "dataplane.h"
 #include "learn.h"
 #include "packet.h"
+#include "parse.h"
 #include "pool.h"
 #include "ring.h"
 #include "stats.h"
@@ -212,13 +213,11 @@ void worker_flush(struct worker *worker);
 void worker_send_queued(struct worker *worker, struct attachment *to, struct queue_set *queues);
 
 /* Fills the key again if an instruction has changed the headers. */
-void packet_refill(struct packet *packet);
-
 static inline void
 packet_refresh(struct packet *packet)
 {
     if (packet->stale) {
-        packet_refill(packet);
+        parse_again(packet);
     }
 }
 

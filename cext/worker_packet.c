@@ -48,17 +48,20 @@ worker_end(struct worker *worker, struct packet **packets, unsigned n)
     packet_free(packets, n);
 }
 
-void
-packet_refill(struct packet *packet)
+/* The words from W_WIDE on only where there is something in them, or was in their place. */
+static void
+copy_key(struct walk *to, const struct walk *from)
 {
-    parse(packet, &packet_walk(packet)->key);
-    packet->stale = false;
+    bool whole = to->wide || from->wide;
+
+    memcpy(&to->key, &from->key, (whole ? N_KEY_WORDS : W_WIDE) * sizeof to->key.word[0]);
+    to->wide = from->wide;
 }
 
 static void
 copy_walk(struct walk *to, const struct walk *from)
 {
-    to->key = from->key;
+    copy_key(to, from);
     to->bridge = from->bridge;
     to->flow_hash = from->flow_hash;
     to->table = from->table;

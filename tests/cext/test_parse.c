@@ -475,6 +475,7 @@ a_vector_gets_whole_keys_with_the_port(void **state)
         packet_set_len(packets[i], (uint32_t)t.frame.len);
         packets[i]->in_port = 7 + i;
         memset(&packet_walk(packets[i])->key, 0xa5, sizeof(struct flow_key));
+        packet_walk(packets[i])->wide = true;
     }
     parse_vector(packets, N_SAMPLES);
     for (unsigned i = 0; i < N_SAMPLES; i++) {

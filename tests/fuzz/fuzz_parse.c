@@ -119,7 +119,8 @@ words_go_with_the_type(const struct seen *s)
 
     check(type >= ETH_TYPE_MIN || type == ETH_TYPE_NONE || !is_there(s->p.eth_type_at));
     check(!l3 || type == ETH_TYPE_IPV4 || v6 || arp);
-    check(l3 || (is_zero(s, W_IPV4, W_L4) && is_zero(s, W_IPV6, W_LL_DST)));
+    check(l3 || (is_zero(s, W_IPV4, W_L4) && is_zero(s, W_IPV6, W_IPV6)
+                 && is_zero(s, W_IPV6_SRC, W_LL_DST)));
     check(!v6 || is_zero(s, W_IPV4, W_IPV4));
     check(v6 || is_zero(s, W_IPV6_SRC, W_ND_TARGET_LOW));
     check(is_there(s->p.l2_5) || is_zero(s, W_MPLS, W_MPLS));
@@ -148,6 +149,23 @@ sums_change_no_field(const struct seen *s, const uint8_t *data, size_t size)
     free(copy);
 }
 
+/* A slot keeps what the packet before left in it, as in a pool. */
+static void
+a_vector_is_parsed_as_one(const struct seen *s, const uint8_t *data, size_t size)
+{
+    static _Alignas(64) uint8_t slot[sizeof(struct packet) + sizeof(struct walk)];
+    struct packet *p = (struct packet *)slot;
+    struct flow_key *key = &packet_walk(p)->key;
+
+    *p = (struct packet){ .data = (uint8_t *)(uintptr_t)data, .len = (uint32_t)size, .stale = 1 };
+    parse_vector(&p, 1);
+    check(!memcmp(&s->key.word[W_HEADERS_FIRST], &key->word[W_HEADERS_FIRST],
+                  (W_HEADERS_LAST - W_HEADERS_FIRST + 1) * sizeof key->word[0]));
+    check(!key->word[W_PORT] && !key->word[W_METADATA] && !key->word[W_TUNNEL_ID] && !key->word[W_CT]);
+    check(s->p.l2_5 == p->l2_5 && s->p.l3 == p->l3 && s->p.l4 == p->l4 && !p->stale);
+    check(s->p.eth_type_at == p->eth_type_at);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -161,6 +179,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     unused_bits_are_zero(&s);
     words_go_with_the_type(&s);
     sums_change_no_field(&s, data, size);
+    a_vector_is_parsed_as_one(&s, data, size);
     return 0;
 }
 
