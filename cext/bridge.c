@@ -277,6 +277,7 @@ bridge_open(struct dataplane *dataplane, const char *name, uint64_t datapath_id,
     }
     strncpy(bridge->name, name, sizeof bridge->name - 1);
     bridge->dataplane = dataplane;
+    bridge_begin_generation(bridge);
     bridge->datapath_id = datapath_id;
     bridge->index = index;
     bridge->miss_send_len = 128;

@@ -90,6 +90,8 @@ struct bridge {
     uint32_t index;                     /* In the dataplane: punted packets carry it. */
     _Atomic(struct port_map *) ports;
     struct flow_table tables[BRIDGE_TABLES];
+    _Atomic uint64_t generation;        /* Another one after every change of an entry; no two bridges
+                                         * ever have the same (cache.h). */
     struct group_table groups;
     struct meter_table meters;
     struct timer_wheel wheel;           /* Of flows; ticks of TICK_MS. */
@@ -129,11 +131,19 @@ void bridge_detach(struct bridge *bridge, struct attachment *attachment);
 /* Worker or control: null if there is no such port. */
 struct attachment *bridge_port(const struct bridge *bridge, uint32_t number);
 
-/* --- Worker: the packet's way (bridge_walk.c) -------------------------------- */
+/* --- Worker: the packet's way (bridge_walk.c, bridge_replay.c) ---------------- */
+
+/* Sends packets that were just parsed, and are in no entry's hands, through the tables, or the way
+ * that the worker's cache remembers; takes all of them. */
+void bridge_enter(struct worker *worker, struct bridge *bridge, struct packet **packets, unsigned n);
 
 /* Sends packets through the tables from 'table' on; takes all of them. */
 void bridge_walk(struct worker *worker, struct bridge *bridge, struct packet **packets, unsigned n,
                  unsigned table);
+
+/* The same, each from walk->table on. */
+void bridge_walk_on(struct worker *worker, struct bridge *bridge, struct packet **packets,
+                    unsigned n);
 
 /* Sends packets through the tables, each from walk->table on.  It takes all of them but those that
  * are held. */

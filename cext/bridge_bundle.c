@@ -61,7 +61,7 @@ put_back_flow(struct bridge *bridge, struct flow *flow)
 
     flow->mask = &mask;
     UNTIL_DONE(bridge, !find_mask(table, flow) && (flow->mask = &mask));
-    UNTIL_DONE(bridge, table_insert(table, flow, &replaced));
+    UNTIL_DONE(bridge, bridge_table_insert(bridge, flow, &replaced));
     bridge_count_references(bridge, flow->program, flow_args(flow), 1);
     bridge_schedule_flow(bridge, flow);
 }
@@ -78,7 +78,7 @@ undo_flow(struct bridge *bridge, const struct change *change)
     if (before) {
         put_back_flow(bridge, before);
     } else {
-        table_remove(&bridge->tables[after->table].table, after);
+        bridge_table_remove(bridge, after);
     }
     if (after && before) {
         after->counter_moved = before->counter_moved;

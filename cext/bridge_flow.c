@@ -289,6 +289,22 @@ put_flow_removed(struct bridge *bridge, const struct flow *flow, uint8_t reason,
     }
 }
 
+int
+bridge_table_insert(struct bridge *bridge, struct flow *flow, struct flow **old)
+{
+    int error = table_insert(&bridge->tables[flow->table].table, flow, old);
+
+    bridge_begin_generation(bridge);
+    return error;
+}
+
+void
+bridge_table_remove(struct bridge *bridge, struct flow *flow)
+{
+    table_remove(&bridge->tables[flow->table].table, flow);
+    bridge_begin_generation(bridge);
+}
+
 void
 bridge_remove_flow(struct bridge *bridge, struct flow *flow, enum flow_removed_reason reason,
                    uint64_t now_ms)
@@ -301,7 +317,7 @@ bridge_remove_flow(struct bridge *bridge, struct flow *flow, enum flow_removed_r
     }
     timer_stop(&bridge->wheel, &flow->timer);
     bridge_count_references(bridge, flow->program, flow_args(flow), -1);
-    table_remove(&bridge->tables[flow->table].table, flow);
+    bridge_table_remove(bridge, flow);
     bridge->n_flows--;
     bridge_changed(bridge, (struct change) { CHANGE_FLOW, .before = flow });
 }
@@ -407,7 +423,7 @@ put_flow(struct bridge *bridge, struct flow *flow, struct flow *old, bool reset)
     struct flow *replaced;
 
     if (!bridge_may_change(bridge) || !give_counter(bridge, flow, old, reset)
-        || table_insert(&bridge->tables[flow->table].table, flow, &replaced)) {
+        || bridge_table_insert(bridge, flow, &replaced)) {
         program_release(&dataplane->programs, flow->program);
         if (!old || reset) {
             counter_release(&dataplane->counters, flow->counter);

@@ -53,6 +53,19 @@ struct flow_filter {
 void bridge_filter_flows(struct bridge *bridge, const struct flow_filter *filter,
                          void (*visit)(struct bridge *, struct flow *, void *), void *context);
 
+/* Makes what workers remember of the tables stale. */
+static inline void
+bridge_begin_generation(struct bridge *bridge)
+{
+    atomic_store_explicit(&bridge->generation, ++bridge->dataplane->generations,
+                          memory_order_release);
+}
+
+/* table_insert() and table_remove() with the table of the flow; every other way past them would leave
+ * workers with a past that they remember. */
+int bridge_table_insert(struct bridge *bridge, struct flow *flow, struct flow **old);
+void bridge_table_remove(struct bridge *bridge, struct flow *flow);
+
 /* Takes a flow out of its table, tells controllers if it is to be told, and retires it. */
 void bridge_remove_flow(struct bridge *bridge, struct flow *flow,
                         enum flow_removed_reason reason, uint64_t now_ms);

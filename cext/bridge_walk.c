@@ -13,14 +13,14 @@
 #include "worker.h"
 
 /* Counts what each packet met, once for packets in a row that met the same, and gives it the
- * entry's arguments. */
-static void
+ * entry's arguments.  Returns whether all entries have one program. */
+static bool
 enter_entries(struct worker *worker, struct packet **packets, const struct flow *const *flows,
               unsigned n)
 {
-    for (unsigned i = 0; i < n; i++) {
-        __builtin_prefetch(counter_at(&worker->counters, flows[i]->counter), 1);
-    }
+    const struct program *program = flows[0]->program;
+    bool one_program = true;
+
     for (unsigned i = 0; i < n;) {
         const struct flow *flow = flows[i];
         const uint8_t *args = flow_args(flow);
@@ -32,21 +32,10 @@ enter_entries(struct worker *worker, struct packet **packets, const struct flow 
             packets[i]->args = args;
             packet_walk(packets[i])->flow = flow;
         }
+        one_program &= flow->program == program;
         counter_add(&worker->counters, flow->counter, i - first, bytes, worker->now_ms);
     }
-}
-
-/* Whether all entries have one program. */
-static bool
-one_program(const struct flow *const *flows, unsigned n)
-{
-    const struct program *program = flows[0]->program;
-    unsigned i = 1;
-
-    while (i < n && flows[i]->program == program) {
-        i++;
-    }
-    return i == n;
+    return one_program;
 }
 
 /* Takes the packets whose entry has 'program' out of both lists, in order. */
@@ -78,8 +67,7 @@ run_entries(struct worker *worker, struct packet **packets, const struct flow **
     if (!n) {
         return 0;
     }
-    enter_entries(worker, packets, flows, n);
-    if (one_program(flows, n)) {
+    if (enter_entries(worker, packets, flows, n)) {
         return program_run(worker, flows[0]->program, packets, n);
     }
     while (n) {
@@ -120,7 +108,8 @@ end_missed(struct worker *worker, struct packet **packets, unsigned n)
     }
 }
 
-/* Takes packets without an entry out and ends them; returns how many have one. */
+/* Takes packets without an entry out and ends them; returns how many have one.  Asks the cache for
+ * the counters of their entries. */
 static unsigned
 drop_misses(struct worker *worker, struct packet **packets, const struct flow **flows, unsigned n)
 {
@@ -128,7 +117,7 @@ drop_misses(struct worker *worker, struct packet **packets, const struct flow **
     unsigned n_missed = 0, kept = 0;
 
     while (kept < n && flows[kept]) {
-        kept++;
+        __builtin_prefetch(counter_at(&worker->counters, flows[kept++]->counter), 1);
     }
     for (unsigned i = kept; i < n; i++) {
         if (flows[i]) {
@@ -142,6 +131,17 @@ drop_misses(struct worker *worker, struct packet **packets, const struct flow **
         end_missed(worker, missed, n_missed);
     }
     return kept;
+}
+
+/* Tells the result cache what packets meet whose way it is to remember. */
+static void
+note_entries(struct packet *const *packets, const struct flow *const *flows, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        if (packet_walk(packets[i])->recording) {
+            cache_meet(packets[i], flows[i], packet_walk(packets[i])->table);
+        }
+    }
 }
 
 /* A resubmit may look a packet up as another port's, but only that once. */
@@ -170,11 +170,15 @@ walk_table(struct worker *worker, struct bridge *bridge, unsigned id, struct pac
     }
     table_lookup(&table->table, keys, n, flows);
     counter_add(&worker->counters, table->lookups, n, 0, worker->now_ms);
+    worker->lookups += n;
     if (resubmitted) {
         restore_ports(packets, n);
     }
     n = drop_misses(worker, packets, flows, n);
     counter_add(&worker->counters, table->matches, n, 0, worker->now_ms);
+    if (worker->cache.n_recordings) {
+        note_entries(packets, flows, n);
+    }
     return run_entries(worker, packets, flows, n);
 }
 
@@ -207,9 +211,8 @@ set_apart(struct packet **packets, unsigned *n, unsigned id, struct packet **lat
     return n_later;
 }
 
-/* Takes packets from the tables they are in to their end. */
-static void
-walk_on(struct worker *worker, struct bridge *bridge, struct packet **here, unsigned n)
+void
+bridge_walk_on(struct worker *worker, struct bridge *bridge, struct packet **here, unsigned n)
 {
     struct packet *later[PACKET_VECTOR];
 
@@ -232,7 +235,7 @@ bridge_walk(struct worker *worker, struct bridge *bridge, struct packet **packet
 
     memcpy(here, packets, n * sizeof here[0]);
     n = walk_table(worker, bridge, table, here, n, false);
-    walk_on(worker, bridge, here, n);
+    bridge_walk_on(worker, bridge, here, n);
 }
 
 void
@@ -248,6 +251,6 @@ bridge_resubmit(struct worker *worker, struct bridge *bridge, struct packet *con
         memcpy(here, rest, n * sizeof here[0]);
         n = set_apart(here, &n_here, id, rest);
         n_here = walk_table(worker, bridge, id, here, n_here, true);
-        walk_on(worker, bridge, here, n_here);
+        bridge_walk_on(worker, bridge, here, n_here);
     }
 }

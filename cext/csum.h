@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "packet.h"
 
@@ -24,6 +25,21 @@ uint16_t csum_fold(uint32_t sum);
 /* The checksum at 'at' (2 bytes) after 'n' bytes (even) it covers changed
  * from 'old' to 'new'; RFC 1624 equation 3. */
 void csum_update(uint8_t *at, const void *old, const void *new, size_t n);
+
+/* The same for one word, as numbers that lie in memory as words in network order do. */
+static inline void
+csum_update_word(uint8_t *at, uint16_t old, uint16_t new)
+{
+    uint16_t stored;
+
+    memcpy(&stored, at, sizeof stored);
+
+    uint32_t sum = (uint32_t)(uint16_t)~stored + (uint16_t)~old + new;
+
+    sum = (sum & 0xffff) + (sum >> 16);
+    stored = (uint16_t)~(sum + (sum >> 16));
+    memcpy(at, &stored, sizeof stored);
+}
 
 /* The same for UDP: 0 (no checksum) stays, a result of 0 becomes 0xffff. */
 void csum_update_udp(uint8_t *at, const void *old, const void *new, size_t n);

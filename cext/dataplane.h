@@ -29,6 +29,7 @@ struct dataplane {
     struct counter_ids counters;
     _Atomic(struct worker *) workers[DATAPLANE_WORKERS];
     _Atomic(struct bridge *) bridges[DATAPLANE_BRIDGES];
+    uint64_t generations;               /* Of bridges' tables, so far. */
     unsigned next_bridge;               /* Where to look for an index for the next one. */
     const struct program *into_tables;  /* The program of OpenFlow ports. */
     _Atomic bool held;                  /* Workers stand still between two rounds. */

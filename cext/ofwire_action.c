@@ -206,7 +206,7 @@ static const struct action_row rows[] = {
 enum { N_ROWS = sizeof rows / sizeof *rows };
 
 static const uint8_t set_order[N_OPS] = {
-#define X(NAME, TYPE, ORDER) [OP_##NAME] = ORDER,
+#define X(NAME, TYPE, ORDER, SIGHT) [OP_##NAME] = ORDER,
     OPS(X)
 #undef X
 };

@@ -267,7 +267,7 @@ op_tables(struct worker *worker, const struct insn *insn, struct packet **packet
         n = drop_fragments(worker, packets, n);
     }
     if (n) {
-        bridge_walk(worker, bridge, packets, n, 0);
+        bridge_enter(worker, bridge, packets, n);
     }
     return 0;
 }

@@ -106,33 +106,38 @@ worker_output(struct worker *worker, struct packet *packet, uint32_t port, uint1
     }
 }
 
-/* Where the packets before went: usually the next one goes there too. */
+/* Where the packet before went: usually the next one goes there too. */
 struct direct {
-    uint32_t port;              /* 0: none yet. */
+    const uint8_t *args;        /* Of the action that said so; null: none yet. */
+    uint32_t port;
+    uint16_t max_len;
     struct attachment *to;      /* Null: not by the short way. */
 };
 
 static void
-resolve(struct worker *worker, const struct packet *packet, uint32_t port, struct direct *direct)
+resolve(struct worker *worker, const struct packet *packet, const uint8_t *args,
+        struct direct *direct)
 {
-    struct attachment *to = port <= PORT_MAX ? bridge_port(packet_walk(packet)->bridge, port) : NULL;
+    uint32_t port = get_be32(args + 4);
+    struct attachment *to = direct->to;
 
-    direct->port = port;
-    direct->to = to && to->worker == worker->id && forwards(to) ? to : NULL;
+    if (!direct->args || port != direct->port) {
+        to = port <= PORT_MAX ? bridge_port(packet_walk(packet)->bridge, port) : NULL;
+        to = to && to->worker == worker->id && forwards(to) ? to : NULL;
+    }
+    *direct = (struct direct) { args, port, get_be16(args + 8), to };
 }
 
 /* struct ofp_action_output: type, len, port, max_len.  The packets of a vector are in one bridge. */
 unsigned
 op_output(struct worker *worker, const struct insn *insn, struct packet **packets, unsigned n)
 {
-    struct direct direct = { 0 };
+    struct direct direct = { .args = NULL };
     unsigned kept = 0;
 
     for (unsigned i = 0; i < n; i++) {
         struct packet *packet = packets[i];
         const uint8_t *args = insn_args(insn, packet);
-        uint32_t port = get_be32(args + 4);
-        uint16_t max_len = get_be16(args + 8);
 
         if (packet_stays(insn, packet)) {
             packets[kept++] = packet;
@@ -142,13 +147,13 @@ op_output(struct worker *worker, const struct insn *insn, struct packet **packet
                 continue;
             }
         }
-        if (port != direct.port) {
-            resolve(worker, packet, port, &direct);
+        if (args != direct.args) {
+            resolve(worker, packet, args, &direct);
         }
-        if (direct.to && port != packet->in_port) {
+        if (direct.to && direct.port != packet->in_port) {
             worker_send_plain(worker, direct.to, packet);
         } else {
-            worker_output(worker, packet, port, max_len);
+            worker_output(worker, packet, direct.port, direct.max_len);
         }
     }
     return kept;

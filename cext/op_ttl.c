@@ -26,7 +26,10 @@ static void
 ip_set_ttl(uint8_t *ip, uint8_t ttl)
 {
     if (ip[0] >> 4 == 4) {
-        rewrite_ipv4(ip, 8, (const uint8_t[]){ ttl, ip[9] }, 2);
+        uint16_t ttl_proto;
+
+        memcpy(&ttl_proto, (const uint8_t[]){ ttl, ip[9] }, sizeof ttl_proto);
+        rewrite_ipv4_word(ip, 8, ttl_proto);
     } else {
         ip[7] = ttl;
     }

@@ -32,6 +32,7 @@ struct bridge;
 struct flow;
 struct pool;
 struct program;
+struct trace;
 struct walk;
 
 enum {
@@ -97,6 +98,8 @@ struct walk {
     struct bridge *bridge;      /* The bridge whose tables it is in. */
     const struct flow *flow;    /* The entry whose instructions run; null: none. */
     const struct flow *home;    /* The entry that its action set counts as carried out by. */
+    const struct trace *trace;  /* What it meets, if the result cache knows. */
+    struct trace *recording;    /* What it meets, to be remembered; null: it is not. */
     uint32_t flow_hash;         /* Hash of addresses and ports, for groups; 0 if not made yet. */
     uint8_t n_blocks;           /* Blocks in the action set. */
     uint8_t table;              /* Table it is in, or goes to next. */
@@ -109,7 +112,7 @@ struct walk {
     uint8_t home_table;
     bool wide;                  /* Words of the key behind its first line may not be 0.  Survives the
                                  * packet: it says what the next one has to clear. */
-    uint8_t reserved[26];
+    uint8_t reserved[10];
     struct flow_key key;
     uint64_t stack[STACK_SIZE][2];      /* Pushed values: high and low half. */
     struct action_block blocks[ACTION_SET_BLOCKS];

@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "field.h"
+
 const struct op_info op_table[N_OPS] = {
-#define X(NAME, TYPE, ORDER) { #NAME, TYPE, ORDER, op_##NAME },
+#define X(NAME, TYPE, ORDER, SIGHT) { #NAME, TYPE, ORDER, SIGHT, op_##NAME },
     OPS(X)
 #undef X
 };
@@ -96,6 +98,22 @@ grow(struct program_store *store)
     store->n_buckets = n;
 }
 
+/* Whether the value of a field says how the bytes behind it are read (parse.h). */
+static bool
+is_decisive(uint8_t field)
+{
+    return field == FIELD_eth_type || field == FIELD_ip_proto || field == FIELD_icmpv6_type
+           || field == FIELD_icmpv6_code;
+}
+
+static bool
+is_opaque(const struct insn *insn)
+{
+    uint8_t sight = op_table[insn->op].sight;
+
+    return sight == OPAQUE || (sight == BY_FIELD && is_decisive(insn->field));
+}
+
 static struct program *
 program_new(const struct insn *insns, unsigned n, uint32_t hash)
 {
@@ -108,8 +126,11 @@ program_new(const struct insn *insns, unsigned n, uint32_t hash)
     memcpy(program->insns, insns, n * sizeof *insns);
     for (unsigned i = 0; i < n; i++) {
         program->insns[i].flags = 0;
+        program->opaque |= is_opaque(&insns[i]);
     }
-    if (n > 1 && insns[n - 1].op != OP_goto_table) {
+    program->goes_on = insns[n - 1].op == OP_goto_table;
+    program->passes = program->goes_on && n == 1;
+    if (n > 1 && !program->goes_on) {
         program->insns[n - 2].flags |= INSN_LAST;
     }
     return program;
@@ -170,12 +191,26 @@ program_release(struct program_store *store, const struct program *released)
     free(program);
 }
 
+static inline unsigned
+run(struct worker *worker, const struct insn *insn, const struct insn *end,
+    struct packet **packets, unsigned n)
+{
+    for (; insn < end && n; insn++) {
+        n = op_table[insn->op].run(worker, insn, packets, n);
+    }
+    return n;
+}
+
 unsigned
 program_run(struct worker *worker, const struct program *program, struct packet **packets,
             unsigned n)
 {
-    for (const struct insn *insn = program->insns, *end = insn + program->n; insn < end && n; insn++) {
-        n = op_table[insn->op].run(worker, insn, packets, n);
-    }
-    return n;
+    return run(worker, program->insns, program->insns + program->n, packets, n);
+}
+
+unsigned
+program_run_here(struct worker *worker, const struct program *program, struct packet **packets,
+                 unsigned n)
+{
+    return run(worker, program->insns, program->insns + program->n - program->goes_on, packets, n);
 }

@@ -45,46 +45,54 @@ enum set_order {
     SET_NEVER,                  /* Not an action: cannot be in an action set. */
 };
 
-/* The instructions: X(name, OpenFlow action or instruction type, order).
+/* Whether the key that a packet came with says what its key is behind an instruction: not if that
+ * uncovers bytes which were not in the key, or depends on more than the packet. */
+enum sight {
+    KNOWN,
+    BY_FIELD,                   /* Not if the field decides what the bytes behind it mean. */
+    OPAQUE,
+};
+
+/* The instructions: X(name, OpenFlow action or instruction type, order, sight).
  * 'op_<name>' is the function.  First the actions of OpenFlow, in the order in which
  * an action set has those of one kind (pops undo pushes from outside in), then its
  * instructions, then ours. */
-#define OPS(X)                                  \
-    X(output,           0,  SET_OUTPUT)         \
-    X(copy_ttl_out,    11,  SET_COPY_TTL_OUT)   \
-    X(copy_ttl_in,     12,  SET_COPY_TTL_IN)    \
-    X(set_mpls_ttl,    15,  SET_SET)            \
-    X(dec_mpls_ttl,    16,  SET_DEC_TTL)        \
-    X(push_vlan,       17,  SET_PUSH_VLAN)      \
-    X(pop_vlan,        18,  SET_POP)            \
-    X(push_mpls,       19,  SET_PUSH_MPLS)      \
-    X(pop_pbb,         27,  SET_POP)            \
-    X(pop_mpls,        20,  SET_POP)            \
-    X(set_queue,       21,  SET_QUEUE)          \
-    X(group,           22,  SET_GROUP)          \
-    X(set_nw_ttl,      23,  SET_SET)            \
-    X(dec_nw_ttl,      24,  SET_DEC_TTL)        \
-    X(set_field,       25,  SET_SET)            \
-    X(push_pbb,        26,  SET_PUSH_PBB)       \
-    X(goto_table,       1,  SET_NEVER)          \
-    X(write_metadata,   2,  SET_NEVER)          \
-    X(write_actions,    3,  SET_NEVER)          \
-    X(clear_actions,    5,  SET_NEVER)          \
-    X(meter,            6,  SET_NEVER)          \
-    X(reg_load,         7,  SET_LIST)   /* Nicira's actions, by their subtypes. */       \
-    X(reg_load2,       33,  SET_LIST)           \
-    X(reg_move,         6,  SET_LIST)           \
-    X(stack_push,      27,  SET_NEVER)          \
-    X(stack_pop,       28,  SET_NEVER)          \
-    X(output_reg,      15,  SET_NEVER)          \
-    X(controller,      20,  SET_NEVER)          \
-    X(pop_queue,        5,  SET_NEVER)          \
-    X(note,             8,  SET_NEVER)          \
-    X(resubmit,        14,  SET_RESUBMIT)       \
-    X(learn,           16,  SET_NEVER)          \
-    X(action_set,       0,  SET_NEVER)  /* Runs the action set; ends the program. */ \
-    X(done,             0,  SET_NEVER)  /* Nothing more to do: ends the program. */  \
-    X(tables,           0,  SET_NEVER)  /* Sends the packets into their bridge's tables. */
+#define OPS(X)                                                              \
+    X(output,         0, SET_OUTPUT,       KNOWN)                           \
+    X(copy_ttl_out,  11, SET_COPY_TTL_OUT, OPAQUE)                          \
+    X(copy_ttl_in,   12, SET_COPY_TTL_IN,  OPAQUE)                          \
+    X(set_mpls_ttl,  15, SET_SET,          KNOWN)                           \
+    X(dec_mpls_ttl,  16, SET_DEC_TTL,      KNOWN)                           \
+    X(push_vlan,     17, SET_PUSH_VLAN,    KNOWN)                           \
+    X(pop_vlan,      18, SET_POP,          OPAQUE)                          \
+    X(push_mpls,     19, SET_PUSH_MPLS,    OPAQUE)                          \
+    X(pop_pbb,       27, SET_POP,          OPAQUE)                          \
+    X(pop_mpls,      20, SET_POP,          OPAQUE)                          \
+    X(set_queue,     21, SET_QUEUE,        KNOWN)                           \
+    X(group,         22, SET_GROUP,        OPAQUE)                          \
+    X(set_nw_ttl,    23, SET_SET,          KNOWN)                           \
+    X(dec_nw_ttl,    24, SET_DEC_TTL,      KNOWN)                           \
+    X(set_field,     25, SET_SET,          BY_FIELD)                        \
+    X(push_pbb,      26, SET_PUSH_PBB,     OPAQUE)                          \
+    X(goto_table,     1, SET_NEVER,        KNOWN)                           \
+    X(write_metadata, 2, SET_NEVER,        KNOWN)                           \
+    X(write_actions,  3, SET_NEVER,        KNOWN)                           \
+    X(clear_actions,  5, SET_NEVER,        KNOWN)                           \
+    X(meter,          6, SET_NEVER,        OPAQUE)                          \
+    X(reg_load,       7, SET_LIST,         BY_FIELD)  /* Nicira's actions, by their subtypes. */ \
+    X(reg_load2,     33, SET_LIST,         BY_FIELD)                        \
+    X(reg_move,       6, SET_LIST,         BY_FIELD)                        \
+    X(stack_push,    27, SET_NEVER,        OPAQUE)                          \
+    X(stack_pop,     28, SET_NEVER,        OPAQUE)                          \
+    X(output_reg,    15, SET_NEVER,        KNOWN)                           \
+    X(controller,    20, SET_NEVER,        KNOWN)                           \
+    X(pop_queue,      5, SET_NEVER,        KNOWN)                           \
+    X(note,           8, SET_NEVER,        KNOWN)                           \
+    X(resubmit,      14, SET_RESUBMIT,     OPAQUE)                          \
+    X(learn,         16, SET_NEVER,        KNOWN)                           \
+    X(action_set,     0, SET_NEVER,        KNOWN)  /* Runs the action set; ends the program. */ \
+    X(done,           0, SET_NEVER,        KNOWN)  /* Nothing more to do: ends the program. */ \
+    X(tables,         0, SET_NEVER,        OPAQUE)  /* Sends the packets into their bridge's tables. */
 
 enum op {
 #define X(NAME, ...) OP_##NAME,
@@ -102,6 +110,7 @@ struct op_info {
     char name[16];
     uint16_t type;              /* OpenFlow action type, or instruction type. */
     uint8_t order;              /* enum set_order. */
+    uint8_t sight;              /* enum sight. */
     op_run *run;
 };
 
@@ -127,6 +136,9 @@ struct program {
     uint32_t refs;              /* Entries and programs that use it. */
     uint32_t hash;
     uint16_t n;                 /* Instructions, the ending one included. */
+    bool opaque;                /* Behind it, more than the key counts: see enum sight. */
+    bool goes_on;               /* It ends with a goto_table; */
+    bool passes;                /* and has nothing else. */
     struct insn insns[];
 };
 
@@ -153,6 +165,10 @@ void program_release(struct program_store *store, const struct program *program)
  * left in 'packets': those that a goto_table sends on to walk->table. */
 unsigned program_run(struct worker *worker, const struct program *program,
                      struct packet **packets, unsigned n);
+
+/* The same without the goto_table at its end, if it has one: for packets whose table is known. */
+unsigned program_run_here(struct worker *worker, const struct program *program,
+                          struct packet **packets, unsigned n);
 
 /* --- For the functions in op_*.c ------------------------------------------- */
 

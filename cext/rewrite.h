@@ -77,6 +77,19 @@ has_arp(const struct packet *p)
     return p->l3 != NO_OFFSET && p->data[p->l3] == 0;
 }
 
+/* Changes the two bytes at 'at' (even) in the IPv4 header at 'ip' to what 'new' has in memory. */
+static inline void
+rewrite_ipv4_word(uint8_t *ip, unsigned at, uint16_t new)
+{
+    uint16_t old;
+
+    memcpy(&old, ip + at, sizeof old);
+    if (old != new) {
+        csum_update_word(ip + IPV4_CSUM, old, new);
+        memcpy(ip + at, &new, sizeof new);
+    }
+}
+
 /* Changes 'n' bytes (even) at 'at' (even) in the IPv4 header at 'ip'. */
 static inline void
 rewrite_ipv4(uint8_t *ip, unsigned at, const void *new, size_t n)

@@ -61,6 +61,7 @@ open_parts(struct worker *worker, uint32_t n_packets)
     if (worker->punt_fd < 0 || worker->wake_fd < 0 || !polls
         || pool_open(&worker->small, n_packets ? n_packets : SMALL_PACKETS, PACKET_SMALL)
         || pool_open(&worker->large, LARGE_PACKETS, PACKET_LARGE)
+        || cache_open(&worker->cache)
         || ring_open(&worker->punts, PUNT_BYTES)
         || !worker->learnt || ring_open(&worker->learns, LEARN_BYTES)
         || ring_open(&worker->injects, INJECT_BYTES)) {
@@ -83,6 +84,7 @@ close_parts(struct worker *worker)
     ring_close(&worker->learns);
     free(worker->learnt);
     ring_close(&worker->punts);
+    cache_close(&worker->cache);
     pool_close(&worker->large);
     pool_close(&worker->small);
     free(atomic_load(&worker->polls));

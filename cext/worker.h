@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "bridge.h"
+#include "cache.h"
 #include "dataplane.h"
 #include "learn.h"
 #include "packet.h"
@@ -86,6 +87,8 @@ struct worker {
     struct pool small, large;
     struct counters counters;           /* By counter id. */
     struct worker_counters totals;
+    struct cache cache;
+    uint64_t lookups;                   /* Packets looked up in tables, over all of them. */
     _Atomic(struct poll_set *) polls;
     uint64_t now_ms, now_ns;            /* Monotonic; as of the start of this round. */
     uint32_t resubmits_left;            /* In this vector: loops of resubmits end, */

@@ -1,6 +1,6 @@
 # Declarations of worker.h for Cython.
 
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from raicho.cext.dataplane cimport dataplane
 from raicho.cext.stats cimport worker_counters
@@ -15,8 +15,20 @@ cdef extern from "worker.h" nogil:
         uint32_t len
         uint8_t reason
 
+    cdef enum:
+        CACHE_MEASURED
+        CACHE_ALWAYS
+        CACHE_NEVER
+
+    struct cache:
+        uint32_t mode
+        uint64_t hits
+        uint64_t misses
+        uint64_t inserts
+
     struct worker:
         unsigned id
+        cache cache
         worker_counters totals
         int punt_fd
         uint32_t mode

@@ -11,6 +11,7 @@ class Worker:
 
     id: int
     polling: bool  # never sleep
+    caching: str  # use of the result cache: "measured" (while it pays), "always" or "never"
     def __init__(self, dataplane: Dataplane, id: int, packets: int = 0) -> None: ...
     def close(self) -> None:
         """Let go of its memory; RuntimeError while run() runs or it has ports.  Idempotent."""
@@ -26,6 +27,9 @@ class Worker:
 
     def rounds(self, packets: int, *, at_most: int = 0) -> int:
         """Do rounds until so many packets were received, or so many rounds; return how many."""
+
+    def cache(self) -> dict[str, int]:
+        """Read the result cache's "hits", "misses" and "inserts"."""
 
     def punt_fd(self) -> int:
         """Return the descriptor that is readable while there are punts."""

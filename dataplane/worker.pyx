@@ -10,6 +10,9 @@ from raicho.cext.dataplane cimport DATAPLANE_WORKERS
 from raicho.cext.epoch cimport epoch, epoch_offline, epoch_quiesce
 from raicho.cext.stats cimport N_DROP_REASONS, drop_table
 from raicho.cext.worker cimport (
+    CACHE_ALWAYS,
+    CACHE_MEASURED,
+    CACHE_NEVER,
     WORKER_ADAPTIVE,
     WORKER_POLL,
     punt,
@@ -31,6 +34,9 @@ import os
 DROP_REASONS = {
     drop_table[i].name.decode(): drop_table[i].text.decode() for i in range(N_DROP_REASONS)
 }
+
+
+CACHING = {"measured": CACHE_MEASURED, "always": CACHE_ALWAYS, "never": CACHE_NEVER}
 
 
 @cython.no_gc
@@ -113,6 +119,21 @@ cdef class Worker:
     def polling(self, bint polling):
         self._open().mode = WORKER_POLL if polling else WORKER_ADAPTIVE
         worker_wake(self.handle)
+
+    @property
+    def caching(self):
+        mode = self._open().cache.mode
+        return next(name for name, value in CACHING.items() if value == mode)
+
+    @caching.setter
+    def caching(self, str caching not None):
+        if caching not in CACHING:
+            raise ValueError(f"caching {caching!r}: it is one of {', '.join(CACHING)}")
+        self._open().cache.mode = CACHING[caching]
+
+    def cache(self):
+        counters = &self._open().cache
+        return {"hits": counters.hits, "misses": counters.misses, "inserts": counters.inserts}
 
     def punt_fd(self):
         return self._open().punt_fd

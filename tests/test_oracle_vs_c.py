@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -55,6 +56,19 @@ def test_every_action_and_every_field_that_can_be_set_has_its_turn(switch: Subje
     """Judge each alone, then by a table that looks at the result."""
     for each in drills(Random(FIRST_SEED)):
         check(switch, each)
+
+
+def test_packets_whose_way_is_known_go_the_same_way() -> None:
+    """Send every packet three times through a switch that remembers ways; drills included."""
+    switch, rng, pairs = Subject(EVERYTHING.n_ports, "always"), Random(FIRST_SEED + SEEDS), 0
+    for _ in range(PIPELINES):
+        each = scenario(rng, PACKETS)
+        check(switch, replace(each, packets=each.packets * 3))
+        pairs += len(each.packets)
+    for each in drills(rng):
+        check(switch, replace(each, packets=each.packets * 3))
+    print(f"{pairs} pairs of tables and packet agree, {switch.cache_hits} hits")
+    assert switch.cache_hits >= pairs
 
 
 @given(scenarios(n_packets=20))
