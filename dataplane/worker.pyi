@@ -5,6 +5,7 @@ from typing import Any
 from .datapath import Dataplane
 
 DROP_REASONS: dict[str, str]  # name -> what people read
+CACHING: dict[str, int]  # when a worker uses its result cache: name -> number in C
 
 class Worker:
     """A thread that forwards; run() is its body.  Dataplane.add_worker() makes one."""
