@@ -235,7 +235,7 @@ free_bridge(struct bridge *bridge)
 {
     for (unsigned i = 0; i < BRIDGE_TABLES; i++) {
         struct flow_table *table = &bridge->tables[i];
-        if (atomic_load_explicit(&table->table.match, memory_order_relaxed)) {
+        if (table->table.record) {
             table_close(&table->table, retire_flow, bridge);
         }
         dataplane_retire_counter(bridge->dataplane, table->lookups);

@@ -13,6 +13,9 @@
 #include "table.h"
 #include "worker.h"
 
+/* Entries that a table may handle in a tick beside the changes: about a millisecond. */
+enum { TABLE_WORK = 4096 };
+
 int
 dataplane_open(struct dataplane *dataplane)
 {
@@ -42,6 +45,14 @@ dataplane_close(struct dataplane *dataplane)
     counter_ids_close(&dataplane->counters);
 }
 
+static void
+work_on_tables(struct bridge *bridge)
+{
+    for (unsigned i = 0; i < BRIDGE_TABLES; i++) {
+        table_work(&bridge->tables[i].table, TABLE_WORK);
+    }
+}
+
 void
 dataplane_tick(struct dataplane *dataplane, uint64_t now_ms)
 {
@@ -49,6 +60,7 @@ dataplane_tick(struct dataplane *dataplane, uint64_t now_ms)
         struct bridge *bridge = atomic_load_explicit(&dataplane->bridges[i], memory_order_relaxed);
         if (bridge) {
             timer_wheel_advance(&bridge->wheel, now_ms / TICK_MS, bridge_flow_timer, bridge);
+            work_on_tables(bridge);
         }
     }
     for (unsigned i = 0; i < DATAPLANE_WORKERS; i++) {

@@ -9,8 +9,7 @@
  * behind the highest one ('lower'); only that one is ever found.  The list of
  * subtables is an array that is replaced as a whole.  With several masks, only
  * those subtables are tried that can hold something for the addresses of the packet
- * (prune.h).  Beside the subtables stands a list of all entries while they are only a
- * few; lookups use it then and hash nothing.
+ * (prune.h).
  *
  * Readers
  * =======
@@ -260,7 +259,10 @@ drop_subtable(struct tuple *tuple, struct subtable *subtable)
 
 /* --- Operations ------------------------------------------------------------------ */
 
-static struct match *
+/* The record as a finder: what the table asks of one is not asked of it. */
+static const struct finder_ops tuple_ops = { .name = "tuple" };
+
+struct tuple *
 tuple_open(struct epoch *epoch)
 {
     struct tuple *tuple = calloc(1, sizeof *tuple);
@@ -273,19 +275,17 @@ tuple_open(struct epoch *epoch)
         free(by_mask);
         return NULL;
     }
-    tuple->match.ops = &match_tuple;
+    tuple->finder = (struct finder) { tuple_lookup, &tuple_ops };
     tuple->epoch = epoch;
     tuple->by_mask = by_mask;
     tuple->n_by_mask = 16;
     atomic_init(&tuple->order, order);
-    return &tuple->match;
+    return tuple;
 }
 
-static void
-tuple_close(struct match *match)
+void
+tuple_close(struct tuple *tuple)
 {
-    struct tuple *tuple = (struct tuple *) match;
-
     for (uint32_t i = 0; i < tuple->n_by_mask; i++) {
         while (tuple->by_mask[i]) {
             struct subtable *subtable = tuple->by_mask[i];
@@ -295,15 +295,13 @@ tuple_close(struct match *match)
     }
     free(tuple->by_mask);
     free(tuple_order(tuple));
-    free(atomic_load_explicit(&tuple->few, memory_order_relaxed));
     prune_close(&tuple->prune);
     free(tuple);
 }
 
-static const struct flow_mask *
-tuple_mask(struct match *match, const struct flow_key *bits)
+const struct flow_mask *
+tuple_mask(struct tuple *tuple, const struct flow_key *bits)
 {
-    struct tuple *tuple = (struct tuple *) match;
     struct flow_mask mask;
 
     flow_mask_from(&mask, bits);
@@ -364,58 +362,19 @@ raise_top(struct tuple *tuple, struct subtable *subtable, uint16_t priority)
     return 0;
 }
 
-static void tuple_each(const struct match *match, bool (*visit)(struct flow *, void *),
-                       void *context);
-
-/* --- The list of a few ------------------------------------------------------------- */
-
-static bool
-add_to_few(struct flow *flow, void *few_)
+int
+tuple_insert(struct tuple *tuple, struct flow *flow, struct flow **old, struct flow **before)
 {
-    struct few *few = few_;
-    uint32_t i = few->n++;
-
-    for (; i && few->list[i - 1].flow->priority < flow->priority; i--) {
-        few->list[i] = few->list[i - 1];
-    }
-    few->list[i].mask = flow->mask;
-    few->list[i].flow = flow;
-    return true;
-}
-
-/* Publishes the list anew after a change.  Without memory there is none, which is only slower. */
-static void
-renew_few(struct tuple *tuple)
-{
-    struct few *old = atomic_load_explicit(&tuple->few, memory_order_relaxed);
-    struct few *new = NULL;
-
-    if (tuple->n_flows <= FEW && (new = malloc(sizeof *new))) {
-        new->n = 0;
-        tuple_each(&tuple->match, add_to_few, new);
-        if (new->n < tuple->n_flows) {      /* No memory to visit them. */
-            free(new);
-            new = NULL;
-        }
-    }
-    if (old || new) {
-        atomic_store_explicit(&tuple->few, new, memory_order_release);
-        epoch_free(tuple->epoch, old);
-    }
-}
-
-static int
-tuple_insert(struct match *match, struct flow *flow, struct flow **old)
-{
-    struct tuple *tuple = (struct tuple *) match;
     struct subtable *subtable = flow_subtable(flow);
     struct flow_key key, mask;
 
+    *old = NULL;
     if (subtable_reserve(tuple, subtable) || raise_top(tuple, subtable, flow->priority)) {
         return ENOMEM;
     }
     flow_match(flow, &key, &mask);
     struct slot *slot = slots_find(subtable_slots(subtable), &subtable->mask, &key, flow->hash);
+    *before = slot ? slot_flow(slot, memory_order_relaxed) : NULL;
     if (slot) {
         insert_in_chain(slot, flow, old);
     } else if (prune_add(&tuple->prune, subtable->member, flow)) {
@@ -425,21 +384,34 @@ tuple_insert(struct match *match, struct flow *flow, struct flow **old)
         subtable->n_keys++;
     }
     subtable->n_flows += !*old;
-    tuple->n_flows += !*old;
-    renew_few(tuple);
     return 0;
 }
 
-static void
-tuple_remove(struct match *match, struct flow *flow)
+static struct slot *
+slot_of(const struct flow *flow)
 {
-    struct tuple *tuple = (struct tuple *) match;
-    struct subtable *subtable = flow_subtable(flow);
+    const struct subtable *subtable = flow_subtable(flow);
     struct flow_key key, mask;
 
     flow_match(flow, &key, &mask);
-    struct slot *slot = slots_find(subtable_slots(subtable), &subtable->mask, &key, flow->hash);
+    return slots_find(subtable_slots(subtable), &subtable->mask, &key, flow->hash);
+}
+
+bool
+tuple_is_top(const struct tuple *tuple, const struct flow *flow, struct flow **next)
+{
+    (void) tuple;
+    *next = flow_lower(flow);
+    return slot_flow(slot_of(flow), memory_order_relaxed) == flow;
+}
+
+void
+tuple_remove(struct tuple *tuple, struct flow *flow)
+{
+    struct subtable *subtable = flow_subtable(flow);
+    struct slot *slot = slot_of(flow);
     _Atomic(struct flow *) *link = &slot->flow;
+
     while (atomic_load_explicit(link, memory_order_relaxed) != flow) {
         link = &atomic_load_explicit(link, memory_order_relaxed)->lower;
     }
@@ -450,19 +422,16 @@ tuple_remove(struct match *match, struct flow *flow)
         subtable->n_keys--;
         prune_remove(&tuple->prune, subtable->member, flow);
     }
-    tuple->n_flows--;
     subtable->n_flows--;
-    renew_few(tuple);               /* It points at the mask: first it, then the subtable. */
     if (!subtable->n_flows) {
         drop_subtable(tuple, subtable);
     }
 }
 
-static struct flow *
-tuple_find(const struct match *match, const struct flow_key *key, const struct flow_key *mask_bits,
+struct flow *
+tuple_find(const struct tuple *tuple, const struct flow_key *key, const struct flow_key *mask_bits,
            uint16_t priority)
 {
-    const struct tuple *tuple = (const struct tuple *) match;
     struct flow_mask mask;
 
     flow_mask_from(&mask, mask_bits);
@@ -515,10 +484,9 @@ subtable_each(struct subtable *subtable, bool (*visit)(struct flow *, void *), v
     return true;
 }
 
-static void
-tuple_each(const struct match *match, bool (*visit)(struct flow *, void *), void *context)
+void
+tuple_each(const struct tuple *tuple, bool (*visit)(struct flow *, void *), void *context)
 {
-    const struct tuple *tuple = (const struct tuple *) match;
     const struct order *order = tuple_order(tuple);
     uint32_t n = order->n;
     struct subtable **list = n ? malloc(n * sizeof *list) : NULL;
@@ -533,15 +501,43 @@ tuple_each(const struct match *match, bool (*visit)(struct flow *, void *), void
     free(list);
 }
 
-static void
-tuple_stats(const struct match *match, struct table_stats *stats)
+bool
+tuple_each_top(const struct tuple *tuple, bool (*visit)(struct flow *, void *), void *context)
 {
-    const struct tuple *tuple = (const struct tuple *) match;
     const struct order *order = tuple_order(tuple);
 
-    if (atomic_load_explicit(&tuple->few, memory_order_relaxed)) {
-        strcpy(stats->implementation, "few");
+    for (uint32_t i = 0; i < order->n; i++) {
+        const struct slots *slots = subtable_slots(order->list[i]);
+        for (uint32_t j = 0; j < slots->n; j++) {
+            struct flow *flow = slot_flow(&slots->slot[j], memory_order_relaxed);
+            if (flow && flow != GONE && !visit(flow, context)) {
+                return false;
+            }
+        }
     }
+    return true;
+}
+
+uint32_t
+tuple_masks(const struct tuple *tuple)
+{
+    return tuple_order(tuple)->n;
+}
+
+const struct flow_mask *
+shape_mask(const struct table_shape *shape, uint32_t i, uint32_t *n_flows)
+{
+    const struct subtable *subtable = tuple_order(shape->record)->list[i];
+
+    *n_flows = subtable->n_flows;
+    return &subtable->mask;
+}
+
+void
+tuple_stats(const struct tuple *tuple, struct table_stats *stats)
+{
+    const struct order *order = tuple_order(tuple);
+
     stats->n_masks = order->n;
     stats->memory = sizeof *tuple + sizeof *order + order->n * sizeof order->list[0]
                     + prune_memory(&tuple->prune);
@@ -550,16 +546,3 @@ tuple_stats(const struct match *match, struct table_stats *stats)
                          + subtable_slots(order->list[i])->n * sizeof(struct slot);
     }
 }
-
-const struct match_ops match_tuple = {
-    .name = "tuple",
-    .open = tuple_open,
-    .close = tuple_close,
-    .mask = tuple_mask,
-    .insert = tuple_insert,
-    .remove = tuple_remove,
-    .lookup = tuple_lookup,
-    .find = tuple_find,
-    .each = tuple_each,
-    .stats = tuple_stats,
-};

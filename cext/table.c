@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "hash.h"
+#include "tuple.h"
 
 void
 flow_mask_from(struct flow_mask *mask, const struct flow_key *bits)
@@ -58,21 +59,162 @@ flow_match(const struct flow *flow, struct flow_key *key, struct flow_key *mask)
     }
 }
 
-static struct match *
-table_match(const struct table *table)
+/* --- Which finder a table has ----------------------------------------------------------------- */
+
+/* The first that fits is the one; if none does, the record. */
+static const struct finder_ops *const finders[] = {
+    &finder_few,
+};
+
+enum { N_FINDERS = sizeof finders / sizeof finders[0] };
+
+static void
+close_finder(void *finder_, void *unused)
 {
-    return atomic_load_explicit(&table->match, memory_order_relaxed);
+    struct finder *finder = finder_;
+
+    (void) unused;
+    finder->ops->close(finder);
 }
+
+/* Lets 'finder' answer from now on. */
+static void
+publish(struct table *table, const struct finder *finder)
+{
+    atomic_store_explicit(&table->finder, finder, memory_order_release);
+}
+
+/* Does without the finder beside the record. */
+static void
+drop_finder(struct table *table)
+{
+    if (table->current) {
+        publish(table, tuple_finder(table->record));
+        epoch_retire(table->epoch, table->current, close_finder, NULL);
+        table->current = NULL;
+        table->complete = false;
+    }
+}
+
+static struct table_shape
+shape_of(const struct table *table)
+{
+    return (struct table_shape) { table->n_flows, tuple_masks(table->record), table->record };
+}
+
+static const struct finder_ops *
+best_finder(const struct table *table)
+{
+    const struct table_shape shape = shape_of(table);
+
+    for (unsigned i = 0; i < N_FINDERS; i++) {
+        bool in_use = table->current && table->current->ops == finders[i];
+        if (finders[i]->fits(&shape, in_use)) {
+            return finders[i];
+        }
+    }
+    return NULL;
+}
+
+struct filling {
+    struct finder *finder;
+    bool failed;
+};
+
+static bool
+fill_one(struct flow *flow, void *filling_)
+{
+    struct filling *filling = filling_;
+
+    filling->failed = filling->finder->ops->insert(filling->finder, flow, NULL);
+    return !filling->failed;
+}
+
+/* Gives a fresh finder all that the record has. */
+static void
+fill(struct table *table)
+{
+    struct filling filling = { table->current, false };
+
+    if (!tuple_each_top(table->record, fill_one, &filling) || filling.failed) {
+        drop_finder(table);
+    }
+}
+
+/* Puts a finder to use as soon as it can answer. */
+static void
+let_work(struct table *table, unsigned budget)
+{
+    struct finder *finder = table->current;
+    bool more = false;
+    bool complete = !finder->ops->work || finder->ops->work(finder, budget, &more);
+
+    if (complete && !table->complete) {
+        table->complete = true;
+        publish(table, finder);
+    }
+    table->pending |= more || !complete;
+}
+
+/* Changes to a finder. */
+static void
+change_to(struct table *table, const struct finder_ops *ops)
+{
+    drop_finder(table);
+    table->current = ops ? ops->open(table->epoch) : NULL;
+    if (table->current) {
+        fill(table);
+    }
+    if (table->current) {
+        let_work(table, 0);
+    }
+}
+
+static bool
+has_finder(const struct table *table, const struct finder_ops *ops)
+{
+    return ops == (table->current ? table->current->ops : NULL);
+}
+
+/* After a change: what is done at once, and whether something is left for table_work(). */
+static void
+after_change(struct table *table)
+{
+    const struct finder_ops *ops = best_finder(table);
+
+    table->pending = true;
+    if (!has_finder(table, ops) && (!ops || ops->at_once)) {
+        change_to(table, ops);
+    }
+}
+
+void
+table_work(struct table *table, unsigned budget)
+{
+    if (!table->pending) {
+        return;
+    }
+    const struct finder_ops *ops = best_finder(table);
+    table->pending = false;
+    if (!has_finder(table, ops)) {
+        change_to(table, ops);
+    }
+    if (table->current) {
+        let_work(table, budget);
+    }
+}
+
+/* --- Operations --------------------------------------------------------------------------------- */
 
 int
 table_open(struct table *table, struct epoch *epoch)
 {
-    struct match *match = match_tuple.open(epoch);
-
-    table->epoch = epoch;
-    table->n_flows = 0;
-    atomic_init(&table->match, match);
-    return match ? 0 : ENOMEM;
+    *table = (struct table) { .record = tuple_open(epoch), .epoch = epoch };
+    if (!table->record) {
+        return ENOMEM;
+    }
+    atomic_init(&table->finder, tuple_finder(table->record));
+    return 0;
 }
 
 struct releasing {
@@ -86,7 +228,7 @@ release_one(struct flow *flow, void *releasing_)
 {
     struct releasing *releasing = releasing_;
 
-    table_remove(releasing->table, flow);
+    tuple_remove(releasing->table->record, flow);
     releasing->release(flow, releasing->context);
     return true;
 }
@@ -95,65 +237,77 @@ void
 table_close(struct table *table, void (*release)(struct flow *, void *), void *context)
 {
     struct releasing releasing = { table, release, context };
-    struct match *match = table_match(table);
 
+    if (table->current) {
+        close_finder(table->current, NULL);
+    }
     table_each(table, release_one, &releasing);
-    match->ops->close(match);
+    tuple_close(table->record);
+    table->record = NULL;
 }
 
 const struct flow_mask *
 table_mask(struct table *table, const struct flow_key *bits)
 {
-    struct match *match = table_match(table);
-
-    return match->ops->mask(match, bits);
+    return tuple_mask(table->record, bits);
 }
 
+/* The record first: where the finder cannot follow, the record answers. */
 int
 table_insert(struct table *table, struct flow *flow, struct flow **old)
 {
-    struct match *match = table_match(table);
+    struct flow *before;
+    int error = tuple_insert(table->record, flow, old, &before);
 
-    *old = NULL;
-    int error = match->ops->insert(match, flow, old);
-    if (!error && !*old) {
-        table->n_flows++;
+    if (error) {
+        return error;
     }
-    return error;
+    table->n_flows += !*old;
+    if (table->current && (!before || before->priority <= flow->priority)
+        && table->current->ops->insert(table->current, flow, before)) {
+        drop_finder(table);
+    }
+    after_change(table);
+    return 0;
 }
 
+/* The finder first: nobody finds what is in the record no more. */
 void
 table_remove(struct table *table, struct flow *flow)
 {
-    struct match *match = table_match(table);
+    struct flow *next;
 
-    match->ops->remove(match, flow);
+    if (table->current && tuple_is_top(table->record, flow, &next)
+        && table->current->ops->remove(table->current, flow, next)) {
+        drop_finder(table);
+    }
+    tuple_remove(table->record, flow);
     table->n_flows--;
+    after_change(table);
 }
 
 struct flow *
 table_find(const struct table *table, const struct flow_key *key, const struct flow_key *mask,
            uint16_t priority)
 {
-    const struct match *match = table_match(table);
-
-    return match->ops->find(match, key, mask, priority);
+    return tuple_find(table->record, key, mask, priority);
 }
 
 void
 table_each(const struct table *table, bool (*visit)(struct flow *, void *), void *context)
 {
-    const struct match *match = table_match(table);
-
-    match->ops->each(match, visit, context);
+    tuple_each(table->record, visit, context);
 }
 
 void
 table_stats(const struct table *table, struct table_stats *stats)
 {
-    const struct match *match = table_match(table);
+    const struct finder *finder = atomic_load_explicit(&table->finder, memory_order_relaxed);
 
     *stats = (struct table_stats) { .n_flows = table->n_flows };
-    memcpy(stats->implementation, match->ops->name, sizeof stats->implementation);
-    match->ops->stats(match, stats);
+    memcpy(stats->implementation, finder->ops->name, sizeof stats->implementation);
+    tuple_stats(table->record, stats);
+    if (table->current) {
+        table->current->ops->stats(table->current, stats);
+    }
 }

@@ -5,10 +5,10 @@
  *
  * What
  * ====
- * A table holds flows.  It has four operations (insert, remove, lookup of a
- * batch, stats) and the implementation behind them is chosen from what the
- * table holds; no user ever picks one.  To add an implementation, fill in a
- * struct match_ops and teach table.c when to choose it.
+ * A table holds flows.  All of them are in its record (tuple.h), which is always right and answers
+ * every question.  Beside the record there may be a finder (finder.h): an implementation of lookups
+ * that is quicker for what the table holds.  It is chosen from that, and changed when that changes;
+ * no user ever picks one.
  *
  * A flow does not change while it is in a table: to modify it, insert one
  * with the same match and priority, which takes its place in one step.
@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "epoch.h"
+#include "finder.h"
 #include "hash.h"
 #include "key.h"
 #include "program.h"
@@ -106,35 +107,17 @@ struct table_stats {
     size_t memory;                          /* Bytes, flows not included. */
 };
 
-struct match_ops;
-
-/* An implementation's state begins with this. */
-struct match {
-    const struct match_ops *ops;
-};
+struct tuple;
 
 struct table {
-    _Atomic(struct match *) match;          /* Replaced as a whole when another one fits better. */
+    _Atomic(const struct finder *) finder;  /* What answers lookups. */
+    struct tuple *record;                   /* Holds all flows. */
+    struct finder *current;                 /* The finder beside the record, if there is one: gets */
+    bool complete;                          /* all changes; answers when it is complete. */
+    bool pending;                           /* table_work() has something to do. */
     struct epoch *epoch;
     uint32_t n_flows;
 };
-
-struct match_ops {
-    char name[16];
-    struct match *(*open)(struct epoch *epoch);
-    void (*close)(struct match *);                  /* No readers left. Frees masks, not flows. */
-    const struct flow_mask *(*mask)(struct match *, const struct flow_key *bits);
-    int (*insert)(struct match *, struct flow *flow, struct flow **old);
-    void (*remove)(struct match *, struct flow *flow);
-    void (*lookup)(const struct match *, const struct flow_key *const keys[], unsigned n,
-                   const struct flow *found[]);
-    struct flow *(*find)(const struct match *, const struct flow_key *key,
-                         const struct flow_key *mask, uint16_t priority);
-    void (*each)(const struct match *, bool (*visit)(struct flow *, void *), void *context);
-    void (*stats)(const struct match *, struct table_stats *stats);
-};
-
-extern const struct match_ops match_tuple;
 
 /* Returns 0 or ENOMEM. */
 int table_open(struct table *table, struct epoch *epoch);
@@ -154,14 +137,18 @@ int table_insert(struct table *table, struct flow *flow, struct flow **old);
 /* Takes 'flow', which must be in it, out. */
 void table_remove(struct table *table, struct flow *flow);
 
+/* Goes on with what need not be done at once: changes to a finder that fits better, fills it, lets it
+ * tidy up.  About 'budget' entries are handled.  Control thread, every few milliseconds. */
+void table_work(struct table *table, unsigned budget);
+
 /* For each of 'n' (<= PACKET_VECTOR) keys: the entry, or null. */
 static inline void
 table_lookup(const struct table *table, const struct flow_key *const keys[], unsigned n,
              const struct flow *found[])
 {
-    const struct match *match = atomic_load_explicit(&table->match, memory_order_acquire);
+    const struct finder *finder = atomic_load_explicit(&table->finder, memory_order_acquire);
 
-    match->ops->lookup(match, keys, n, found);
+    finder->lookup(finder, keys, n, found);
 }
 
 /* The flow with exactly this match and priority, or null. Control thread. */

@@ -1,7 +1,8 @@
 #ifndef RAICHO_TUPLE_H
 #define RAICHO_TUPLE_H
 
-/* What match_tuple.c (changes) and tuple_lookup.c (lookups) share; see match_tuple.c. */
+/* The record of a table, and the finder that fits every shape: see match_tuple.c (changes) and
+ * tuple_lookup.c (lookups), whose common ground the structs are. */
 
 #include "hash.h"
 #include "prune.h"
@@ -39,24 +40,10 @@ struct order {
     struct subtable *list[];
 };
 
-/* All entries of a table that has only a few, highest priority first: comparing them one after the
- * other is quicker than any hash.  Replaced as a whole. */
-enum { FEW = 8 };
-
-struct few {
-    uint32_t n;
-    struct {
-        const struct flow_mask *mask;
-        struct flow *flow;
-    } list[FEW];
-};
-
 struct tuple {
-    struct match match;
+    struct finder finder;
     struct epoch *epoch;
     _Atomic(struct order *) order;
-    _Atomic(struct few *) few;      /* Null: there are more than a few. */
-    uint32_t n_flows;
     struct subtable **by_mask;      /* All of them, those without entries too, by mask. */
     uint32_t n_by_mask;             /* Chains; a power of two. */
     uint32_t n_subtables;
@@ -86,8 +73,47 @@ top_of(const struct subtable *subtable)
     return atomic_load_explicit(&subtable->top, memory_order_relaxed);
 }
 
+/* Null without memory. */
+struct tuple *tuple_open(struct epoch *epoch);
+
+/* No readers left.  Frees masks, not flows. */
+void tuple_close(struct tuple *tuple);
+
+static inline const struct finder *
+tuple_finder(const struct tuple *tuple)
+{
+    return &tuple->finder;
+}
+
+/* See table_mask(). */
+const struct flow_mask *tuple_mask(struct tuple *tuple, const struct flow_key *bits);
+
+/* See table_insert().  'before' is what was found for this match until now, or null. */
+int tuple_insert(struct tuple *tuple, struct flow *flow, struct flow **old, struct flow **before);
+
+/* Whether lookups can find 'flow', not only one with the same match above it; 'next' is what they
+ * find when it has gone, or null. */
+bool tuple_is_top(const struct tuple *tuple, const struct flow *flow, struct flow **next);
+
+void tuple_remove(struct tuple *tuple, struct flow *flow);
+
+/* See table_find(), table_each(). */
+struct flow *tuple_find(const struct tuple *tuple, const struct flow_key *key,
+                        const struct flow_key *mask_bits, uint16_t priority);
+void tuple_each(const struct tuple *tuple, bool (*visit)(struct flow *, void *), void *context);
+
+/* Calls visit(flow, context) for every flow that lookups can find; returns whether it always
+ * returned true. */
+bool tuple_each_top(const struct tuple *tuple, bool (*visit)(struct flow *, void *),
+                    void *context);
+
+/* Masks in use. */
+uint32_t tuple_masks(const struct tuple *tuple);
+
+void tuple_stats(const struct tuple *tuple, struct table_stats *stats);
+
 /* Finds the entries of a batch; see table_lookup(). */
-void tuple_lookup(const struct match *match, const struct flow_key *const keys[], unsigned n,
+void tuple_lookup(const struct finder *finder, const struct flow_key *const keys[], unsigned n,
                   const struct flow *found[]);
 
 #endif

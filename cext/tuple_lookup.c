@@ -217,34 +217,14 @@ lookup_pruned(const struct tuple *tuple, const struct order *order,
     }
 }
 
-/* One entry after the other; the first that fits has the highest priority. */
-static void
-lookup_few(const struct few *few, const struct flow_key *const keys[], unsigned n,
-           const struct flow *found[])
-{
-    for (unsigned i = 0; i < n; i++) {
-        uint32_t j = 0;
-
-        while (j < few->n && !same_words(few->list[j].flow, few->list[j].mask, keys[i])) {
-            j++;
-        }
-        found[i] = j < few->n ? few->list[j].flow : NULL;
-    }
-}
-
 void
-tuple_lookup(const struct match *match, const struct flow_key *const keys[], unsigned n,
+tuple_lookup(const struct finder *finder, const struct flow_key *const keys[], unsigned n,
              const struct flow *found[])
 {
-    const struct tuple *tuple = (const struct tuple *) match;
-    const struct few *few = atomic_load_explicit(&tuple->few, memory_order_acquire);
+    const struct tuple *tuple = (const struct tuple *) finder;
     const struct order *order = atomic_load_explicit(&tuple->order, memory_order_acquire);
     bool prune = order->n_members >= PRUNE_FROM;
 
-    if (few) {
-        lookup_few(few, keys, n, found);
-        return;
-    }
     for (unsigned i = 0; i < n; i++) {
         found[i] = NULL;
     }

@@ -1,4 +1,4 @@
-/* table.c, match_tuple.c: the table against a list in which every entry is compared. */
+/* table.c, match_*.c: the table against a list in which every entry is compared. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -354,6 +354,33 @@ test_a_mask_that_nothing_uses_any_more_goes(void **state)
     assert_int_equal(stats.n_flows, 0);
 }
 
+static const char *
+implementation(struct fixture *f)
+{
+    static struct table_stats stats;
+
+    table_stats(&f->table, &stats);
+    return stats.implementation;
+}
+
+static void
+test_a_few_flows_have_an_implementation_of_their_own(void **state)
+{
+    struct fixture *f = *state;
+    struct flow *flows[9];
+
+    for (unsigned i = 0; i < 9; i++) {
+        flows[i] = add(f, i, UINT64_MAX, 1);
+        assert_string_equal(implementation(f), i < 8 ? "few" : "tuple");
+        assert_ptr_equal(lookup(f, i), flows[i]);
+    }
+    drop(f, flows[0]);
+    assert_string_equal(implementation(f), "few");
+    for (unsigned i = 0; i < 9; i++) {
+        assert_ptr_equal(lookup(f, i), i ? flows[i] : NULL);
+    }
+}
+
 static void
 test_a_flow_gives_back_its_match_and_arguments(void **state)
 {
@@ -483,6 +510,7 @@ main(void)
         T(test_a_wide_mask_of_higher_priority_wins_over_an_exact_one),
         T(test_the_miss_entry_is_found_when_nothing_else_is),
         T(test_a_mask_that_nothing_uses_any_more_goes),
+        T(test_a_few_flows_have_an_implementation_of_their_own),
         T(test_a_flow_gives_back_its_match_and_arguments),
         T(test_two_keys_with_the_same_hash_are_told_apart),
         T(test_many_keys_in_one_slot_are_all_found),

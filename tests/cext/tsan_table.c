@@ -165,6 +165,6 @@ int
 main(void)
 {
     run(N_STAYING, N_COMING);
-    run(3, 12);                     /* Now a few, now more than a few: see tuple.h. */
+    run(3, 12);                     /* Now a few, now more than a few: see match_small.c. */
     return 0;
 }
