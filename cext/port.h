@@ -53,6 +53,8 @@ struct port_config {
     char device[256];           /* Interface name; file names for pcap ("in:FILE,out:FILE"). */
     uint32_t mtu;               /* Bytes of payload behind the Ethernet header; 0: leave. */
     uint32_t ring_len;          /* Packets in flight, power of two; 0: the kind's default. */
+    uint32_t queue, n_queues;   /* Which of how many queues of the device, each opened as a port of
+                                 * its own; n_queues 0 or 1: the whole device. */
 };
 
 /* Link state as the control thread sees it. */

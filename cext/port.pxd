@@ -30,6 +30,8 @@ cdef extern from "port.h" nogil:
         char device[256]
         uint32_t mtu
         uint32_t ring_len
+        uint32_t queue
+        uint32_t n_queues
 
     struct port_link:
         bint up

@@ -49,6 +49,7 @@ cdef class Port:
         _copy(self.handle.name, PORT_NAME_MAX, name.encode(), "name")
         _copy(config.device, sizeof(config.device), os.fsencode(device), "device")
         config.mtu, config.ring_len = 0, ring_len
+        config.queue, config.n_queues = 0, 1
         self._open(&config)
 
     def __dealloc__(self):
