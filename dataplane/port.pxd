@@ -1,4 +1,8 @@
-from raicho.cext.port cimport port, port_config
+from raicho.cext.port cimport port, port_config, port_ops
+
+
+cdef class Kind:
+    cdef const port_ops *ops
 
 
 cdef class Port:
@@ -9,3 +13,6 @@ cdef class Port:
 
     cdef int _open(self, const port_config *config) except -1
     cdef int check_open(self) except -1
+
+
+cdef Kind kind_of(const port_ops *ops)

@@ -11,17 +11,38 @@ class Link(NamedTuple):
     mac: bytes
     mtu: int
 
+class Kind:
+    """A kind of port: one of those that are always there, or what an extension gives.
+
+    Raises ValueError for a name that is not of the first.
+    """
+
+    def __init__(self, name: str) -> None: ...
+    @property
+    def name(self) -> str: ...
+
 class Port:
     """A port of some *kind* (af_packet, memory, pcap, null) on a *device*.
 
-    Raises ValueError for a kind that does not exist and OSError, with what was
-    wrong, for a device that cannot be opened.
+    It is queue *queue* of *n_queues* of the device.  Raises ValueError for a
+    kind that does not exist and OSError, with what was wrong, for a device that
+    cannot be opened.
     """
 
     name: str
     kind: str
     device: str
-    def __init__(self, kind: str, name: str, device: str = "", *, ring_len: int = 0) -> None: ...
+    def __init__(
+        self,
+        kind: str | Kind,
+        name: str,
+        device: str = "",
+        *,
+        mtu: int = 0,
+        ring_len: int = 0,
+        queue: int = 0,
+        n_queues: int = 1,
+    ) -> None: ...
     def close(self) -> None:
         """Let go of the device; RuntimeError while the port is in a bridge.  Idempotent."""
 

@@ -15,6 +15,7 @@ from raicho.cext.port cimport (
     port_memory_loop,
     port_memory_put,
     port_memory_take,
+    port_ops,
 )
 
 import os
@@ -32,24 +33,42 @@ class Link(NamedTuple):
     mtu: int
 
 
+cdef class Kind:
+    def __cinit__(self, str name=None):
+        if name is not None:
+            self.ops = port_kind(name.encode())
+            if self.ops is NULL:
+                raise ValueError(f"no such kind of port: {name!r}")
+
+    @property
+    def name(self):
+        return self.ops.kind.decode()
+
+
+cdef Kind kind_of(const port_ops *ops):
+    cdef Kind kind = Kind.__new__(Kind)
+
+    kind.ops = ops
+    return kind
+
+
 cdef class Port:
     # The worker that owns it uses .handle without the GIL; see port.pxd.
 
-    def __cinit__(self, str kind not None, str name not None, str device not None="", *,
-                  unsigned ring_len=0):
+    def __cinit__(self, kind not None, str name not None, str device not None="", *,
+                  unsigned mtu=0, unsigned ring_len=0, unsigned queue=0, unsigned n_queues=1):
         cdef port_config config
+        cdef Kind opened = kind if isinstance(kind, Kind) else Kind(kind)
 
-        self.name, self.kind, self.device = name, kind, device
+        self.name, self.kind, self.device = name, opened.name, device
         self.handle = <port *> calloc(1, sizeof(port))
         if self.handle is NULL:
             raise MemoryError
-        self.handle.ops = port_kind(kind.encode())
-        if self.handle.ops is NULL:
-            raise ValueError(f"no such kind of port: {kind!r}")
+        self.handle.ops = opened.ops
         _copy(self.handle.name, PORT_NAME_MAX, name.encode(), "name")
         _copy(config.device, sizeof(config.device), os.fsencode(device), "device")
-        config.mtu, config.ring_len = 0, ring_len
-        config.queue, config.n_queues = 0, 1
+        config.mtu, config.ring_len = mtu, ring_len
+        config.queue, config.n_queues = queue, n_queues
         self._open(&config)
 
     def __dealloc__(self):
