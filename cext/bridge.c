@@ -88,38 +88,7 @@ publish_ports(struct bridge *bridge, struct port_map *map)
     epoch_free(&bridge->dataplane->epoch, old);
 }
 
-/* --- What workers poll ----------------------------------------------------------- */
-
-static int
-change_polls(struct worker *worker, struct attachment *added, const struct attachment *removed)
-{
-    struct poll_set *old = atomic_load_explicit(&worker->polls, memory_order_relaxed);
-    struct poll_set *new = malloc(sizeof *new + (old->n + 1) * sizeof new->list[0]);
-
-    if (!new) {
-        return ENOMEM;
-    }
-    new->n = 0;
-    for (uint32_t i = 0; i < old->n; i++) {
-        if (old->list[i] != removed) {
-            new->list[new->n++] = old->list[i];
-        }
-    }
-    if (added) {
-        new->list[new->n++] = added;
-    }
-    atomic_store_explicit(&worker->polls, new, memory_order_release);
-    epoch_free(&worker->dataplane->epoch, old);
-    worker_wake(worker);
-    return 0;
-}
-
-static struct worker *
-attachment_worker(const struct attachment *attachment)
-{
-    return atomic_load_explicit(&attachment->bridge->dataplane->workers[attachment->worker],
-                                memory_order_relaxed);
-}
+/* --- Attaching ------------------------------------------------------------------ */
 
 static int
 publish_attachment(struct attachment *attachment)
@@ -130,7 +99,7 @@ publish_attachment(struct attachment *attachment)
     if (!map) {
         return ENOMEM;
     }
-    int error = change_polls(attachment_worker(attachment), attachment, NULL);
+    int error = bridge_poll_lanes(attachment);
     if (error) {
         free(map);
         return error;
@@ -140,30 +109,25 @@ publish_attachment(struct attachment *attachment)
 }
 
 int
-bridge_attach(struct bridge *bridge, struct port *port, uint32_t number, unsigned worker,
-              uint64_t now_ms, struct attachment **attached)
+bridge_attach_lanes(struct bridge *bridge, const struct lane_config *lanes, uint32_t n,
+                    uint32_t number, uint64_t now_ms, struct attachment **attached)
 {
-    struct attachment *attachment;
-
-    if (!number || number > PORT_MAX || worker >= DATAPLANE_WORKERS
-        || !atomic_load_explicit(&bridge->dataplane->workers[worker], memory_order_relaxed)) {
+    if (!number || number > PORT_MAX || !bridge_lanes_have_workers(bridge, lanes, n)) {
         return EINVAL;
     }
     if (bridge_port(bridge, number)) {
         return EEXIST;
     }
-    attachment = calloc(1, sizeof *attachment);
+    struct attachment *attachment = bridge_attachment_new(bridge, lanes, n);
     if (!attachment) {
         return ENOMEM;
     }
-    attachment->port = port;
-    attachment->bridge = bridge;
     attachment->number = number;
-    attachment->worker = worker;
     attachment->created_ms = now_ms;
     attachment->program = bridge->dataplane->into_tables;
     int error = publish_attachment(attachment);
     if (error) {
+        epoch_synchronize(&bridge->dataplane->epoch);
         free(attachment);
         return error;
     }
@@ -171,18 +135,24 @@ bridge_attach(struct bridge *bridge, struct port *port, uint32_t number, unsigne
     return 0;
 }
 
+int
+bridge_attach(struct bridge *bridge, struct port *port, uint32_t number, unsigned worker,
+              uint64_t now_ms, struct attachment **attached)
+{
+    return bridge_attach_lanes(bridge, &(const struct lane_config) { port, worker }, 1, number,
+                               now_ms, attached);
+}
+
 void
 bridge_detach(struct bridge *bridge, struct attachment *attachment)
 {
-    struct worker *worker = attachment_worker(attachment);
     struct port_map *map;
 
     /* Taking a port out must not fail: without memory, wait for some. */
-    while (!(map = port_map_new(bridge_ports(bridge), NULL, attachment))
-           || change_polls(worker, NULL, attachment)) {
-        free(map);
+    while (!(map = port_map_new(bridge_ports(bridge), NULL, attachment))) {
         epoch_synchronize(&bridge->dataplane->epoch);
     }
+    bridge_leave_lanes(attachment);
     publish_ports(bridge, map);
     struct queue_set *queues = bridge_leave_queues(attachment, NULL);
     epoch_synchronize(&bridge->dataplane->epoch);

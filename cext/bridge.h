@@ -45,24 +45,42 @@ enum { LINK_DOWN = 1, LINK_BLOCKED = 2, LINK_LIVE = 4 };
 /* Reasons of a packet-in. */
 enum { PUNT_NO_MATCH, PUNT_ACTION, PUNT_INVALID_TTL };
 
+/* A queue of a port's device, and the worker that serves it.  A port has one lane or several. */
+struct lane {
+    struct attachment *attachment;
+    struct port *port;
+    uint8_t worker;                     /* Id of the worker that owns it.  It changes only while all
+                                         * workers stand still. */
+
+    /* The owning worker's: packets waiting to go out. */
+    bool queued;                        /* Is in the worker's list. */
+    unsigned n_tx;
+    struct packet *tx[PACKET_VECTOR];
+};
+
+/* What a lane is made of. */
+struct lane_config {
+    struct port *port;
+    unsigned worker;
+};
+
 /* A port on a bridge. */
 struct attachment {
-    struct port *port;
+    struct port *port;                  /* Of the first lane: its name, link and capabilities. */
     struct bridge *bridge;
     uint32_t number;
     _Atomic uint32_t config;            /* PORT_* bits. */
     _Atomic uint32_t state;             /* LINK_* bits. */
     uint32_t speed;                     /* Mbit/s, for descriptions. */
     uint8_t mac[6];
-    uint8_t worker;                     /* Id of the worker that owns it. */
     uint64_t created_ms;
     const struct program *program;      /* What its packets start in. */
-    _Atomic(struct queue_set *) queues; /* What waits to leave; null: nothing ever does. */
-
-    /* The owning worker's: packets waiting to go out. */
-    bool queued;                        /* Is in the worker's list. */
-    unsigned n_tx;
-    struct packet *tx[PACKET_VECTOR];
+    _Atomic(struct queue_set *) queues; /* What waits to leave, by the first lane; null: nothing
+                                         * ever does. */
+    struct lane *leave_by[DATAPLANE_WORKERS];   /* For each worker the lane by which its packets
+                                         * leave: one of its own, or one whose owner gets them. */
+    uint32_t n_lanes;
+    struct lane lanes[];
 };
 
 /* The ports of a bridge, replaced as a whole. */
@@ -114,10 +132,20 @@ struct bridge *bridge_open(struct dataplane *dataplane, const char *name, uint64
 /* Lets go of everything; its ports must be detached before.  Waits for readers. */
 void bridge_close(struct bridge *bridge);
 
-/* Puts 'port' under 'number' in, owned by worker 'worker'; the worker begins to poll it.
+/* Puts a port in under 'number', with 'n' lanes, one at least; their workers begin to poll them.
  * Returns 0, EEXIST (number in use), EINVAL (number 0 or reserved, no such worker) or ENOMEM. */
+int bridge_attach_lanes(struct bridge *bridge, const struct lane_config *lanes, uint32_t n,
+                        uint32_t number, uint64_t now_ms, struct attachment **attachment);
+
+/* The same for a port of one lane. */
 int bridge_attach(struct bridge *bridge, struct port *port, uint32_t number, unsigned worker,
                   uint64_t now_ms, struct attachment **attachment);
+
+/* Gives a lane to another worker while packets pass.  The workers stand still for some 10 us; what
+ * waits in the device and in the port's queues goes on waiting.  Only packets that were on their way
+ * from one worker to another may leave later than some behind them.  Returns 0, EINVAL (no such
+ * worker) or ENOMEM (nothing changed). */
+int bridge_move_lane(struct lane *lane, unsigned worker);
 
 /* Gives a port queues, in place of those it has, and a rate in bit/s that they share; without any
  * and with rate 0 packets leave at once.  Queues that stay keep their packets and counters.  Numbers

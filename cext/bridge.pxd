@@ -21,13 +21,21 @@ cdef extern from "bridge.h" nogil:
     struct flow_table:
         table table
 
+    struct lane:
+        uint8_t worker
+
+    struct lane_config:
+        port *port
+        unsigned worker
+
     struct attachment:
         uint32_t number
         uint32_t config
         uint32_t state
         uint32_t speed
         uint8_t mac[6]
-        uint8_t worker
+        uint32_t n_lanes
+        lane *lanes
 
     struct bridge:
         uint64_t datapath_id
@@ -44,8 +52,9 @@ cdef extern from "bridge.h" nogil:
 
     bridge *bridge_open(dataplane *, const char *name, uint64_t datapath_id, uint64_t now_ms)
     void bridge_close(bridge *)
-    int bridge_attach(bridge *, port *, uint32_t number, unsigned worker, uint64_t now_ms,
-                      attachment **)
+    int bridge_attach_lanes(bridge *, const lane_config *, uint32_t n, uint32_t number,
+                            uint64_t now_ms, attachment **)
+    int bridge_move_lane(lane *, unsigned worker)
     void bridge_detach(bridge *, attachment *)
     int bridge_set_queues(attachment *, const queue_config *, uint32_t n, uint64_t rate,
                           uint64_t now_ms)

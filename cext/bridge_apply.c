@@ -150,7 +150,7 @@ static struct worker *
 sending_worker(const struct bridge *bridge, uint32_t in_port)
 {
     const struct attachment *attachment = bridge_port(bridge, in_port);
-    unsigned first = attachment ? attachment->worker : 0;
+    unsigned first = attachment ? attachment->lanes[0].worker : 0;
     struct worker *worker = NULL;
 
     for (unsigned i = first; i < DATAPLANE_WORKERS && !worker; i++) {

@@ -117,6 +117,27 @@ bool bridge_may_change(struct bridge *bridge);
  * keeps it until the bundle is through. */
 void bridge_changed(struct bridge *bridge, struct change change);
 
+/* --- Lanes (bridge_lane.c) --- */
+
+/* An attachment with its lanes, to be freed with free(3); null without memory. */
+struct attachment *bridge_attachment_new(struct bridge *bridge, const struct lane_config *lanes,
+                                         uint32_t n);
+
+/* Whether there are lanes, and a worker for each. */
+bool bridge_lanes_have_workers(const struct bridge *bridge, const struct lane_config *lanes,
+                               uint32_t n);
+
+/* Lets the workers begin to poll all lanes of a port, or none if there is no memory (ENOMEM); and
+ * stop. */
+int bridge_poll_lanes(struct attachment *attachment);
+void bridge_leave_lanes(struct attachment *attachment);
+
+/* Decides by which lanes the packets of each worker leave.  Nobody uses the port yet, or the workers
+ * stand still. */
+void bridge_route_lanes(struct attachment *attachment);
+
+/* --- Queues (bridge_queue.c) --- */
+
 /* Puts 'new' (or null) in the place of a port's queues; the worker lets go of the packets in queues
  * that do not stay.  Returns the old set, to be freed when the readers have passed, or null. */
 struct queue_set *bridge_leave_queues(struct attachment *attachment, struct queue_set *new);

@@ -35,8 +35,25 @@ bridge_leave_queues(struct attachment *attachment, struct queue_set *new)
     struct queue *left = queue_set_left(old, new);
 
     atomic_store_explicit(&attachment->queues, new, memory_order_release);
-    worker_leave_queues(atomic_load_explicit(&dataplane->workers[attachment->worker],
+    worker_leave_queues(atomic_load_explicit(&dataplane->workers[attachment->lanes[0].worker],
                                              memory_order_relaxed), left);
+    return old;
+}
+
+/* With queues all packets leave by the first lane, without by whichever is nearest: from one to the
+ * other, the workers stand still. */
+static struct queue_set *
+change_queues(struct attachment *attachment, struct queue_set *new)
+{
+    struct dataplane *dataplane = attachment->bridge->dataplane;
+
+    if (attachment->n_lanes == 1 || !new == !queues_of(attachment)) {
+        return bridge_leave_queues(attachment, new);
+    }
+    dataplane_hold(dataplane);
+    struct queue_set *old = bridge_leave_queues(attachment, new);
+    bridge_route_lanes(attachment);
+    dataplane_release(dataplane);
     return old;
 }
 
@@ -53,7 +70,7 @@ bridge_set_queues(struct attachment *attachment, const struct queue_config *conf
         }
     }
     if (old || new) {
-        epoch_free(&attachment->bridge->dataplane->epoch, bridge_leave_queues(attachment, new));
+        epoch_free(&attachment->bridge->dataplane->epoch, change_queues(attachment, new));
     }
     return 0;
 }

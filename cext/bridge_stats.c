@@ -181,14 +181,31 @@ reply_tables(struct reply *reply)
 
 /* --- Ports ------------------------------------------------------------------------------------ */
 
+/* Where the counters of a port are in the order of a struct ofp_port_stats. */
+static const size_t port_counters[] = {
+    offsetof(struct port_counters, rx_packets), offsetof(struct port_counters, tx_packets),
+    offsetof(struct port_counters, rx_bytes), offsetof(struct port_counters, tx_bytes),
+    offsetof(struct port_counters, rx_dropped), offsetof(struct port_counters, tx_dropped),
+    offsetof(struct port_counters, rx_errors), offsetof(struct port_counters, tx_errors),
+};
+
+/* A counter of a port: what its lanes have counted. */
+static uint64_t
+sum_lanes(const struct attachment *attachment, size_t offset)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < attachment->n_lanes; i++) {
+        const char *counters = (const char *) &attachment->lanes[i].port->counters;
+        sum += atomic_load_explicit((const _Atomic uint64_t *) (counters + offset),
+                                    memory_order_relaxed);
+    }
+    return sum;
+}
+
 static void
 put_port_stats(struct reply *reply, const struct attachment *attachment)
 {
-    const struct port_counters *counters = &attachment->port->counters;
-    const _Atomic uint64_t *const numbers[] = {
-        &counters->rx_packets, &counters->tx_packets, &counters->rx_bytes, &counters->tx_bytes,
-        &counters->rx_dropped, &counters->tx_dropped, &counters->rx_errors, &counters->tx_errors,
-    };
     size_t begin = reply->out->len;
     uint8_t *at = buffer_put(reply->out, 112);
 
@@ -196,8 +213,8 @@ put_port_stats(struct reply *reply, const struct attachment *attachment)
         return;
     }
     put_be32(at, attachment->number);
-    for (unsigned i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        put_be64(at + 8 + 8 * i, atomic_load_explicit(numbers[i], memory_order_relaxed));
+    for (unsigned i = 0; i < sizeof port_counters / sizeof port_counters[0]; i++) {
+        put_be64(at + 8 + 8 * i, sum_lanes(attachment, port_counters[i]));
     }
     put_duration(at + 104, attachment->created_ms, reply->now_ms);
     reply_end_entry(reply, begin);

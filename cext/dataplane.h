@@ -33,6 +33,7 @@ struct dataplane {
     unsigned next_bridge;               /* Where to look for an index for the next one. */
     const struct program *into_tables;  /* The program of OpenFlow ports. */
     _Atomic bool held;                  /* Workers stand still between two rounds. */
+    struct worker_counters former;      /* What workers that are gone have counted. */
 };
 
 /* Returns 0 or ENOMEM. */

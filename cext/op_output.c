@@ -111,21 +111,29 @@ struct direct {
     const uint8_t *args;        /* Of the action that said so; null: none yet. */
     uint32_t port;
     uint16_t max_len;
-    struct attachment *to;      /* Null: not by the short way. */
+    struct lane *by;            /* Null: not by the short way. */
 };
+
+/* The lane of this worker by which packets leave to a port (or null); null if they do not. */
+static struct lane *
+own_lane(const struct worker *worker, const struct attachment *to)
+{
+    struct lane *by = to && forwards(to) ? to->leave_by[worker->id] : NULL;
+
+    return by && by->worker == worker->id ? by : NULL;
+}
 
 static void
 resolve(struct worker *worker, const struct packet *packet, const uint8_t *args,
         struct direct *direct)
 {
     uint32_t port = get_be32(args + 4);
-    struct attachment *to = direct->to;
+    struct lane *by = direct->by;
 
     if (!direct->args || port != direct->port) {
-        to = port <= PORT_MAX ? bridge_port(packet_walk(packet)->bridge, port) : NULL;
-        to = to && to->worker == worker->id && forwards(to) ? to : NULL;
+        by = own_lane(worker, port <= PORT_MAX ? bridge_port(packet_walk(packet)->bridge, port) : NULL);
     }
-    *direct = (struct direct) { args, port, get_be16(args + 8), to };
+    *direct = (struct direct) { args, port, get_be16(args + 8), by };
 }
 
 /* struct ofp_action_output: type, len, port, max_len.  The packets of a vector are in one bridge. */
@@ -150,8 +158,8 @@ op_output(struct worker *worker, const struct insn *insn, struct packet **packet
         if (args != direct.args) {
             resolve(worker, packet, args, &direct);
         }
-        if (direct.to && direct.port != packet->in_port) {
-            worker_send_plain(worker, direct.to, packet);
+        if (direct.by && direct.port != packet->in_port) {
+            worker_send_plain(worker, direct.by, packet);
         } else {
             worker_output(worker, packet, direct.port, direct.max_len);
         }

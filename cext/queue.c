@@ -3,6 +3,7 @@
 #include "queue.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "pool.h"
 #include "stats.h"
@@ -364,4 +365,60 @@ queue_drain(struct queue *queue, struct packet **packets, unsigned max)
     }
     bump(&queue->tx_errors, n);
     return n;
+}
+
+/* --- To another worker -------------------------------------------------------------------------- */
+
+/* The same frame in a packet of another pool, the first one back in its own; null: there is no other. */
+static struct packet *
+rehouse(struct packet *packet, struct pool *small, struct pool *large)
+{
+    struct pool *pool = packet->len <= small->size ? small : large;
+    struct packet *copy = NULL;
+
+    if (packet->len <= pool->size && pool_get(pool, &copy, 1)) {
+        packet_set_len(copy, packet->len);
+        memcpy(copy->data, packet->data, packet->len);
+        copy->offload = packet->offload;
+        copy->in_port = packet->in_port;
+        copy->out_queue = packet->out_queue;
+    }
+    packet_free(&packet, 1);
+    return copy;
+}
+
+static unsigned
+rehouse_queue(struct queue *queue, struct pool *small, struct pool *large)
+{
+    struct packet **last = &queue->head;
+    unsigned lost = 0;
+
+    for (uint32_t left = queue->n; left; left--) {
+        struct packet *packet = *last, *next = packet->next;
+        uint64_t size = queue_wire_size(packet);
+
+        *last = rehouse(packet, small, large);
+        if (*last) {
+            queue->tail = *last;
+            last = &queue->tail->next;
+        } else {
+            queue->n--;
+            queue->size -= size;
+            lost++;
+        }
+        *last = next;
+    }
+    bump(&queue->tx_errors, lost);
+    return lost;
+}
+
+unsigned
+queue_set_rehouse(struct queue_set *set, struct pool *small, struct pool *large)
+{
+    unsigned lost = 0;
+
+    for (uint32_t i = 0; i < set->n; i++) {
+        lost += rehouse_queue(set->rows[i].queue, small, large);
+    }
+    return lost;
 }

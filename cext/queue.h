@@ -42,6 +42,8 @@
 
 #include "packet.h"
 
+struct pool;
+
 enum {
     QUEUES_MAX = 64,                    /* Queues of a port that can be configured. */
     QUEUE_SLOTS = 256,                  /* Of the table by number; more than twice as many. */
@@ -104,6 +106,10 @@ void queue_set_discard(struct queue_set *set, const struct queue_set *old);
 
 /* The queues of 'old' that 'new' (or null) does not have, as a list by 'next'.  Either may be null. */
 struct queue *queue_set_left(const struct queue_set *old, const struct queue_set *new);
+
+/* Puts a packet of other pools in the place of each that waits.  Those that find none are lost and
+ * counted; returns how many.  The workers to whom the pools belong stand still. */
+unsigned queue_set_rehouse(struct queue_set *set, struct pool *small, struct pool *large);
 
 /* Control or worker: the row of a queue, or null. */
 const struct queue_row *queue_set_find(const struct queue_set *set, uint32_t id);

@@ -214,3 +214,14 @@ counter_read(const struct counter_ids *ids, uint32_t id)
     }
     return sum;
 }
+
+void
+worker_counters_add(struct worker_counters *sum, const struct worker_counters *counters)
+{
+    _Atomic uint64_t *to = (_Atomic uint64_t *) sum;
+    const _Atomic uint64_t *from = (const _Atomic uint64_t *) counters;
+
+    for (size_t i = 0; i < sizeof *sum / sizeof *to; i++) {
+        bump(&to[i], load(&from[i]));
+    }
+}

@@ -81,6 +81,9 @@ struct worker_counters {
     _Atomic uint64_t drops[N_DROP_REASONS];
 };
 
+/* Adds what a worker that is gone has counted.  Control thread. */
+void worker_counters_add(struct worker_counters *sum, const struct worker_counters *counters);
+
 static inline struct counter *
 counter_at(const struct counters *counters, uint32_t id)
 {

@@ -149,6 +149,18 @@ worker_open(struct dataplane *dataplane, unsigned id, uint32_t n_packets)
     return worker;
 }
 
+static bool
+rings_empty(const struct worker *worker)
+{
+    bool empty = ring_empty(&worker->injects);
+
+    for (unsigned i = 0; i < DATAPLANE_WORKERS; i++) {
+        struct ring *ring = worker_handovers(worker, i);
+        empty &= !ring || ring_empty(ring);
+    }
+    return empty;
+}
+
 /* Drops the packets in queues that are gone.  They are few and seldom: freeing them here spares
  * handing them back. */
 static void
@@ -168,6 +180,17 @@ drop_left(struct worker *worker)
     }
 }
 
+/* Takes what is left in the rings to its end, in the place of the worker's thread. */
+static void
+finish_rings(struct worker *worker)
+{
+    while (!rings_empty(worker)) {
+        worker_round(worker);
+    }
+    epoch_offline(&worker->dataplane->epoch, worker->id);
+    drop_left(worker);
+}
+
 void
 worker_close(struct worker *worker)
 {
@@ -175,8 +198,9 @@ worker_close(struct worker *worker)
 
     atomic_store(&dataplane->workers[worker->id], NULL);
     epoch_offline(&dataplane->epoch, worker->id);
-    epoch_synchronize(&dataplane->epoch);
-    drop_left(worker);
+    epoch_synchronize(&dataplane->epoch);       /* Nobody hands it anything any more. */
+    finish_rings(worker);
+    worker_counters_add(&dataplane->former, &worker->totals);
     ring_close(&worker->injects);
     while (worker->pending) {
         struct pending_program *pending = worker->pending;
@@ -382,8 +406,8 @@ send_handover(struct worker *worker, const struct handover *handover)
     }
     packet->offload = handover->offload;
     packet->out_queue = handover->out_queue;
-    if (to && to->worker == worker->id) {
-        worker_send(worker, to, packet);
+    if (to) {
+        worker_send(worker, to, packet);        /* On to another one if the lane has changed hands. */
     } else {
         worker_drop(worker, &packet, 1, DROP_no_port);
     }
@@ -411,7 +435,7 @@ send_handovers(struct worker *worker)
 
 /* Gives the packets that a port has received their place in the pipeline. */
 static void
-admit(struct attachment *from, struct packet **packets, unsigned n)
+admit(const struct attachment *from, struct packet **packets, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
         packets[i]->in_port = from->number;
@@ -421,10 +445,11 @@ admit(struct attachment *from, struct packet **packets, unsigned n)
 }
 
 static unsigned
-receive_from(struct worker *worker, struct attachment *from)
+receive_from(struct worker *worker, const struct lane *lane)
 {
     struct packet *packets[BURST];
-    struct port *port = from->port;
+    const struct attachment *from = lane->attachment;
+    struct port *port = lane->port;
     unsigned n = port->ops->receive(port, &worker->small, &worker->large, packets, BURST);
 
     if (!n) {
@@ -441,16 +466,26 @@ receive_from(struct worker *worker, struct attachment *from)
     return n;
 }
 
+/* The queues of a port belong to its first lane. */
+static struct queue_set *
+queues_of(const struct lane *lane)
+{
+    struct attachment *attachment = lane->attachment;
+
+    return lane == attachment->lanes
+           ? atomic_load_explicit(&attachment->queues, memory_order_acquire) : NULL;
+}
+
 /* Sends what waited and may leave by now, and notes when more may. */
 static void
 release_queued(struct worker *worker, const struct poll_set *polls)
 {
     worker->release_ns = UINT64_MAX;
     for (uint32_t i = 0; i < polls->n; i++) {
-        struct attachment *to = polls->list[i];
-        struct queue_set *queues = atomic_load_explicit(&to->queues, memory_order_acquire);
+        struct lane *by = polls->list[i];
+        struct queue_set *queues = queues_of(by);
         if (queues) {
-            worker_send_queued(worker, to, queues);
+            worker_send_queued(worker, by, queues);
             uint64_t next = queue_next(queues, worker->now_ns);
             worker->release_ns = next < worker->release_ns ? next : worker->release_ns;
         }
@@ -484,18 +519,6 @@ worker_round(struct worker *worker)
 }
 
 /* --- Sleeping ---------------------------------------------------------------------------------- */
-
-static bool
-rings_empty(const struct worker *worker)
-{
-    bool empty = ring_empty(&worker->injects);
-
-    for (unsigned i = 0; i < DATAPLANE_WORKERS; i++) {
-        struct ring *ring = worker_handovers(worker, i);
-        empty &= !ring || ring_empty(ring);
-    }
-    return empty;
-}
 
 /* What to wait for: the wake-up, and the ports that can wake.  Returns how many; the longest time
  * to wait in 'timeout_ms'. */

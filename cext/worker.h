@@ -35,10 +35,10 @@ enum {
     BUCKETS_RUN_MAX = 65536,            /* The same for buckets. */
 };
 
-/* The ports a worker polls, replaced as a whole. */
+/* The lanes a worker polls, replaced as a whole. */
 struct poll_set {
     uint32_t n;
-    struct attachment *list[];
+    struct lane *list[];
 };
 
 /* A packet on its way to the control plane, in 'punts'.  Host order. */
@@ -93,7 +93,7 @@ struct worker {
     uint64_t now_ms, now_ns;            /* Monotonic; as of the start of this round. */
     uint32_t resubmits_left;            /* In this vector: loops of resubmits end, */
     uint32_t buckets_left;              /* and groups of groups do not multiply without end. */
-    struct attachment *waiting[PACKET_VECTOR];  /* Ports with packets in 'tx'. */
+    struct lane *waiting[PACKET_VECTOR];        /* Those with packets in 'tx'. */
     unsigned n_waiting;
     uint64_t release_ns;                /* When a packet in a queue may leave; UINT64_MAX: none waits. */
     _Atomic(struct queue *) left;       /* Queues that are gone, with the packets in them; the
@@ -118,7 +118,8 @@ struct worker {
  * number).  Returns null without memory or if the id is taken. */
 struct worker *worker_open(struct dataplane *dataplane, unsigned id, uint32_t n_packets);
 
-/* Control.  The thread must have left worker_run(), and its ports must be detached. */
+/* Control.  The thread must have left worker_run(), and no lane may be the worker's any more.  Packets
+ * that are still on their way to it get where they belong; what it counted stays in the dataplane. */
 void worker_close(struct worker *worker);
 
 /* The loop.  Returns when worker_stop() was called. */
@@ -141,6 +142,10 @@ void worker_wake(struct worker *worker);
 /* Control.  Hands over queues (a list) that no port has any more: the worker drops their packets and
  * frees them. */
 void worker_leave_queues(struct worker *worker, struct queue *queues);
+
+/* Control, while the workers stand still.  What waits in queues that were another worker's
+ * waits in packets of this one from now on; what finds none is dropped. */
+void worker_adopt_queues(struct worker *to, struct queue_set *queues);
 
 /* Control.  Lets go of programs whose packets have been handled. */
 void worker_release_pending(struct worker *worker);
@@ -185,18 +190,19 @@ struct packet *worker_copy(struct worker *worker, const struct packet *packet);
 unsigned worker_meter(struct worker *worker, const struct meter *meter, struct packet **packets,
                       unsigned n);
 
-/* Queues a packet to leave by a port of its bridge; takes it. Completes offloads that the port does not take. */
+/* Queues a packet to leave by a port of its bridge; takes it. Completes offloads that the port does not take.
+ * If the lane by which it leaves is another worker's, hands it over. */
 void worker_send(struct worker *worker, struct attachment *to, struct packet *packet);
 
-/* The same to a port of this worker, short for packets of which nothing is left to do. */
+/* The same by a lane of this worker, short for packets of which nothing is left to do. */
 static inline void
-worker_send_plain(struct worker *worker, struct attachment *to, struct packet *packet)
+worker_send_plain(struct worker *worker, struct lane *by, struct packet *packet)
 {
-    if (to->queued && to->n_tx < PACKET_VECTOR && !packet->offload.flags
+    if (by->queued && by->n_tx < PACKET_VECTOR && !packet->offload.flags
         && !packet->offload.gso_type) {
-        to->tx[to->n_tx++] = packet;
+        by->tx[by->n_tx++] = packet;
     } else {
-        worker_send(worker, to, packet);
+        worker_send(worker, by->attachment, packet);
     }
 }
 
@@ -212,8 +218,8 @@ void worker_output(struct worker *worker, struct packet *packet, uint32_t port, 
 /* Sends everything queued to the ports, apart from what has to wait there. */
 void worker_flush(struct worker *worker);
 
-/* Sends what may leave by now from the queues of a port of this worker. */
-void worker_send_queued(struct worker *worker, struct attachment *to, struct queue_set *queues);
+/* Sends what may leave by now from the queues of a port, by a lane of this worker. */
+void worker_send_queued(struct worker *worker, struct lane *by, struct queue_set *queues);
 
 /* Fills the key again if an instruction has changed the headers. */
 static inline void

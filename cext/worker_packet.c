@@ -102,22 +102,22 @@ worker_copy(struct worker *worker, const struct packet *packet)
 /* --- Sending ------------------------------------------------------------------------- */
 
 static void
-transmit(struct worker *worker, struct attachment *to, struct packet **packets, unsigned n)
+transmit(struct worker *worker, struct lane *by, struct packet **packets, unsigned n)
 {
-    unsigned sent = to->port->ops->transmit(to->port, packets, n);
+    unsigned sent = by->port->ops->transmit(by->port, packets, n);
 
     bump(&worker->totals.sent, sent);
     bump(&worker->totals.drops[DROP_tx], n - sent);
 }
 
 void
-worker_send_queued(struct worker *worker, struct attachment *to, struct queue_set *queues)
+worker_send_queued(struct worker *worker, struct lane *by, struct queue_set *queues)
 {
     struct packet *packets[PACKET_VECTOR];
     unsigned n;
 
     while ((n = queue_take(queues, worker->now_ns, packets, PACKET_VECTOR))) {
-        transmit(worker, to, packets, n);
+        transmit(worker, by, packets, n);
     }
 }
 
@@ -132,50 +132,51 @@ put_all(struct worker *worker, struct queue_set *queues, struct packet **packets
 }
 
 static void
-flush_port(struct worker *worker, struct attachment *to)
+flush_lane(struct worker *worker, struct lane *by)
 {
-    struct queue_set *queues = atomic_load_explicit(&to->queues, memory_order_acquire);
+    struct queue_set *queues = atomic_load_explicit(&by->attachment->queues, memory_order_acquire);
 
     if (queues) {
-        put_all(worker, queues, to->tx, to->n_tx);
-        worker_send_queued(worker, to, queues);
+        put_all(worker, queues, by->tx, by->n_tx);
+        worker_send_queued(worker, by, queues);
     } else {
-        transmit(worker, to, to->tx, to->n_tx);
+        transmit(worker, by, by->tx, by->n_tx);
     }
-    to->n_tx = 0;
+    by->n_tx = 0;
 }
 
 void
 worker_flush(struct worker *worker)
 {
     for (unsigned i = 0; i < worker->n_waiting; i++) {
-        flush_port(worker, worker->waiting[i]);
+        flush_lane(worker, worker->waiting[i]);
         worker->waiting[i]->queued = false;
     }
     worker->n_waiting = 0;
 }
 
-/* Puts a packet that the port can take into its queue. */
+/* Puts a packet that the port can take with those that leave by a lane at the end of the round. */
 static void
-enqueue(struct worker *worker, struct attachment *to, struct packet *packet)
+enqueue(struct worker *worker, struct lane *by, struct packet *packet)
 {
-    if (to->n_tx == PACKET_VECTOR) {
-        flush_port(worker, to);
+    if (by->n_tx == PACKET_VECTOR) {
+        flush_lane(worker, by);
     }
-    if (!to->queued) {
+    if (!by->queued) {
         if (worker->n_waiting == PACKET_VECTOR) {
             worker_flush(worker);
         }
-        to->queued = true;
-        worker->waiting[worker->n_waiting++] = to;
+        by->queued = true;
+        worker->waiting[worker->n_waiting++] = by;
     }
-    to->tx[to->n_tx++] = packet;
+    by->tx[by->n_tx++] = packet;
 }
 
 static void
-hand_over(struct worker *worker, const struct attachment *to, struct packet *packet)
+hand_over(struct worker *worker, const struct lane *by, struct packet *packet)
 {
-    struct worker *owner = atomic_load_explicit(&worker->dataplane->workers[to->worker],
+    const struct attachment *to = by->attachment;
+    struct worker *owner = atomic_load_explicit(&worker->dataplane->workers[by->worker],
                                                 memory_order_acquire);
     struct ring *ring = owner ? worker_handovers(owner, worker->id) : NULL;
     struct handover *handover = ring ? ring_reserve(ring, sizeof *handover + packet->len) : NULL;
@@ -225,10 +226,11 @@ send_piece(struct worker *worker, struct packet *packet, void *to)
 void
 worker_send(struct worker *worker, struct attachment *to, struct packet *packet)
 {
-    uint32_t takes = to->port->capabilities;
+    struct lane *by = to->leave_by[worker->id];
+    uint32_t takes = by->port->capabilities;
 
-    if (to->worker != worker->id) {
-        hand_over(worker, to, packet);
+    if (by->worker != worker->id) {
+        hand_over(worker, by, packet);
         return;
     }
     if (packet->offload.gso_type && !(takes & PORT_TAKES_GSO)) {
@@ -238,7 +240,13 @@ worker_send(struct worker *worker, struct attachment *to, struct packet *packet)
     if (packet->offload.flags & OFFLOAD_NEEDS_CSUM && !(takes & PORT_TAKES_CSUM)) {
         offload_checksum(packet);
     }
-    enqueue(worker, to, packet);
+    enqueue(worker, by, packet);
+}
+
+void
+worker_adopt_queues(struct worker *to, struct queue_set *queues)
+{
+    bump(&to->totals.drops[DROP_queue], queue_set_rehouse(queues, &to->small, &to->large));
 }
 
 /* --- To the control plane ------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 """Bridges: OpenFlow datapaths, their ports under numbers, and the messages they take."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .datapath import Dataplane
@@ -45,9 +45,21 @@ class Bridge:
         """Detach the ports and forget everything.  Idempotent."""
 
     def attach(
-        self, port: Port, number: int, worker: int, now_ms: int, *, enabled: bool = True
+        self,
+        port: Port,
+        number: int,
+        workers: int | Sequence[int],
+        now_ms: int,
+        *,
+        enabled: bool = True,
     ) -> None:
-        """Put a port in under a number; raise ValueError if that is not possible."""
+        """Put a port in under a number; raise ValueError if that is not possible.
+
+        *workers* is the one that serves the port, or one for each of its queues.
+        """
+
+    def move(self, number: int, workers: int | Sequence[int]) -> None:
+        """Let other workers serve a port, while packets go on; what waits goes on waiting."""
 
     def detach(self, number: int) -> None:
         """Take a port out; when it returns no worker uses it any more."""

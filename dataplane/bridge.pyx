@@ -14,15 +14,17 @@ from raicho.cext.bridge cimport (
     bridge,
     bridge_apply_all,
     bridge_apply_bundle,
-    bridge_attach,
+    bridge_attach_lanes,
     bridge_close,
     bridge_detach,
+    bridge_move_lane,
     bridge_multipart,
     bridge_open,
     bridge_port,
     bridge_port_status,
     bridge_queue_config,
     bridge_set_queues,
+    lane_config,
 )
 from raicho.cext.buffer cimport buffer, buffer_close
 from raicho.cext.mac cimport mac_each, mac_entry, mac_flush
@@ -39,6 +41,7 @@ import os
 cdef enum:
     HEADER = 8      # Bytes of an OpenFlow message at least.
     MBIT = 1000000
+    MAX_LANES = 64
 
 cdef enum:          # Reasons of a port-status.
     ADDED, DELETED, MODIFIED
@@ -59,7 +62,7 @@ cdef class Bridge:
     cdef Dataplane dataplane
     cdef readonly str name
     cdef readonly unsigned index
-    cdef dict ports             # (Port, Worker) by number: what workers use stays alive.
+    cdef dict ports             # By number (Port, Worker of each queue): what is used stays alive.
     cdef bint fails_standalone
     cdef readonly uint32_t controllers      # That are connected.
     cdef dict shaping           # (queues, rate) by number of the port.
@@ -150,42 +153,71 @@ cdef class Bridge:
 
     # Ports.
 
-    def attach(self, Port port not None, uint32_t number, unsigned worker, uint64_t now_ms, *,
+    def attach(self, Port port not None, uint32_t number, workers, uint64_t now_ms, *,
                bint enabled=True):
         cdef attachment *attached
-        cdef object owner = self.dataplane.workers.get(worker)
+        cdef lane_config lanes[MAX_LANES]
+        cdef unsigned i
 
         port.check_open()
         if port.n_bridges:
             raise ValueError(f"port {port.name} is in a bridge already")
-        if owner is None:
-            raise ValueError(f"bridge {self.name}: there is no worker {worker}")
-        error = bridge_attach(self._open(), port.handle, number, worker, now_ms, &attached)
+        owners = self._owners(port, workers)
+        for i in range(port.queues):
+            lanes[i] = lane_config(port=&port.handle[i], worker=(<Worker> owners[i]).id)
+        error = bridge_attach_lanes(self._open(), lanes, port.queues, number, now_ms, &attached)
         if error == EEXIST:
             raise ValueError(f"bridge {self.name}: port number {number} is taken")
         if error == EINVAL:
             raise ValueError(f"bridge {self.name}: port number {number} is not in 1..0xffffff00")
         if error:
             raise OSError(error, os.strerror(error))
-        self.ports[number] = port, owner
+        self.ports[number] = port, owners
         port.n_bridges += 1
-        (<Worker> owner).n_ports += 1
+        for owner in owners:
+            (<Worker> owner).n_lanes += 1
         attached.config = 0 if enabled else PORT_DOWN
         self._note_link(attached, port, None)
         bridge_port_status(self.handle, attached, ADDED)
+
+    cdef list _owners(self, Port port, workers):
+        """The worker of each queue of a port."""
+        cdef list ids = [workers] * port.queues if isinstance(workers, int) else list(workers)
+
+        if len(ids) != port.queues:
+            raise ValueError(f"port {port.name} has {port.queues} queues, and {len(ids)} workers")
+        owners = [self.dataplane.workers.get(id) for id in ids]
+        if None in owners:
+            raise ValueError(f"bridge {self.name}: there is no worker {ids[owners.index(None)]}")
+        return owners
+
+    def move(self, uint32_t number, workers):
+        cdef attachment *attached = self._find(number)
+        cdef list owners
+        cdef unsigned i
+
+        port, owners = self.ports[number]
+        for i, owner in enumerate(self._owners(port, workers)):
+            error = bridge_move_lane(&attached.lanes[i], (<Worker> owner).id)
+            if error:
+                raise OSError(error, os.strerror(error))
+            (<Worker> owners[i]).n_lanes -= 1
+            (<Worker> owner).n_lanes += 1
+            owners[i] = owner
 
     def detach(self, uint32_t number):
         bridge_port_status(self.handle, self._find(number), DELETED)
         self._let_go(number)
 
     cdef void _let_go(self, uint32_t number) noexcept:
-        cdef object port, owner
+        cdef object port, owners
 
         bridge_detach(self.handle, bridge_port(self.handle, number))
         self.shaping.pop(number, None)
-        port, owner = self.ports.pop(number)
+        port, owners = self.ports.pop(number)
         (<Port> port).n_bridges -= 1
-        (<Worker> owner).n_ports -= 1
+        for owner in owners:
+            (<Worker> owner).n_lanes -= 1
 
     def has_port(self, uint32_t number):
         return number in self.ports
@@ -256,7 +288,8 @@ cdef class Bridge:
         attached = self._find(number)
         return {
             "number": attached.number, "config": attached.config, "state": attached.state,
-            "speed": attached.speed, "mac": bytes(attached.mac[:6]), "worker": attached.worker,
+            "speed": attached.speed, "mac": bytes(attached.mac[:6]),
+            "workers": [attached.lanes[i].worker for i in range(attached.n_lanes)],
         }
 
     # OpenFlow.

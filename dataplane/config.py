@@ -14,9 +14,8 @@ from .datapath import MAX_BRIDGES
 from .queues import QueueConfig, broken_promises, read_queues
 
 INTERFACE = "af_packet"  # the kind of port whose device is a network interface
-DPDK = "dpdk"  # the one whose device is what DPDK calls devargs
 WITHOUT_DEVICE = ("memory", "null")
-WITH_MTU = (INTERFACE, DPDK)
+ONE_QUEUE = ("pcap",)
 
 Tree = Mapping[str, Any]
 
@@ -42,6 +41,8 @@ class PortConfig:
     worker: int = 0
     max_rate: int = 0  # bit/s; 0: what the link has
     queues: tuple[QueueConfig, ...] = ()
+    device_queues: int = 1
+    lanes: Mapping[int, int] = field(default_factory=dict)  # queue of the device -> worker
 
     @property
     def path(self) -> str:
@@ -53,13 +54,12 @@ class PortConfig:
 
     @property
     def _opened_as(self) -> tuple[str, str, int]:
-        """Return what it is opened with: many devices of DPDK have to stop for another MTU."""
-        return self.kind, self.device, self.mtu if self.kind == DPDK else 0
+        return self.kind, self.device, self.device_queues
 
     @property
-    def claim(self) -> str | None:
-        """Return what no other port may have."""
-        return {INTERFACE: self.device, DPDK: self.device.partition(",")[0]}.get(self.kind)
+    def workers(self) -> tuple[int, ...]:
+        """Return the worker of each queue of the device."""
+        return tuple(self.lanes.get(queue, self.worker) for queue in range(self.device_queues))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +127,8 @@ def _port(row: Tree) -> PortConfig:
         row.get("worker", 0),
         row.get("max-rate", 0),
         read_queues(row.get("queue", ())),
+        row.get("device-queues", 1),
+        {lane["queue"]: lane["worker"] for lane in row.get("lane", ())},
     )
 
 
@@ -162,16 +164,31 @@ def _contradictions(config: Config) -> Iterator[tuple[str, str]]:
 def _wrong_ports(config: Config) -> Iterator[tuple[str, str]]:
     users: dict[str, str] = {}
     for port in config.ports.values():
-        if port.worker not in config.workers:
-            workers = ", ".join(map(str, sorted(config.workers)))
-            yield f"{port.path}/worker", f"there is no worker {port.worker}, only {workers}"
+        yield from _wrong_lanes(port, config)
         yield from broken_promises(port.path, port.queues, port.max_rate)
         if port.device and port.kind in WITHOUT_DEVICE:
             yield f"{port.path}/device", f"a port of kind {port.kind} has no device"
-        if port.mtu and port.kind not in WITH_MTU:
+        if port.mtu and port.kind != INTERFACE:
             yield f"{port.path}/mtu", f"the MTU of a port of kind {port.kind} cannot be set"
-        if (claim := port.claim) and (user := users.setdefault(claim, port.name)) != port.name:
-            yield f"{port.path}/device", f"{claim} is the device of port {user} already"
+        user = users.setdefault(port.device, port.name) if port.kind == INTERFACE else port.name
+        if user != port.name:
+            yield f"{port.path}/device", f"{port.device} is the device of port {user} already"
+
+
+def _wrong_lanes(port: PortConfig, config: Config) -> Iterator[tuple[str, str]]:
+    named = {f"{port.path}/worker": port.worker} | {
+        f"{port.path}/lane[queue='{queue}']/worker": worker for queue, worker in port.lanes.items()
+    }
+    workers = ", ".join(map(str, sorted(config.workers)))
+    for path, worker in named.items():
+        if worker not in config.workers:
+            yield path, f"there is no worker {worker}, only {workers}"
+    for queue in port.lanes:
+        if queue >= port.device_queues:
+            reason = f"there is no queue {queue}, only {port.device_queues} from 0 on"
+            yield f"{port.path}/lane[queue='{queue}']/queue", reason
+    if port.device_queues > 1 and port.kind in ONE_QUEUE:
+        yield f"{port.path}/device-queues", f"a port of kind {port.kind} has one queue"
 
 
 def _wrong_bridges(config: Config) -> Iterator[tuple[str, str]]:

@@ -11,37 +11,25 @@ class Link(NamedTuple):
     mac: bytes
     mtu: int
 
-class Kind:
-    """A kind of port: one of those that are always there, or what an extension gives.
+MAX_QUEUES: int
 
-    Raises ValueError for a name that is not of the first.
-    """
-
-    def __init__(self, name: str) -> None: ...
-    @property
-    def name(self) -> str: ...
+class NoQueue(OSError):
+    """A device has not so many queues."""
 
 class Port:
     """A port of some *kind* (af_packet, memory, pcap, null) on a *device*.
 
-    It is queue *queue* of *n_queues* of the device.  Raises ValueError for a
-    kind that does not exist and OSError, with what was wrong, for a device that
-    cannot be opened.
+    Raises ValueError for a kind that does not exist and OSError, with what was
+    wrong, for a device that cannot be opened; NoQueue if it is not the first
+    of its queues that cannot.
     """
 
     name: str
     kind: str
     device: str
+    queues: int
     def __init__(
-        self,
-        kind: str | Kind,
-        name: str,
-        device: str = "",
-        *,
-        mtu: int = 0,
-        ring_len: int = 0,
-        queue: int = 0,
-        n_queues: int = 1,
+        self, kind: str, name: str, device: str = "", *, ring_len: int = 0, queues: int = 1
     ) -> None: ...
     def close(self) -> None:
         """Let go of the device; RuntimeError while the port is in a bridge.  Idempotent."""
@@ -53,16 +41,16 @@ class Port:
         """Set the device up or down, where the kind can."""
 
     def counters(self) -> dict[str, int]:
-        """Read the counters: rx and tx of packets, bytes, dropped, errors."""
+        """Read the counters of all queues: rx and tx of packets, bytes, dropped, errors."""
 
 class MemoryPort(Port):
-    """A port of kind memory, with its other side."""
+    """A port of kind memory, with its other side; each queue is a wire of its own."""
 
-    def put(self, frame: bytes) -> None:
+    def put(self, frame: bytes, queue: int = 0) -> None:
         """Put a frame on the wire towards the port; raise OSError when it is full."""
 
-    def take(self) -> bytes | None:
+    def take(self, queue: int = 0) -> bytes | None:
         """Take a frame that the port has sent, or None."""
 
-    def loop(self, frames: list[bytes]) -> None:
+    def loop(self, frames: list[bytes], queue: int = 0) -> None:
         """Receive *frames* over and over and count what is sent; [] ends it."""

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint8_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy, strlen
+from libc.string cimport memcpy, memset, strlen
 
 from raicho.cext.port cimport (
     PACKET_LARGE,
@@ -10,6 +10,7 @@ from raicho.cext.port cimport (
     offload,
     port,
     port_config,
+    port_counters,
     port_kind,
     port_link,
     port_memory_loop,
@@ -24,6 +25,8 @@ from typing import NamedTuple
 cdef enum:
     WHY_SIZE = 256
 
+MAX_QUEUES = 64
+
 
 class Link(NamedTuple):
     up: bool
@@ -33,71 +36,77 @@ class Link(NamedTuple):
     mtu: int
 
 
-cdef class Kind:
-    def __cinit__(self, str name=None):
-        if name is not None:
-            self.ops = port_kind(name.encode())
-            if self.ops is NULL:
-                raise ValueError(f"no such kind of port: {name!r}")
-
-    @property
-    def name(self):
-        return self.ops.kind.decode()
-
-
-cdef Kind kind_of(const port_ops *ops):
-    cdef Kind kind = Kind.__new__(Kind)
-
-    kind.ops = ops
-    return kind
+class NoQueue(OSError):
+    pass
 
 
 cdef class Port:
-    # The worker that owns it uses .handle without the GIL; see port.pxd.
+    # The workers that own its queues use .handle without the GIL; see port.pxd.
 
-    def __cinit__(self, kind not None, str name not None, str device not None="", *,
-                  unsigned mtu=0, unsigned ring_len=0, unsigned queue=0, unsigned n_queues=1):
+    def __cinit__(self, str kind not None, str name not None, str device not None="", *,
+                  unsigned ring_len=0, unsigned queues=1):
         cdef port_config config
-        cdef Kind opened = kind if isinstance(kind, Kind) else Kind(kind)
+        cdef const port_ops *ops = port_kind(kind.encode())
 
-        self.name, self.kind, self.device = name, opened.name, device
-        self.handle = <port *> calloc(1, sizeof(port))
+        self.name, self.kind, self.device, self.queues = name, kind, device, queues
+        if ops is NULL:
+            raise ValueError(f"no such kind of port: {kind!r}")
+        if not 1 <= queues <= MAX_QUEUES:
+            raise ValueError(f"a port has 1 to {MAX_QUEUES} queues, not {queues}")
+        self.handle = <port *> calloc(queues, sizeof(port))
         if self.handle is NULL:
             raise MemoryError
-        self.handle.ops = opened.ops
-        _copy(self.handle.name, PORT_NAME_MAX, name.encode(), "name")
+        for i in range(queues):
+            self.handle[i].ops = ops
+            _copy(self.handle[i].name, PORT_NAME_MAX, name.encode(), "name")
+        memset(&config, 0, sizeof(config))
         _copy(config.device, sizeof(config.device), os.fsencode(device), "device")
-        config.mtu, config.ring_len = mtu, ring_len
-        config.queue, config.n_queues = queue, n_queues
-        self._open(&config)
+        config.ring_len, config.n_queues = ring_len, queues
+        try:
+            self._open(&config)
+        except BaseException:
+            self._close()
+            raise
 
     def __dealloc__(self):
         # A bridge holds the ports in it: this one is in none.
-        if self.opened:
-            self.handle.ops.close(self.handle)
+        self._close()
         free(self.handle)
 
-    cdef int _open(self, const port_config *config) except -1:
+    cdef int _open(self, port_config *config) except -1:
         cdef char why[WHY_SIZE]
         cdef int error
 
-        why[0] = 0
-        error = self.handle.ops.open(self.handle, config, why, WHY_SIZE)
-        if error:
-            reason = why[:strlen(why)].decode(errors="replace")
-            raise OSError(error, reason or os.strerror(error))
-        self.opened = True
+        for queue in range(self.queues):
+            why[0] = 0
+            config.queue = queue
+            error = self.handle.ops.open(&self.handle[queue], config, why, WHY_SIZE)
+            if error:
+                reason = why[:strlen(why)].decode(errors="replace") or os.strerror(error)
+                if queue:
+                    raise NoQueue(error, f"queue {queue} of {self.queues}: {reason}")
+                raise OSError(error, reason)
+            self.n_open += 1
+
+    cdef void _close(self) noexcept:
+        while self.n_open:
+            self.n_open -= 1
+            self.handle.ops.close(&self.handle[self.n_open])
 
     cdef int check_open(self) except -1:
-        if not self.opened:
+        if not self.n_open:
             raise ValueError(f"port {self.name} is closed")
+
+    cdef port *_queue(self, unsigned queue) except NULL:
+        self.check_open()
+        if queue >= self.queues:
+            raise IndexError(f"port {self.name} has no queue {queue}, only {self.queues}")
+        return &self.handle[queue]
 
     def close(self):
         if self.n_bridges:
             raise RuntimeError(f"port {self.name} is in a bridge")
-        if self.opened:
-            self.opened = False
-            self.handle.ops.close(self.handle)
+        self._close()
 
     def link(self):
         cdef port_link link
@@ -117,13 +126,24 @@ cdef class Port:
             raise OSError(error, f"{self.name}: {os.strerror(error)}")
 
     def counters(self):
-        counters = &self.handle.counters
-        return {
-            "rx_packets": counters.rx_packets, "rx_bytes": counters.rx_bytes,
-            "tx_packets": counters.tx_packets, "tx_bytes": counters.tx_bytes,
-            "rx_dropped": counters.rx_dropped, "tx_dropped": counters.tx_dropped,
-            "rx_errors": counters.rx_errors, "tx_errors": counters.tx_errors,
-        }
+        cdef dict sums = dict.fromkeys(
+            ("rx_packets", "rx_bytes", "tx_packets", "tx_bytes",
+             "rx_dropped", "tx_dropped", "rx_errors", "tx_errors"), 0)
+
+        for i in range(self.queues):
+            _add_counters(sums, &self.handle[i].counters)
+        return sums
+
+
+cdef _add_counters(dict sums, const port_counters *counters):
+    sums["rx_packets"] += counters.rx_packets
+    sums["rx_bytes"] += counters.rx_bytes
+    sums["tx_packets"] += counters.tx_packets
+    sums["tx_bytes"] += counters.tx_bytes
+    sums["rx_dropped"] += counters.rx_dropped
+    sums["tx_dropped"] += counters.tx_dropped
+    sums["rx_errors"] += counters.rx_errors
+    sums["tx_errors"] += counters.tx_errors
 
 
 cdef int _copy(char *to, size_t size, bytes text, str what) except -1:
@@ -139,27 +159,25 @@ cdef class MemoryPort(Port):
         if self.kind != "memory":
             raise ValueError("a memory port is of kind 'memory'")
 
-    def put(self, const uint8_t[::1] frame not None):
-        self.check_open()
-        error = port_memory_put(self.handle, &frame[0] if frame.shape[0] else NULL,
+    def put(self, const uint8_t[::1] frame not None, unsigned queue=0):
+        error = port_memory_put(self._queue(queue), &frame[0] if frame.shape[0] else NULL,
                                 frame.shape[0], NULL)
         if error:
             raise OSError(error, f"{self.name}: {os.strerror(error)}")
 
-    def take(self):
+    def take(self, unsigned queue=0):
         cdef uint8_t frame[PACKET_LARGE]
         cdef offload left
 
-        self.check_open()
-        n = port_memory_take(self.handle, frame, PACKET_LARGE, &left)
+        n = port_memory_take(self._queue(queue), frame, PACKET_LARGE, &left)
         return frame[:n] if n else None
 
-    def loop(self, list frames not None):
+    def loop(self, list frames not None, unsigned queue=0):
         cdef size_t n = len(frames), i
         cdef const uint8_t **starts = NULL
         cdef size_t *sizes = NULL
+        cdef port *handle = self._queue(queue)
 
-        self.check_open()
         try:
             starts = <const uint8_t **> calloc(n + 1, sizeof(uint8_t *))
             sizes = <size_t *> calloc(n + 1, sizeof(size_t))
@@ -168,7 +186,7 @@ cdef class MemoryPort(Port):
             for i in range(n):
                 starts[i] = <const uint8_t *> <const char *> (<bytes?> frames[i])
                 sizes[i] = len(frames[i])
-            error = port_memory_loop(self.handle, starts, sizes, n)
+            error = port_memory_loop(handle, starts, sizes, n)
         finally:
             free(starts)
             free(sizes)

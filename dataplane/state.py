@@ -6,7 +6,7 @@ from typing import Any
 
 from .openflow import now_ms
 from .switch import Switch
-from .worker import DROP_REASONS
+from .worker import DROP_REASONS, former_totals
 
 Rows = list[dict[str, Any]]
 
@@ -45,6 +45,8 @@ def _port(switch: Switch, name: str) -> dict[str, Any]:
         "device": config.device,
         "enabled": config.enabled,
         "worker": config.worker,
+        "device-queues": config.device_queues,
+        "lane": [{"queue": i, "worker": worker} for i, worker in enumerate(config.workers)],
         "up": False,
     }
     try:
@@ -63,7 +65,7 @@ def _workers(switch: Switch) -> Rows:
             "id": ident,
             "cpu": runner.config.cpu,
             "mode": "poll" if runner.worker.polling else "adaptive",
-            "port": [p.name for p in switch.config.ports.values() if p.worker == ident],
+            "port": [p.name for p in switch.config.ports.values() if ident in p.workers],
         }
         for ident, runner in sorted(switch.runners.items())
     ]
@@ -104,9 +106,10 @@ def _fdb(switch: Switch) -> Rows:
 
 
 def _drops(switch: Switch) -> Rows:
-    totals = [runner.worker.totals()["drops"] for runner in switch.runners.values()]
+    totals = [runner.worker.totals() for runner in switch.runners.values()]
+    totals.append(former_totals(switch.dataplane))
     return [
-        {"name": name, "text": text, "packets": sum(drops[name] for drops in totals)}
+        {"name": name, "text": text, "packets": sum(each["drops"][name] for each in totals)}
         for name, text in DROP_REASONS.items()
     ]
 

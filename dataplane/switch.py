@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from .bridge import Bridge
-from .config import BadConfig, BridgeConfig, Config
+from .config import BadConfig, BridgeConfig, Config, PortConfig
 from .datapath import Dataplane
 from .links import LinkEvent
 from .ports import Ports, Prepared
 from .presence import Step
 from .runner import Runner
-from .worker import Worker
+from .worker import Worker, former_totals
 
 
 @dataclass(slots=True)
@@ -35,7 +35,6 @@ class Place(NamedTuple):
 
     bridge: str
     number: int
-    worker: int
 
 
 class LinkChange(NamedTuple):
@@ -96,7 +95,10 @@ class Switch:
         for name in self.bridges.keys() - new.bridges.keys():
             self.bridges.pop(name).close()
         self.ports.commit(new.ports, plan.ports)
-        self._commit_workers(plan)
+        self._start_workers(plan)
+        for name, place in self._places.items():
+            self._serve(place, new.ports[name])
+        self._stop_workers(plan)
         self.config = new
         for bridge in new.bridges.values():
             self._commit_bridge(bridge, now_ms)
@@ -120,15 +122,18 @@ class Switch:
                 except ValueError as error:
                     raise BadConfig(f"{config.path}/id", str(error)) from error
 
-    def _commit_workers(self, plan: Plan) -> None:
-        for ident in self.runners.keys() - plan.config.workers.keys():
-            self.runners.pop(ident).stop()
+    def _start_workers(self, plan: Plan) -> None:
         for ident, worker in plan.workers.items():
             self.runners[ident] = Runner(worker, plan.config.workers[ident])
             if self._threads:
                 self.runners[ident].start()
         for ident, config in plan.config.workers.items():
             self.runners[ident].configure(config)
+
+    def _stop_workers(self, plan: Plan) -> None:
+        """Stop those that go; no port that stays is theirs any more."""
+        for ident in self.runners.keys() - plan.config.workers.keys():
+            self.runners.pop(ident).stop()
 
     def _commit_bridge(self, wanted: BridgeConfig, now_ms: int) -> None:
         bridge = self.bridges.get(wanted.name)
@@ -141,6 +146,12 @@ class Switch:
 
     # Ports in bridges.
 
+    def _serve(self, place: Place, config: PortConfig) -> None:
+        """Give the queues of a port to the workers that are to serve them."""
+        bridge = self.bridges[place.bridge]
+        if tuple(bridge.port_state(place.number)["workers"]) != config.workers:
+            bridge.move(place.number, config.workers)
+
     def _put_in(self, name: str, place: Place, now_ms: int) -> None:
         """Put a port, if it is open, where it is wanted; set it as it is wanted."""
         if name not in self.ports.open:
@@ -148,7 +159,7 @@ class Switch:
         config = self.config.ports[name]
         port, bridge, wanted = self.ports.open[name], self.bridges[place.bridge], config.enabled
         if name not in self._places:
-            bridge.attach(port, place.number, place.worker, now_ms, enabled=wanted)
+            bridge.attach(port, place.number, config.workers, now_ms, enabled=wanted)
             self._places[name] = place
         elif self._enabled[name] != wanted:
             bridge.set_enabled(place.number, wanted)
@@ -181,7 +192,7 @@ class Switch:
     def look_at_virtual_links(self) -> list[LinkChange]:
         """Note the links that nobody tells of."""
         changes = []
-        for name in list(self.ports.virtual):
+        for name in self.ports.virtual:
             old = self.ports.up[name]
             self._look(name)
             if self.ports.up[name] != old:
@@ -212,6 +223,7 @@ class Switch:
         return {
             "ports": {name: port.counters() for name, port in self.ports.open.items()},
             "workers": {str(i): runner.worker.totals() for i, runner in self.runners.items()},
+            "former_workers": former_totals(self.dataplane),
             "bridges": {
                 name: {"flows": bridge.n_flows, "events_lost": bridge.events_lost}
                 for name, bridge in self.bridges.items()
@@ -223,7 +235,7 @@ class Switch:
 def _places(config: Config) -> dict[str, Place]:
     """Return where every port in a bridge is wanted."""
     return {
-        name: Place(bridge.name, number, config.ports[name].worker)
+        name: Place(bridge.name, number)
         for bridge in config.bridges.values()
         for name, number in bridge.ports.items()
     }

@@ -9,7 +9,7 @@ cdef class Worker:
     cdef Dataplane dataplane
     cdef readonly unsigned id
     cdef bint running
-    cdef unsigned n_ports       # Of bridges, that it polls.
+    cdef unsigned n_lanes       # Queues of ports that it polls.
 
     cdef void _close(self) noexcept
     cdef worker *_open(self) except NULL

@@ -40,3 +40,6 @@ class Worker:
 
     def totals(self) -> dict[str, Any]:
         """Read what it did with packets; "drops" is a dict by reason."""
+
+def former_totals(dataplane: Dataplane) -> dict[str, Any]:
+    """Read what workers that are gone did with packets."""

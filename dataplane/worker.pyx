@@ -8,7 +8,7 @@ from raicho.cext.bridge cimport bridge_packet_in
 from raicho.cext.buffer cimport buffer, buffer_close
 from raicho.cext.dataplane cimport DATAPLANE_WORKERS
 from raicho.cext.epoch cimport epoch, epoch_offline, epoch_quiesce
-from raicho.cext.stats cimport N_DROP_REASONS, drop_table
+from raicho.cext.stats cimport N_DROP_REASONS, drop_table, worker_counters
 from raicho.cext.worker cimport (
     CACHE_ALWAYS,
     CACHE_MEASURED,
@@ -60,8 +60,8 @@ cdef class Worker:
             self._close()
 
     def close(self):
-        if self.running or self.n_ports:
-            why = "still runs" if self.running else f"polls {self.n_ports} ports"
+        if self.running or self.n_lanes:
+            why = "still runs" if self.running else f"polls {self.n_lanes} queues of ports"
             raise RuntimeError(f"worker {self.id} {why}")
         if self.handle is not NULL:
             self._close()
@@ -160,14 +160,19 @@ cdef class Worker:
         return messages
 
     def totals(self):
-        totals = &self._open().totals
-        return {
-            "received": totals.received, "injected": totals.injected, "copied": totals.copied,
-            "sent": totals.sent, "punted": totals.punted, "consumed": totals.consumed,
-            "drops": {
-                drop_table[i].name.decode(): totals.drops[i] for i in range(N_DROP_REASONS)
-            },
-        }
+        return _totals(&self._open().totals)
+
+
+def former_totals(Dataplane dataplane not None):
+    return _totals(&dataplane.handle.former)
+
+
+cdef dict _totals(const worker_counters *totals):
+    return {
+        "received": totals.received, "injected": totals.injected, "copied": totals.copied,
+        "sent": totals.sent, "punted": totals.punted, "consumed": totals.consumed,
+        "drops": {drop_table[i].name.decode(): totals.drops[i] for i in range(N_DROP_REASONS)},
+    }
 
 
 cdef _unsignal(int fd):

@@ -1,5 +1,5 @@
-/* Workers under ThreadSanitizer: two of them forward while the control thread changes flows, groups and
- * ports, sends packets, reads statistics and takes punts.  In the end every packet is accounted for. */
+/* Workers under ThreadSanitizer: two of them forward while the control thread changes flows, groups,
+ * ports and who serves which of their queues, sends packets, reads statistics and takes punts.  In the end every packet is accounted for. */
 
 #include "flows.h"
 #include "threads.h"
@@ -23,6 +23,10 @@ make_traffic(void *traffic_)
     for (unsigned i = 0; !atomic_load(&traffic->done); i++) {
         frame_sample(&frame, i % N_SAMPLES);
         port_memory_put(&traffic->t->ports[1 + i % 3], frame.data, frame.len, NULL);
+        port_memory_put(&traffic->t->second, frame.data, frame.len, NULL);
+        while (port_memory_take(&traffic->t->second, out.data, sizeof out.data, NULL)) {
+            traffic->n_taken++;
+        }
         for (unsigned port = 1; port <= 3; port++) {
             while (port_memory_take(&traffic->t->ports[port], out.data, sizeof out.data, NULL)) {
                 traffic->n_taken++;
@@ -104,6 +108,29 @@ change_port(struct threads *t, struct random *random)
     }
 }
 
+/* F3: a lane of ports 1 to 4 changes hands. */
+static void
+move_lane(struct threads *t, struct random *random)
+{
+    CHECK(!bridge_move_lane(t->at[1 + draw(random, RIG_PORTS)]->lanes, draw(random, N_THREADS)));
+}
+
+/* Port 4 has two queues for a while, and queues of OpenFlow or none. */
+static void
+change_lanes(struct threads *t, struct random *random)
+{
+    const struct lane_config lanes[] = {
+        { &t->ports[4], draw(random, N_THREADS) }, { &t->second, draw(random, N_THREADS) },
+    };
+    const struct queue_config queue = { .id = draw(random, 2) };
+
+    if (!draw(random, 4)) {
+        bridge_detach(t->bridge, t->at[4]);
+        CHECK(!bridge_attach_lanes(t->bridge, lanes, 2, 4, t->now, &t->at[4]));
+    }
+    CHECK(!bridge_set_queues(t->at[4], &queue, draw(random, 2), 0, t->now));
+}
+
 static void
 read_all(struct threads *t, struct random *random)
 {
@@ -125,7 +152,8 @@ read_all(struct threads *t, struct random *random)
 }
 
 static void (*const changes[])(struct threads *, struct random *) = {
-    change_flow, change_flow, change_flow, change_group, send_out, change_port, read_all,
+    change_flow, change_flow, change_flow, change_group, send_out, change_port, move_lane, change_lanes,
+    read_all,
 };
 
 int
@@ -135,6 +163,7 @@ main(void)
     struct traffic traffic = { .t = t };
     struct random random = { 1 };
 
+    threads_open_queue(&t->second, 4);
     pthread_create(&traffic.thread, NULL, make_traffic, &traffic);
     for (unsigned i = 0; i < N_STEPS; i++) {
         changes[draw(&random, sizeof changes / sizeof changes[0])](t, &random);
@@ -148,6 +177,8 @@ main(void)
     pthread_join(traffic.thread, NULL);
     printf("%llu packets received, %llu taken, during %u changes\n",
            (unsigned long long)SUM(t, received), (unsigned long long)traffic.n_taken, N_STEPS);
+    struct port second = t->second;
     threads_free(t);
+    second.ops->close(&second);
     return 0;
 }

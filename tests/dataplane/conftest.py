@@ -6,7 +6,6 @@ import inspect
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
-from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -22,9 +21,6 @@ from raicho.dataplane import state
 from raicho.dataplane.config import read
 from raicho.dataplane.datapath import DONE
 from raicho.dataplane.switch import Switch
-
-# Tests of an extension are there if it is: building without it is no defect to be told of.
-collect_ignore = [] if find_spec("raicho.dataplane.dpdk") else ["test_dpdk.py"]
 
 LEAVES = {"datapath-id", "max-flows", "fail-mode", "pipeline"}
 CLONE_NEWNET = 0x40000000
@@ -102,8 +98,8 @@ class Rig:
         header = bytes([4, 19]) + size.to_bytes(2, "big") + bytes(4)
         return unpack(header + kind.to_bytes(2, "big") + bytes(6) + body)[0].body
 
-    def put(self, port: str, frame: bytes = FRAME) -> None:
-        self.port(port).put(frame)
+    def put(self, port: str, frame: bytes = FRAME, queue: int = 0) -> None:
+        self.port(port).put(frame, queue)
 
     def take(self, port: str) -> list[bytes]:
         """Take all that a port has sent."""

@@ -52,10 +52,35 @@ def test_a_port_stays_open_if_only_its_settings_change() -> None:
     assert not port.same_device(None)
 
 
+def test_the_queues_of_a_device_are_served_by_the_worker_of_the_port_or_one_of_their_own(
+    make_tree: Any,
+) -> None:
+    row = {"kind": "null", "worker": 1, "device-queues": 3, "lane": [{"queue": 2, "worker": 0}]}
+    port = read(make_tree({"p1": row}, workers=({"id": 1},))).ports["p1"]
+    assert port.workers == (1, 1, 0)
+    assert not port.same_device(PortConfig("p1", "null"))
+
+
 BAD = {
     "a worker that is not there": (
         {"ports": {"p1": {"kind": "null", "worker": 3}}},
         "/raicho/port[name='p1']/worker: there is no worker 3, only 0",
+    ),
+    "a lane of a worker that is not there": (
+        {
+            "ports": {
+                "p1": {"kind": "null", "device-queues": 2, "lane": [{"queue": 1, "worker": 3}]}
+            }
+        },
+        "/raicho/port[name='p1']/lane[queue='1']/worker: there is no worker 3, only 0",
+    ),
+    "a lane of a queue that is not there": (
+        {"ports": {"p1": {"kind": "null", "lane": [{"queue": 1, "worker": 0}]}}},
+        "/raicho/port[name='p1']/lane[queue='1']/queue: there is no queue 1, only 1 from 0 on",
+    ),
+    "queues for nothing": (
+        {"ports": {"p1": {"kind": "pcap", "device": "out:x", "device-queues": 2}}},
+        "/raicho/port[name='p1']/device-queues: a port of kind pcap has one queue",
     ),
     "a port in two bridges": (
         {"ports": {"p1": "null"}, "br0": {"p1": 1}, "br1": {"p1": 1}},

@@ -120,7 +120,7 @@ def test_what_is_in_use_is_not_closed() -> None:
     _, worker, bridge = bridged(port)
     with pytest.raises(RuntimeError, match="port a is in a bridge"):
         port.close()
-    with pytest.raises(RuntimeError, match="worker 0 polls 1 ports"):
+    with pytest.raises(RuntimeError, match="worker 0 polls 1 queues of ports"):
         worker.close()
     bridge.close()
     port.close()

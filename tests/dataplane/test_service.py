@@ -285,7 +285,8 @@ async def test_the_state_has_the_leaves_of_the_schema(tmp_path: Path, make_tree:
         worker = {"id": 1, "mode": "poll"}
         await h.configure({"p1": port}, workers=(worker,), br0=bridge)
         row = await h.get("/raicho/port[name='p1']")
-        assert row == row | port | {"name": "p1", "device": ""}
+        lanes = {"device-queues": 1, "lane": [{"queue": 0, "worker": 1}]}
+        assert row == row | port | lanes | {"name": "p1", "device": ""}
         row = await h.get("/worker[id='1']")
         assert row == row | worker | {"port": ["p1"], "cpu": None}
         row = await h.get("/raicho/bridge[name='br0']")

@@ -146,6 +146,46 @@ def test_a_port_moves_to_another_worker_and_back(wired: Any) -> None:
     assert flows_and_packets(wired) == (1, 3), "what a worker counted stays when it goes"
 
 
+def test_a_port_that_moves_keeps_what_waits_in_it(wired: Any) -> None:
+    """F3: it is not taken out."""
+    ports = {"p1": {"kind": "memory", "worker": 4}, "p2": "memory"}
+    for _ in range(3):
+        wired.put("p1")
+    wired.configure(ports, workers=({"id": 4},), br0={"p1": 1, "p2": 2})
+    assert wired.statuses() == []
+    wired.turn()
+    assert len(wired.take("p2")) == 3
+    assert wired.switch.bridges["br0"].port_state(1)["workers"] == [4]
+
+
+def test_the_queues_of_a_port_are_served_by_several_workers(wired: Any) -> None:
+    """F3."""
+    p1 = {"kind": "memory", "device-queues": 3, "lane": [{"queue": 1, "worker": 4}]}
+    wired.configure({"p1": p1, "p2": "memory"}, workers=({"id": 4},), br0={"p1": 1, "p2": 2})
+    for queue in range(3):
+        wired.put("p1", queue=queue)
+    wired.turn()
+    assert len(wired.take("p2")) == 3
+    received = {i: r.worker.totals()["received"] for i, r in wired.switch.runners.items()}
+    assert received == {0: 3, 4: 1}, "one of the three of worker 0 came before"
+    assert wired.port("p1").counters()["rx_packets"] == 3
+
+
+def test_a_port_of_several_queues_sends_each_workers_packets_by_its_own(rig: Any) -> None:
+    """F3."""
+    p3 = {"kind": "memory", "device-queues": 2, "lane": [{"queue": 1, "worker": 4}]}
+    ports = {"p1": "memory", "p2": {"kind": "memory", "worker": 4}, "p3": p3}
+    rig.configure(ports, workers=({"id": 4},), br0={"p1": 1, "p2": 2, "p3": 3})
+    rig.flow(3)
+    for port, queue in (("p1", 0), ("p2", 1)):
+        rig.put(port)
+        rig.turn()
+        assert rig.port("p3").take(1 - queue) is None
+        assert rig.port("p3").take(queue) is not None
+    with pytest.raises(IndexError, match="port p3 has no queue 2, only 2"):
+        rig.port("p3").take(2)
+
+
 def test_a_port_that_is_not_enabled_lets_nothing_through(wired: Any) -> None:
     off = {"kind": "memory", "enabled": False}
     wired.configure({"p1": "memory", "p2": off}, br0={"p1": 1, "p2": 2})
