@@ -8,8 +8,8 @@ RUN    ?= /run/raicho
 FUZZ_RUNS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help packages venv build lint format test test-c test-fuzz test-python fuzz soak bench \
-        conformance demo run clean distclean
+.PHONY: help packages venv build lint format test test-c test-fuzz test-python test-dpdk fuzz soak \
+        bench conformance demo run clean distclean
 .DELETE_ON_ERROR:
 
 help: ## Show what can be made
@@ -67,6 +67,11 @@ format: build ## Put Python and C into their form
 test-python: build ## pytest, system tests in network namespaces included
 	$(PY) -m pytest
 
+test-dpdk: build/packages.stamp ## Ports on devices of DPDK, which is installed for it (as root)
+	@PATH="$$PATH:/usr/sbin:/sbin" .ci/packages $(or $(PYTHON),python3.11) pkg-config libdpdk-dev
+	RAICHO_WITH_DPDK=1 $(MAKE) build
+	$(PY) -m pytest tests/dataplane/test_dpdk.py
+
 soak: build ## The tests that take minutes
 	$(PY) -m pytest -m soak -s
 
@@ -76,7 +81,7 @@ conformance: build ## Ryu's 991 OpenFlow 1.3 switch tests (needs root, takes hal
 
 # C programs: the core is compiled once for every flavour, each test is linked with all of it.
 
-CORE      := $(wildcard cext/*.c cext/*/*.c)
+CORE      := $(filter-out cext/dpdk/%,$(wildcard cext/*.c cext/*/*.c))
 ARCH      := $(if $(filter x86_64,$(shell uname -m)),-march=x86-64-v2)
 CTEST_ALL := -std=gnu11 -g -Wall -Wextra $(if $(filter true,$(CI)),-Werror) $(ARCH) -pthread \
              -Icext -Itests/cext -Itests/fuzz -MMD -MP

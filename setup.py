@@ -3,6 +3,8 @@
 import fcntl
 import os
 import platform
+import shlex
+import subprocess
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -12,6 +14,9 @@ PLANES = ("control", "dataplane")  # folders that become raicho.<folder>
 TREE = Path("build/tree")
 TRACE = bool(os.environ.get("RAICHO_TRACE"))  # line coverage of .pyx
 JOBS = int(os.environ.get("RAICHO_JOBS", os.cpu_count() or 1))
+OPTIONAL = {  # .pyx: C files of its own, what pkg-config calls what it needs, who decides
+    "dataplane/dpdk.pyx": ("cext/dpdk", "libdpdk", os.environ.get("RAICHO_WITH_DPDK", "auto")),
+}
 GENERATED = ["-Wno-sign-compare", "-Wno-discarded-qualifiers"]  # what Cython writes is not ours
 TRACE_MACROS = [("CYTHON_TRACE", "1"), ("CYTHON_TRACE_NOGIL", "1")]
 BASELINE = {"x86_64": ["-march=x86-64-v2"]}  # other machines: the compiler's own
@@ -49,15 +54,51 @@ def extension(pyx: str) -> Extension:
     )
 
 
+def pkg_config(package: str) -> tuple[list[str], list[str]] | None:
+    """Return what compiling and linking with a package of the host needs; None: it is not there."""
+    flags = []
+    for what in ("--cflags", "--libs"):
+        try:
+            done = subprocess.run(["pkg-config", what, package], capture_output=True, text=True)
+        except FileNotFoundError:
+            return None
+        if done.returncode:
+            return None
+        flags.append(shlex.split(done.stdout))
+    return flags[0], flags[1]
+
+
+def optional(pyx: str) -> list[Extension]:
+    """Wrap a .pyx that needs what not every host has; nothing if it is not there or not wanted."""
+    folder, package, wanted = OPTIONAL[pyx]
+    if wanted not in ("auto", "0", "1"):
+        raise SystemExit(f"bad choice {wanted!r} for {pyx}: it is auto, 0 or 1")
+    found = pkg_config(package) if wanted != "0" else None
+    if found is None:
+        if wanted == "1":
+            raise SystemExit(f"{pyx} is wanted, but pkg-config knows no {package}")
+        return []
+    made = extension(pyx)
+    made.sources += files(f"{folder}/*.c")
+    made.extra_compile_args += ["-O3", "-fvisibility=hidden", *found[0]]
+    made.extra_link_args += found[1]
+    made.optional = wanted == "auto"
+    return [made]
+
+
 def build() -> None:
     """Compile the core once as a static library and link every wrapper with it."""
+    apart = {folder for folder, _, _ in OPTIONAL.values()}
     core = {
-        "sources": files("cext/**/*.c"),
+        "sources": [c for c in files("cext/**/*.c") if str(Path(c).parent) not in apart],
         "obj_deps": {"": files("cext/**/*.h")},
         "include_dirs": ["cext"],
         "cflags": CFLAGS,
     }
-    wrappers = [extension(pyx) for plane in PLANES for pyx in files(f"{plane}/**/*.pyx")]
+    pyx = [path for plane in PLANES for path in files(f"{plane}/**/*.pyx")]
+    wrappers = [
+        e for path in pyx for e in (optional(path) if path in OPTIONAL else [extension(path)])
+    ]
     setup(
         packages=[f"raicho.{p}" for p in find_packages(include=[f"{p}*" for p in PLANES])],
         package_dir={f"raicho.{p}": p for p in PLANES},

@@ -94,12 +94,15 @@ _Static_assert(N_KEY_WORDS < _Alignof(struct flow), "see struct step");
 /* How quick each way is; see cache_trial.c. */
 struct cache_trial {
     uint8_t phase;
-    uint32_t left;              /* Vectors until the next phase. */
+    uint8_t spans;              /* Until the next phase, this one included. */
+    uint32_t left;              /* Vectors of this span. */
     uint32_t rest;              /* Vectors until the next trial: more when one has failed. */
-    uint64_t packets;           /* What this phase has had so far, */
+    uint64_t packets;           /* What this span has had so far, */
     uint64_t lookups;           /* in tables, */
     uint64_t cycles;            /* and how long it took. */
-    uint64_t tables_cost;       /* 1/256 cycles for a packet without the cache, when last measured. */
+    uint64_t least;             /* Cycles for a packet, 1/256, in the quickest span of this phase. */
+    uint64_t tables_cost;       /* Without the cache, when last measured: cycles for a packet, */
+    uint64_t tables_lookups;    /* and lookups; 1/256. */
 };
 
 /* When a worker uses its cache. */

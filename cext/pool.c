@@ -92,6 +92,15 @@ pool_open(struct pool *pool, uint32_t n_slots, uint32_t size)
     return 0;
 }
 
+int
+pool_open_lent(struct pool *pool, uint32_t n_slots, const void *lender)
+{
+    *pool = (struct pool){ .n_slots = n_slots, .n_free = n_slots, .lender = lender };
+    pool->fresh = fresh(pool);
+    pool->free = calloc(n_slots ? n_slots : 1, sizeof *pool->free);
+    return pool->free ? 0 : ENOMEM;
+}
+
 void
 pool_close(struct pool *pool)
 {
@@ -117,6 +126,18 @@ pool_get(struct pool *pool, struct packet *packets[], unsigned n)
         memset(packet_walk(p), 0, offsetof(struct walk, wide));
     }
     return n;
+}
+
+void
+packet_lent(struct packet *p, struct pool *pool, uint8_t *data, uint32_t len, uint16_t headroom,
+            uint16_t tailroom)
+{
+    *p = pool->fresh;
+    p->data = data;
+    p->len = len;
+    p->headroom = headroom;
+    p->tailroom = tailroom;
+    memset(packet_walk(p), 0, offsetof(struct walk, wide));
 }
 
 void

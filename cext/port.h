@@ -6,7 +6,9 @@
  * What
  * ====
  * A kind of port is one file, port_<kind>.c, that fills in a struct port_ops.
- * To add a kind, write the file and add its row to PORT_KINDS.
+ * To add a kind, write the file and add its row to PORT_KINDS.  A kind that needs
+ * what not every host has is in none of them: it comes from an extension module
+ * of its own (cext/dpdk/, dataplane/dpdk.pyx), which gives its struct port_ops.
  *
  * Threads
  * =======

@@ -14,7 +14,9 @@ from .datapath import MAX_BRIDGES
 from .queues import QueueConfig, broken_promises, read_queues
 
 INTERFACE = "af_packet"  # the kind of port whose device is a network interface
+DPDK = "dpdk"  # the one whose device is what DPDK calls devargs
 WITHOUT_DEVICE = ("memory", "null")
+WITH_MTU = (INTERFACE, DPDK)
 ONE_QUEUE = ("pcap",)
 
 Tree = Mapping[str, Any]
@@ -53,8 +55,15 @@ class PortConfig:
         return other is not None and self._opened_as == other._opened_as
 
     @property
-    def _opened_as(self) -> tuple[str, str, int]:
-        return self.kind, self.device, self.device_queues
+    def _opened_as(self) -> tuple[str, str, int, int]:
+        """Return what it is opened with: many devices of DPDK have to stop for another MTU."""
+        mtu = self.mtu if self.kind == DPDK else 0
+        return self.kind, self.device, self.device_queues, mtu
+
+    @property
+    def claim(self) -> str | None:
+        """Return what no other port may have."""
+        return {INTERFACE: self.device, DPDK: self.device.partition(",")[0]}.get(self.kind)
 
     @property
     def workers(self) -> tuple[int, ...]:
@@ -168,11 +177,10 @@ def _wrong_ports(config: Config) -> Iterator[tuple[str, str]]:
         yield from broken_promises(port.path, port.queues, port.max_rate)
         if port.device and port.kind in WITHOUT_DEVICE:
             yield f"{port.path}/device", f"a port of kind {port.kind} has no device"
-        if port.mtu and port.kind != INTERFACE:
+        if port.mtu and port.kind not in WITH_MTU:
             yield f"{port.path}/mtu", f"the MTU of a port of kind {port.kind} cannot be set"
-        user = users.setdefault(port.device, port.name) if port.kind == INTERFACE else port.name
-        if user != port.name:
-            yield f"{port.path}/device", f"{port.device} is the device of port {user} already"
+        if (claim := port.claim) and (user := users.setdefault(claim, port.name)) != port.name:
+            yield f"{port.path}/device", f"{claim} is the device of port {user} already"
 
 
 def _wrong_lanes(port: PortConfig, config: Config) -> Iterator[tuple[str, str]]:

@@ -6,13 +6,23 @@ process waits for `open_port`.
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib import import_module
 
-from .config import INTERFACE, BadConfig, PortConfig
-from .port import MemoryPort, NoQueue, Port
+from .config import DPDK, INTERFACE, BadConfig, PortConfig
+from .port import Kind, MemoryPort, NoQueue, Port
 
 KINDS: dict[str, type[Port]] = {"memory": MemoryPort}  # others are plain Ports
 OUTPUT = "out:"  # of the device of pcap
+
+# Kinds that come from an extension module, named like them, and what it takes to have it.
+EXTENSIONS: Mapping[str, str] = {
+    DPDK: "build raicho where DPDK is (Debian: libdpdk-dev), and run it where it is too",
+}
+
+
+class InUse(BadConfig):
+    """The device of a port is open in this process; that may end with a commit."""
 
 
 class NoDevice(BadConfig):
@@ -28,24 +38,39 @@ def check_and_open(config: PortConfig) -> Port | None:
     """Open a port if nobody notices; else only check it, and return None."""
     check = CHECKS.get(config.kind)
     if check is None:
-        return open_port(config)
+        try:
+            return open_port(config)
+        except InUse:
+            return None
     check(config)
     return None
 
 
 def _open(config: PortConfig, device: str) -> Port:
+    mtu = config.mtu if config.kind == DPDK else 0  # others have theirs set when they are open
     try:
         return KINDS.get(config.kind, Port)(
-            config.kind, config.name, device, queues=config.device_queues
+            find_kind(config), config.name, device, mtu=mtu, queues=config.device_queues
         )
     except ValueError as error:
         raise BadConfig(config.path, str(error)) from error
     except NoQueue as error:
         raise BadConfig(f"{config.path}/device-queues", error.strerror or str(error)) from error
     except OSError as error:
-        gone = config.kind == INTERFACE and error.errno == errno.ENODEV
-        kind = NoDevice if gone else BadConfig
+        kind = FAILURES.get((config.kind, error.errno or 0), BadConfig)
         raise kind(f"{config.path}/device", error.strerror or str(error)) from error
+
+
+def find_kind(config: PortConfig) -> str | Kind:
+    """Return what opens ports of a kind; raise BadConfig if its extension is not here."""
+    if config.kind not in EXTENSIONS:
+        return config.kind
+    try:
+        kind: Kind = import_module(f".{config.kind}", __package__).KIND
+    except ImportError as error:
+        reason = f"no ports of kind {config.kind} here ({error}): {EXTENSIONS[config.kind]}"
+        raise BadConfig(f"{config.path}/kind", reason) from error
+    return kind
 
 
 def _check_capture(config: PortConfig) -> None:
@@ -64,6 +89,13 @@ def _check_writable(config: PortConfig, file: str) -> None:
     if os.path.isdir(file) or not os.path.isdir(folder) or not os.access(target, os.W_OK):
         raise BadConfig(f"{config.path}/device", f'cannot write "{file}"')
 
+
+# What errors mean that are no end.
+FAILURES: Mapping[tuple[str, int], type[BadConfig]] = {
+    (INTERFACE, errno.ENODEV): NoDevice,
+    (DPDK, errno.ENODEV): NoDevice,
+    (DPDK, errno.EBUSY): InUse,
+}
 
 # Kinds whose opening has effects.
 CHECKS: dict[str, Callable[[PortConfig], None]] = {"pcap": _check_capture}

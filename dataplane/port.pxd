@@ -1,4 +1,8 @@
-from raicho.cext.port cimport port, port_config
+from raicho.cext.port cimport port, port_config, port_ops
+
+
+cdef class Kind:
+    cdef const port_ops *ops
 
 
 cdef class Port:
@@ -12,3 +16,6 @@ cdef class Port:
     cdef void _close(self) noexcept
     cdef int check_open(self) except -1
     cdef port *_queue(self, unsigned queue) except NULL
+
+
+cdef Kind kind_of(const port_ops *ops)

@@ -11,6 +11,16 @@ class Link(NamedTuple):
     mac: bytes
     mtu: int
 
+class Kind:
+    """A kind of port: one of those that are always there, or what an extension gives.
+
+    Raises ValueError for a name that is not of the first.
+    """
+
+    def __init__(self, name: str) -> None: ...
+    @property
+    def name(self) -> str: ...
+
 MAX_QUEUES: int
 
 class NoQueue(OSError):
@@ -29,7 +39,14 @@ class Port:
     device: str
     queues: int
     def __init__(
-        self, kind: str, name: str, device: str = "", *, ring_len: int = 0, queues: int = 1
+        self,
+        kind: str | Kind,
+        name: str,
+        device: str = "",
+        *,
+        mtu: int = 0,
+        ring_len: int = 0,
+        queues: int = 1,
     ) -> None: ...
     def close(self) -> None:
         """Let go of the device; RuntimeError while the port is in a bridge.  Idempotent."""

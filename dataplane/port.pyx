@@ -40,28 +40,45 @@ class NoQueue(OSError):
     pass
 
 
+cdef class Kind:
+    def __cinit__(self, str name=None):
+        if name is not None:
+            self.ops = port_kind(name.encode())
+            if self.ops is NULL:
+                raise ValueError(f"no such kind of port: {name!r}")
+
+    @property
+    def name(self):
+        return self.ops.kind.decode()
+
+
+cdef Kind kind_of(const port_ops *ops):
+    cdef Kind kind = Kind.__new__(Kind)
+
+    kind.ops = ops
+    return kind
+
+
 cdef class Port:
     # The workers that own its queues use .handle without the GIL; see port.pxd.
 
-    def __cinit__(self, str kind not None, str name not None, str device not None="", *,
-                  unsigned ring_len=0, unsigned queues=1):
+    def __cinit__(self, kind not None, str name not None, str device not None="", *,
+                  unsigned mtu=0, unsigned ring_len=0, unsigned queues=1):
         cdef port_config config
-        cdef const port_ops *ops = port_kind(kind.encode())
+        cdef Kind opened = kind if isinstance(kind, Kind) else Kind(kind)
 
-        self.name, self.kind, self.device, self.queues = name, kind, device, queues
-        if ops is NULL:
-            raise ValueError(f"no such kind of port: {kind!r}")
+        self.name, self.kind, self.device, self.queues = name, opened.name, device, queues
         if not 1 <= queues <= MAX_QUEUES:
             raise ValueError(f"a port has 1 to {MAX_QUEUES} queues, not {queues}")
         self.handle = <port *> calloc(queues, sizeof(port))
         if self.handle is NULL:
             raise MemoryError
         for i in range(queues):
-            self.handle[i].ops = ops
+            self.handle[i].ops = opened.ops
             _copy(self.handle[i].name, PORT_NAME_MAX, name.encode(), "name")
         memset(&config, 0, sizeof(config))
         _copy(config.device, sizeof(config.device), os.fsencode(device), "device")
-        config.ring_len, config.n_queues = ring_len, queues
+        config.mtu, config.ring_len, config.n_queues = mtu, ring_len, queues
         try:
             self._open(&config)
         except BaseException:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from .config import INTERFACE, BadConfig, PortConfig
+from .config import DPDK, INTERFACE, BadConfig, PortConfig
 from .links import LinkEvent
 from .opening import NoDevice, check_and_open, open_port
 from .port import Port
@@ -21,6 +21,7 @@ from .settings import Settings
 
 log = logging.getLogger(__name__)
 
+UNTOLD = ("memory", DPDK)  # kinds of whose links the kernel tells nothing
 Configs = Mapping[str, PortConfig]
 
 
@@ -49,7 +50,7 @@ class Ports:
         self.open: dict[str, Port] = {}
         self.missing: dict[str, str] = {}  # name -> why
         self.up: dict[str, bool] = {}
-        self.virtual: set[str] = set()  # those whose links only this process changes
+        self.virtual: set[str] = set()  # those whose links nobody tells of
         self.settings = Settings()
         self.counters = Counter(lost=0, returned=0, refused=0)
         self._configs: dict[str, PortConfig] = {}
@@ -112,7 +113,7 @@ class Ports:
         self.missing.pop(name, None)
         with contextlib.suppress(OSError):  # it is gone again; the kernel tells
             self.up[name] = port.link().up
-        if port.kind == "memory":
+        if port.kind in UNTOLD:
             self.virtual.add(name)
         if port.kind == INTERFACE:
             with contextlib.suppress(OSError):
@@ -152,6 +153,7 @@ class Ports:
         """Close a port whose interface is gone, and wait for it; it must be in no bridge."""
         device = self._configs[name].device
         self.open.pop(name).close()
+        self.virtual.discard(name)
         self.counters["lost"] += 1
         self.settings.forget(name)
         self._miss(name, f'no interface "{device}"')

@@ -32,6 +32,7 @@ from .openflow import Operations, now_ms
 from .switch import LinkChange, Plan, Switch
 
 TICK = 0.02  # seconds between expiries
+LOOK = 1.0  # seconds between looks at links that nobody tells of
 BAD_BRIDGE = 0xFFFE0002  # not OpenFlow's: no such bridge
 # Transactions that bring back what was in force: an interface may be missing by now.
 SYNC, UNDO = "sync-", "-undo"
@@ -74,6 +75,7 @@ class DataplaneComponent(Component):
         self._read(self._links.fileno(), self._read_links)
         self._watch_punts()
         self.spawn(self._tick())
+        self.spawn(self._look())
 
     async def close(self) -> None:
         """Stop forwarding."""
@@ -95,6 +97,12 @@ class DataplaneComponent(Component):
         while True:
             await asyncio.sleep(TICK)
             self.switch.dataplane.tick(now_ms())
+            self._push_events()
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK)
+            self._publish_links(self.switch.look_at_virtual_links())
             self._push_events()
 
     # Configuration.

@@ -4,7 +4,7 @@ import contextlib
 import logging
 
 from . import mtu
-from .config import BadConfig, PortConfig
+from .config import INTERFACE, BadConfig, PortConfig
 from .port import Port
 
 log = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ class Settings:
 
     def check(self, config: PortConfig) -> None:
         """Raise BadConfig if the interface of a port would not take its MTU."""
-        if config.mtu:
+        if config.mtu and config.kind == INTERFACE:
             try:
                 mtu.check(config.device, config.mtu)
             except (ValueError, OSError) as error:
@@ -28,7 +28,7 @@ class Settings:
     def set_mtu(self, config: PortConfig) -> None:
         """Set the MTU as configured; put back what it was when none is configured."""
         wanted = config.mtu or self._former_mtus.get(config.name)
-        if not wanted:
+        if not wanted or config.kind != INTERFACE:
             return
         try:
             if (before := mtu.read(config.device)) != wanted:

@@ -192,7 +192,7 @@ class Switch:
     def look_at_virtual_links(self) -> list[LinkChange]:
         """Note the links that nobody tells of."""
         changes = []
-        for name in self.ports.virtual:
+        for name in list(self.ports.virtual):
             old = self.ports.up[name]
             self._look(name)
             if self.ports.up[name] != old:

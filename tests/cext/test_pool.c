@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -199,6 +200,56 @@ a_big_pool_opens_and_closes(void **state)
     pool_close(&pool);
 }
 
+/* What a lender has: a packet with its walk, and a frame somewhere else. */
+struct loan {
+    struct packet packet;
+    struct walk walk;
+    uint8_t frame[64];
+};
+
+static void
+a_lent_packet_is_new_and_lies_where_it_was(void **state)
+{
+    struct loan *loan = aligned_alloc(64, (sizeof *loan + 63) / 64 * 64);
+    struct pool pool;
+
+    (void)state;
+    memset(loan, 0, sizeof *loan);
+    assert_int_equal(pool_open_lent(&pool, 4, loan), 0);
+    loan->packet.in_port = loan->packet.stale = 1;
+    loan->walk.depth = loan->walk.n_blocks = 1;
+    packet_lent(&loan->packet, &pool, loan->frame + 8, 40, 8, 16);
+    assert_ptr_equal(loan->packet.data, loan->frame + 8);
+    assert_int_equal(loan->packet.len, 40);
+    assert_int_equal(loan->packet.headroom, 8);
+    assert_int_equal(loan->packet.tailroom, 16);
+    assert_int_equal(loan->packet.l3, NO_OFFSET);
+    assert_int_equal(loan->packet.in_port + loan->packet.stale, 0);
+    assert_int_equal(loan->walk.depth + loan->walk.n_blocks, 0);
+    assert_ptr_equal(loan->packet.pool->lender, loan);
+    pool_close(&pool);
+    free(loan);
+}
+
+static void
+a_lent_packet_that_is_freed_is_there_for_its_lender(void **state)
+{
+    struct loan *loan = aligned_alloc(64, (sizeof *loan + 63) / 64 * 64);
+    struct packet *packet = &loan->packet;
+    struct pool pool;
+
+    (void)state;
+    memset(loan, 0, sizeof *loan);
+    assert_int_equal(pool_open_lent(&pool, 4, loan), 0);
+    pool.n_free--;
+    packet_lent(packet, &pool, loan->frame, sizeof loan->frame, 0, 0);
+    packet_free(&packet, 1);
+    assert_int_equal(pool.n_free, 4);
+    assert_ptr_equal(pool.free[3], packet);
+    pool_close(&pool);
+    free(loan);
+}
+
 static void
 an_empty_pool_has_nothing(void **state)
 {
@@ -224,6 +275,8 @@ main(void)
         cmocka_unit_test(the_length_leaves_the_rest_as_tailroom),
         cmocka_unit_test(packets_go_back_to_their_own_pool),
         cmocka_unit_test(a_big_pool_opens_and_closes),
+        cmocka_unit_test(a_lent_packet_is_new_and_lies_where_it_was),
+        cmocka_unit_test(a_lent_packet_that_is_freed_is_there_for_its_lender),
         cmocka_unit_test(an_empty_pool_has_nothing),
     };
 

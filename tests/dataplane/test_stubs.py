@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -10,7 +11,8 @@ TREE = str(ROOT / "build/tree")
 
 
 def test_the_stubs_tell_the_truth() -> None:
-    modules = [f"raicho.dataplane.{pyx.stem}" for pyx in (ROOT / "dataplane").glob("*.pyx")]
+    sources = (ROOT / "dataplane").glob("*.pyx")
+    modules = [name for pyx in sources if find_spec(name := f"raicho.dataplane.{pyx.stem}")]
     allowed = Path(__file__).with_name("stubtest.txt")
     command = ["mypy.stubtest", "--ignore-disjoint-bases", "--allowlist", str(allowed), *modules]
     done = subprocess.run(
