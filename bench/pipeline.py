@@ -36,7 +36,7 @@ class Rig:
         self._next = 0  # of the churn
         self._dataplane = Dataplane()
         self._worker = self._dataplane.add_worker(0)
-        self._worker.polling = True
+        self._worker.mode = "poll"
         self._bridge = self._dataplane.add_bridge("bench", 1, _now_ms())
         self._in, self._out = MemoryPort("memory", "in"), Port("null", "out")
         self._in.loop([frame.tobytes() for frame in workload.frames])

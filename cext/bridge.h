@@ -96,7 +96,9 @@ enum { FRAG_NORMAL = 0, FRAG_DROP = 1, FRAG_REASM = 2 };
 
 struct flow_table {
     struct table table;
-    uint32_t lookups, matches;          /* Counter ids; packets only. */
+    uint32_t lookups, matches;          /* Counter ids.  In the place of bytes, lookups have the cycles
+                                         * that those took which were measured (profile.h), and
+                                         * matches, how many these were. */
     uint32_t config;                    /* OFPTC_*; nothing is defined in 1.3. */
     struct table_features *features;    /* What flows may be; null: all that can be. */
 };

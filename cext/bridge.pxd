@@ -20,6 +20,8 @@ cdef extern from "bridge.h" nogil:
 
     struct flow_table:
         table table
+        uint32_t lookups
+        uint32_t matches
 
     struct lane:
         uint8_t worker
@@ -38,6 +40,7 @@ cdef extern from "bridge.h" nogil:
         lane *lanes
 
     struct bridge:
+        dataplane *dataplane
         uint64_t datapath_id
         uint32_t index
         uint32_t frag_mode

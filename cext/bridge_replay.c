@@ -224,8 +224,10 @@ walk_cached(struct worker *worker, struct bridge *bridge, struct packet **packet
     struct cache *cache = &worker->cache;
     /* Before any lookup: what is recorded while the tables change is stale at once. */
     uint64_t generation = atomic_load_explicit(&bridge->generation, memory_order_acquire);
-    unsigned n_hits = cache_find(cache, generation, packets, n, missed);
 
+    profile_enter(&worker->profile, STAGE_lookup);
+    unsigned n_hits = cache_find(cache, generation, packets, n, missed);
+    profile_enter(&worker->profile, STAGE_actions);
     if (n_hits) {
         replay(worker, bridge, packets, n_hits);
     }

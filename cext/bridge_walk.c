@@ -168,14 +168,18 @@ walk_table(struct worker *worker, struct bridge *bridge, unsigned id, struct pac
         packet_walk(packets[i])->table = id;
         keys[i] = &packet_walk(packets[i])->key;
     }
+    profile_enter(&worker->profile, STAGE_lookup);
     table_lookup(&table->table, keys, n, flows);
-    counter_add(&worker->counters, table->lookups, n, 0, worker->now_ms);
+    uint64_t cycles = profile_enter(&worker->profile, STAGE_actions);
+    /* What it cost stands where counters have bytes, and how many packets that was about. */
+    uint64_t measured = cycles ? n : 0;
+    counter_add(&worker->counters, table->lookups, n, cycles, worker->now_ms);
     worker->lookups += n;
     if (resubmitted) {
         restore_ports(packets, n);
     }
     n = drop_misses(worker, packets, flows, n);
-    counter_add(&worker->counters, table->matches, n, 0, worker->now_ms);
+    counter_add(&worker->counters, table->matches, n, measured, worker->now_ms);
     if (worker->cache.n_recordings) {
         note_entries(packets, flows, n);
     }

@@ -3,7 +3,7 @@
 from libc.stdint cimport uint64_t
 
 from raicho.cext.epoch cimport epoch
-from raicho.cext.stats cimport worker_counters
+from raicho.cext.stats cimport counter_ids, worker_counters
 
 cdef extern from "dataplane.h" nogil:
     cdef enum:
@@ -12,6 +12,7 @@ cdef extern from "dataplane.h" nogil:
 
     struct dataplane:
         epoch epoch
+        counter_ids counters
         worker_counters former
 
     int dataplane_open(dataplane *)

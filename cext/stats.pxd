@@ -1,6 +1,6 @@
 # Declarations of stats.h for Cython.
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 cdef extern from "stats.h" nogil:
     cdef enum:
@@ -20,3 +20,12 @@ cdef extern from "stats.h" nogil:
         uint64_t punted
         uint64_t consumed
         uint64_t drops[N_DROP_REASONS]
+
+    struct counter_ids:
+        pass
+
+    struct counter_sum:
+        uint64_t packets
+        uint64_t bytes
+
+    counter_sum counter_read(const counter_ids *, uint32_t)

@@ -1,11 +1,9 @@
 /* Workers: the loop.  See worker.h; what instructions do with packets is in
  * worker_packet.c. */
 
-#define _GNU_SOURCE                     /* ppoll */
 #include "worker.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -22,13 +20,10 @@ enum {
     BURST = 64,                 /* Packets received at a time: their headers, keys and the entries
                                  * they meet fit the first-level cache together. */
     INJECTS_PER_ROUND = 64,
-    IDLE_ROUNDS = 32,           /* Empty rounds before it sleeps. */
-    SLEEP_MS = 500,             /* Longest sleep. */
-    POLLED_SLEEP_MS = 1,        /* The same with a port that cannot wake it. */
 };
 
-static void
-read_clock(struct worker *worker)
+void
+worker_read_clock(struct worker *worker)
 {
     struct timespec now;
 
@@ -135,7 +130,8 @@ worker_open(struct dataplane *dataplane, unsigned id, uint32_t n_packets)
     memset(worker, 0, sizeof *worker);
     worker->id = id;
     worker->dataplane = dataplane;
-    read_clock(worker);
+    worker->spin_us = SPIN_US;
+    worker_read_clock(worker);
     if (open_parts(worker, n_packets)) {
         close_parts(worker);
         return NULL;
@@ -147,18 +143,6 @@ worker_open(struct dataplane *dataplane, unsigned id, uint32_t n_packets)
     }
     atomic_store(&dataplane->workers[id], worker);
     return worker;
-}
-
-static bool
-rings_empty(const struct worker *worker)
-{
-    bool empty = ring_empty(&worker->injects);
-
-    for (unsigned i = 0; i < DATAPLANE_WORKERS; i++) {
-        struct ring *ring = worker_handovers(worker, i);
-        empty &= !ring || ring_empty(ring);
-    }
-    return empty;
 }
 
 /* Drops the packets in queues that are gone.  They are few and seldom: freeing them here spares
@@ -184,7 +168,7 @@ drop_left(struct worker *worker)
 static void
 finish_rings(struct worker *worker)
 {
-    while (!rings_empty(worker)) {
+    while (!worker_rings_empty(worker)) {
         worker_round(worker);
     }
     epoch_offline(&worker->dataplane->epoch, worker->id);
@@ -450,17 +434,21 @@ receive_from(struct worker *worker, const struct lane *lane)
     struct packet *packets[BURST];
     const struct attachment *from = lane->attachment;
     struct port *port = lane->port;
-    unsigned n = port->ops->receive(port, &worker->small, &worker->large, packets, BURST);
 
+    profile_enter(&worker->profile, STAGE_receive);
+    unsigned n = port->ops->receive(port, &worker->small, &worker->large, packets, BURST);
     if (!n) {
         return 0;
     }
+    profile_batch(&worker->profile, n);
     bump(&worker->totals.received, n);
     if (atomic_load_explicit(&from->config, memory_order_relaxed) & (PORT_NO_RECV | PORT_DOWN)) {
         worker_drop(worker, packets, n, DROP_port_no_recv);
     } else {
+        profile_enter(&worker->profile, STAGE_parse);
         admit(from, packets, n);
         set_limits(worker, n);
+        profile_enter(&worker->profile, STAGE_actions);
         program_run(worker, from->program, packets, n);
     }
     return n;
@@ -502,81 +490,27 @@ worker_round(struct worker *worker)
     const struct poll_set *polls = atomic_load_explicit(&worker->polls, memory_order_acquire);
     unsigned n = 0;
 
-    read_clock(worker);
+    worker_read_clock(worker);
+    profile_begin(&worker->profile);
     n += run_injects(worker);
     n += send_handovers(worker);
     for (uint32_t i = 0; i < polls->n; i++) {
         n += receive_from(worker, polls->list[i]);
     }
+    profile_enter(&worker->profile, STAGE_transmit);
     worker_flush(worker);
     release_queued(worker, polls);
+    profile_enter(&worker->profile, STAGE_other);
     if (worker->punted) {
         worker->punted = false;
         signal_fd(worker->punt_fd);
     }
     epoch_quiesce(&worker->dataplane->epoch, worker->id);
+    profile_end(&worker->profile, n);
     return n;
 }
 
-/* --- Sleeping ---------------------------------------------------------------------------------- */
-
-/* What to wait for: the wake-up, and the ports that can wake.  Returns how many; the longest time
- * to wait in 'timeout_ms'. */
-static unsigned
-collect_fds(const struct worker *worker, struct pollfd *fds, unsigned max, unsigned *timeout_ms)
-{
-    const struct poll_set *polls = atomic_load_explicit(&worker->polls, memory_order_acquire);
-    unsigned n = 0;
-
-    fds[n++] = (struct pollfd) { .fd = worker->wake_fd, .events = POLLIN };
-    *timeout_ms = SLEEP_MS;
-    for (uint32_t i = 0; i < polls->n; i++) {
-        int fd = polls->list[i]->port->fd;
-        if (fd >= 0 && n < max) {
-            fds[n++] = (struct pollfd) { .fd = fd, .events = POLLIN };
-        } else {
-            *timeout_ms = POLLED_SLEEP_MS;
-        }
-    }
-    return n;
-}
-
-/* Waits so long, or until the first packet in a queue may leave. */
-static void
-wait_for(struct worker *worker, struct pollfd *fds, unsigned n, unsigned timeout_ms)
-{
-    uint64_t wait_ns = (uint64_t) timeout_ms * 1000000;
-
-    if (worker->release_ns != UINT64_MAX) {
-        read_clock(worker);
-        uint64_t left_ns = worker->release_ns > worker->now_ns ? worker->release_ns - worker->now_ns
-                                                               : 0;
-        wait_ns = left_ns < wait_ns ? left_ns : wait_ns;
-    }
-    const struct timespec wait = { wait_ns / 1000000000, wait_ns % 1000000000 };
-    ppoll(fds, n, &wait, NULL);
-}
-
-static void
-fall_asleep(struct worker *worker)
-{
-    struct pollfd fds[PACKET_VECTOR];
-    unsigned timeout_ms;
-    uint64_t unused;
-
-    atomic_store_explicit(&worker->asleep, true, memory_order_relaxed);
-    atomic_thread_fence(memory_order_seq_cst);
-    unsigned n = collect_fds(worker, fds, PACKET_VECTOR, &timeout_ms);
-    epoch_offline(&worker->dataplane->epoch, worker->id);
-    if (rings_empty(worker) && !atomic_load(&worker->stop)) {
-        wait_for(worker, fds, n, timeout_ms);
-    }
-    epoch_quiesce(&worker->dataplane->epoch, worker->id);
-    atomic_store_explicit(&worker->asleep, false, memory_order_relaxed);
-    while (read(worker->wake_fd, &unused, sizeof unused) > 0) {
-        continue;
-    }
-}
+/* --- The loop ------------------------------------------------------------------------------- */
 
 /* Holds nothing until the control thread lets the workers go on. */
 static void
@@ -595,19 +529,12 @@ stand_still(struct worker *worker)
 void
 worker_run(struct worker *worker)
 {
-    unsigned idle = 0;
-
     epoch_quiesce(&worker->dataplane->epoch, worker->id);
     while (!atomic_load_explicit(&worker->stop, memory_order_relaxed)) {
         if (atomic_load_explicit(&worker->dataplane->held, memory_order_acquire)) {
             stand_still(worker);
         }
-        idle = worker_round(worker) ? 0 : idle + 1;
-        if (idle > IDLE_ROUNDS
-            && atomic_load_explicit(&worker->mode, memory_order_relaxed) == WORKER_ADAPTIVE) {
-            fall_asleep(worker);
-            idle = 0;
-        }
+        worker_rest(worker, worker_round(worker));
     }
     drop_left(worker);
     epoch_offline(&worker->dataplane->epoch, worker->id);

@@ -24,12 +24,16 @@
 #include "packet.h"
 #include "parse.h"
 #include "pool.h"
+#include "profile.h"
 #include "ring.h"
 #include "stats.h"
 
-enum worker_mode { WORKER_ADAPTIVE, WORKER_POLL };
+/* What a worker does while no packet comes: polls for a while before it sleeps, never sleeps, sleeps
+ * at once. */
+enum worker_mode { WORKER_ADAPTIVE, WORKER_POLL, WORKER_INTERRUPT };
 
 enum {
+    SPIN_US = 50,                       /* How long a worker polls at most before it sleeps, unless told. */
     RESUBMIT_DEPTH = 64,                /* Resubmits inside resubmits. */
     RESUBMITS_MAX = 4096,               /* Resubmits for a packet, on average over its vector. */
     BUCKETS_RUN_MAX = 65536,            /* The same for buckets. */
@@ -87,6 +91,7 @@ struct worker {
     struct pool small, large;
     struct counters counters;           /* By counter id. */
     struct worker_counters totals;
+    struct profile profile;
     struct cache cache;
     uint64_t lookups;                   /* Packets looked up in tables, over all of them. */
     _Atomic(struct poll_set *) polls;
@@ -110,6 +115,10 @@ struct worker {
     int wake_fd;                        /* eventfd: wakes it while it sleeps. */
     _Atomic bool asleep, stop;
     _Atomic uint32_t mode;              /* enum worker_mode */
+    _Atomic uint32_t spin_us;           /* The longest that it polls before it sleeps, if adaptive. */
+    uint64_t busy_ns;                   /* When it last had a packet. */
+    uint64_t spin_ns;                   /* How long it polls from then on; adapted. */
+    bool slept;                         /* Since then. */
     struct pending_program *pending, *pending_last;    /* Control thread's; oldest first. */
     _Atomic uint64_t injects_lost;      /* Packets that found no room in 'injects'.  Control thread's. */
 };
@@ -163,6 +172,16 @@ worker_handovers(const struct worker *worker, unsigned from)
 {
     return atomic_load_explicit(&worker->handovers[from], memory_order_acquire);
 }
+
+/* --- The loop's own (worker_sleep.c) --------------------------------------- */
+
+/* What comes behind a round that had 'n' packets: sleeps if it is time. */
+void worker_rest(struct worker *worker, unsigned n);
+
+/* Whether nobody has sent it anything. */
+bool worker_rings_empty(const struct worker *worker);
+
+void worker_read_clock(struct worker *worker);
 
 /* --- For instructions ------------------------------------------------------- */
 

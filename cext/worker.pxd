@@ -3,12 +3,15 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from raicho.cext.dataplane cimport dataplane
+from raicho.cext.profile cimport profile
 from raicho.cext.stats cimport worker_counters
 
 cdef extern from "worker.h" nogil:
     cdef enum:
         WORKER_ADAPTIVE
         WORKER_POLL
+        WORKER_INTERRUPT
+        SPIN_US
 
     struct punt:
         uint32_t bridge
@@ -30,8 +33,10 @@ cdef extern from "worker.h" nogil:
         unsigned id
         cache cache
         worker_counters totals
+        profile profile
         int punt_fd
         uint32_t mode
+        uint32_t spin_us
 
     worker *worker_open(dataplane *, unsigned id, uint32_t n_packets)
     void worker_close(worker *)

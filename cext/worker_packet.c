@@ -192,6 +192,7 @@ hand_over(struct worker *worker, const struct lane *by, struct packet *packet)
     handover->len = packet->len;
     memcpy(handover->frame, packet->data, packet->len);
     ring_commit(ring);
+    bump(&worker->profile.handovers, 1);
     worker_wake(owner);
     packet_free(&packet, 1);
 }

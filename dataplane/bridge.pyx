@@ -24,12 +24,14 @@ from raicho.cext.bridge cimport (
     bridge_port_status,
     bridge_queue_config,
     bridge_set_queues,
+    flow_table,
     lane_config,
 )
 from raicho.cext.buffer cimport buffer, buffer_close
 from raicho.cext.mac cimport mac_each, mac_entry, mac_flush
 from raicho.cext.ofwire cimport OFWIRE_OK
 from raicho.cext.queue cimport QUEUES_MAX, queue_config
+from raicho.cext.stats cimport counter_read, counter_sum
 from raicho.cext.table cimport get_table_stats, table_stats
 
 from .datapath cimport Dataplane
@@ -370,17 +372,29 @@ cdef class Bridge:
 
     def tables(self):
         cdef bridge *handle = self._open()
-        cdef table_stats stats
+        cdef counter_sum lookups
         cdef list rows = []
 
         for i in range(BRIDGE_TABLES):
-            if handle.tables[i].table.n_flows:
-                get_table_stats(&handle.tables[i].table, &stats)
-                rows.append({
-                    "table": i, "implementation": stats.implementation.decode(),
-                    "flows": stats.n_flows, "masks": stats.n_masks, "memory": stats.memory,
-                })
+            lookups = counter_read(&handle.dataplane.counters, handle.tables[i].lookups)
+            if handle.tables[i].table.n_flows or lookups.packets:
+                rows.append({"table": i, **_table(handle, &handle.tables[i])})
         return rows
+
+
+cdef dict _table(bridge *handle, const flow_table *table):
+    cdef table_stats stats
+    # In the place of bytes: the cycles of lookups that were measured, and how many these were.
+    cdef counter_sum lookups = counter_read(&handle.dataplane.counters, table.lookups)
+    cdef counter_sum matches = counter_read(&handle.dataplane.counters, table.matches)
+
+    get_table_stats(&table.table, &stats)
+    return {
+        "implementation": stats.implementation.decode(), "flows": stats.n_flows,
+        "masks": stats.n_masks, "memory": stats.memory,
+        "lookups": lookups.packets, "matches": matches.packets,
+        "cycles": round(lookups.bytes / matches.bytes, 1) if matches.bytes else None,
+    }
 
 
 cdef void _add_mac(const mac_entry *entry, void *rows) noexcept with gil:

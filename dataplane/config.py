@@ -12,6 +12,7 @@ from typing import Any
 
 from .datapath import MAX_BRIDGES
 from .queues import QueueConfig, broken_promises, read_queues
+from .worker import SPIN_US
 
 INTERFACE = "af_packet"  # the kind of port whose device is a network interface
 DPDK = "dpdk"  # the one whose device is what DPDK calls devargs
@@ -73,11 +74,12 @@ class PortConfig:
 
 @dataclass(frozen=True, slots=True)
 class WorkerConfig:
-    """A worker: where it runs, and whether it may sleep."""
+    """A worker: where it runs, and when it sleeps."""
 
     id: int
     cpu: int | None = None
-    polling: bool = False
+    mode: str = "adaptive"
+    spin: int = SPIN_US  # microseconds
 
     @property
     def path(self) -> str:
@@ -142,7 +144,9 @@ def _port(row: Tree) -> PortConfig:
 
 
 def _worker(row: Tree) -> WorkerConfig:
-    return WorkerConfig(row["id"], row.get("cpu"), row.get("mode", "adaptive") == "poll")
+    return WorkerConfig(
+        row["id"], row.get("cpu"), row.get("mode", "adaptive"), row.get("spin", SPIN_US)
+    )
 
 
 def _bridge(row: Tree) -> BridgeConfig:

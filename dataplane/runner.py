@@ -17,15 +17,15 @@ class Runner:
         self.worker = worker
         self.config = config
         self._thread = threading.Thread(target=self._run, name=f"worker-{config.id}", daemon=True)
-        worker.polling = config.polling
+        worker.mode, worker.spin = config.mode, config.spin
 
     def start(self) -> None:
         """Let it forward."""
         self._thread.start()
 
     def configure(self, config: WorkerConfig) -> None:
-        """Move it to its processor; let it sleep or not."""
-        self.worker.polling = config.polling
+        """Move it to its processor; let it sleep when it is to."""
+        self.worker.mode, self.worker.spin = config.mode, config.spin
         moved, self.config = config.cpu != self.config.cpu, config
         if moved and self._thread.native_id is not None:
             self._bind(self._thread.native_id)

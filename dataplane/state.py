@@ -64,8 +64,11 @@ def _workers(switch: Switch) -> Rows:
         {
             "id": ident,
             "cpu": runner.config.cpu,
-            "mode": "poll" if runner.worker.polling else "adaptive",
+            "mode": runner.worker.mode,
+            "spin": runner.worker.spin,
             "port": [p.name for p in switch.config.ports.values() if ident in p.workers],
+            "totals": runner.worker.totals(),
+            "profile": runner.worker.profile(),
         }
         for ident, runner in sorted(switch.runners.items())
     ]

@@ -5,13 +5,17 @@ from typing import Any
 from .datapath import Dataplane
 
 DROP_REASONS: dict[str, str]  # name -> what people read
+STAGES: dict[str, str]  # of the profile: name -> what people read
+SPIN_US: int
+MODES: dict[str, int]  # when a worker sleeps: name -> number in C
 CACHING: dict[str, int]  # when a worker uses its result cache: name -> number in C
 
 class Worker:
     """A thread that forwards; run() is its body.  Dataplane.add_worker() makes one."""
 
     id: int
-    polling: bool  # never sleep
+    mode: str  # "adaptive", "poll" or "interrupt": when it sleeps
+    spin: int  # microseconds that it polls at most before it sleeps, if adaptive
     caching: str  # use of the result cache: "measured" (while it pays), "always" or "never"
     def __init__(self, dataplane: Dataplane, id: int, packets: int = 0) -> None: ...
     def close(self) -> None:
@@ -37,6 +41,13 @@ class Worker:
 
     def punts(self, limit: int = 256) -> dict[int, list[bytes]]:
         """Take packets for controllers, as PACKET_IN messages by the index of the bridge."""
+
+    def profile(self) -> dict[str, Any]:
+        """Read where its time went.
+
+        "packets" are those of the measured rounds, which "cycles" by stage are of; "batches" is
+        how many there were by their least size.
+        """
 
     def totals(self) -> dict[str, Any]:
         """Read what it did with packets; "drops" is a dict by reason."""

@@ -8,12 +8,15 @@ from raicho.cext.bridge cimport bridge_packet_in
 from raicho.cext.buffer cimport buffer, buffer_close
 from raicho.cext.dataplane cimport DATAPLANE_WORKERS
 from raicho.cext.epoch cimport epoch, epoch_offline, epoch_quiesce
+from raicho.cext.profile cimport N_STAGES, PROFILE_SIZES, profile, stage_table
 from raicho.cext.stats cimport N_DROP_REASONS, drop_table, worker_counters
 from raicho.cext.worker cimport (
     CACHE_ALWAYS,
     CACHE_MEASURED,
     CACHE_NEVER,
+    SPIN_US as C_SPIN_US,
     WORKER_ADAPTIVE,
+    WORKER_INTERRUPT,
     WORKER_POLL,
     punt,
     worker,
@@ -31,11 +34,14 @@ from .datapath cimport Dataplane
 
 import os
 
+SPIN_US = C_SPIN_US
+STAGES = {stage_table[i].name.decode(): stage_table[i].text.decode() for i in range(N_STAGES)}
 DROP_REASONS = {
     drop_table[i].name.decode(): drop_table[i].text.decode() for i in range(N_DROP_REASONS)
 }
 
 
+MODES = {"adaptive": WORKER_ADAPTIVE, "poll": WORKER_POLL, "interrupt": WORKER_INTERRUPT}
 CACHING = {"measured": CACHE_MEASURED, "always": CACHE_ALWAYS, "never": CACHE_NEVER}
 
 
@@ -112,24 +118,29 @@ cdef class Worker:
         return done
 
     @property
-    def polling(self):
-        return self._open().mode == WORKER_POLL
+    def mode(self):
+        return _name(MODES, self._open().mode)
 
-    @polling.setter
-    def polling(self, bint polling):
-        self._open().mode = WORKER_POLL if polling else WORKER_ADAPTIVE
+    @mode.setter
+    def mode(self, str mode not None):
+        self._open().mode = _number(MODES, mode, "mode")
         worker_wake(self.handle)
 
     @property
+    def spin(self):
+        return self._open().spin_us
+
+    @spin.setter
+    def spin(self, uint32_t spin):
+        self._open().spin_us = spin
+
+    @property
     def caching(self):
-        mode = self._open().cache.mode
-        return next(name for name, value in CACHING.items() if value == mode)
+        return _name(CACHING, self._open().cache.mode)
 
     @caching.setter
     def caching(self, str caching not None):
-        if caching not in CACHING:
-            raise ValueError(f"caching {caching!r}: it is one of {', '.join(CACHING)}")
-        self._open().cache.mode = CACHING[caching]
+        self._open().cache.mode = _number(CACHING, caching, "caching")
 
     def cache(self):
         counters = &self._open().cache
@@ -159,6 +170,18 @@ cdef class Worker:
             os.eventfd_write(handle.punt_fd, 1)     # The rest, after what else waits.
         return messages
 
+    def profile(self):
+        cdef const profile *told = &self._open().profile
+
+        return {
+            "packets": told.packets,
+            "cycles": {stage_table[i].name.decode(): told.cycles[i] for i in range(N_STAGES)},
+            "batches": {str(1 << i): told.batches[i] for i in range(PROFILE_SIZES)},
+            "cache": self.cache(), "handovers": told.handovers,
+            "rounds": told.rounds, "idle_rounds": told.idle_rounds,
+            "sleeps": told.sleeps, "asleep_ns": told.asleep_ns,
+        }
+
     def totals(self):
         return _totals(&self._open().totals)
 
@@ -173,6 +196,16 @@ cdef dict _totals(const worker_counters *totals):
         "sent": totals.sent, "punted": totals.punted, "consumed": totals.consumed,
         "drops": {drop_table[i].name.decode(): totals.drops[i] for i in range(N_DROP_REASONS)},
     }
+
+
+def _name(table, number):
+    return next(name for name, value in table.items() if value == number)
+
+
+def _number(table, name, what):
+    if name not in table:
+        raise ValueError(f"{what} {name!r}: it is one of {', '.join(table)}")
+    return table[name]
 
 
 cdef _unsignal(int fd):

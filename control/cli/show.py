@@ -1,7 +1,8 @@
 """show: what the switch is doing.
 
 Volatile state (flows, groups, counters) comes through the OpenFlow agent, which
-asks the dataplane and knows how to write it; configuration from the datastore.
+asks the dataplane and knows how to write it; how the dataplane does its work from
+itself; configuration from the datastore.
 """
 
 from typing import Any
@@ -10,6 +11,7 @@ import click
 
 from .output import emit, emit_rows, outline
 from .place import placed
+from .workers import workers
 
 GROUP_TYPES = ("all", "select", "indirect", "ff")
 
@@ -48,12 +50,19 @@ def groups(bridge: str | None) -> None:
 @show.command()
 @placed
 @click.argument("bridge", required=False)
-@click.option("--all", "every", is_flag=True, help="Also tables that nothing has used.")
-def tables(bridge: str | None, every: bool) -> None:
-    """List the flow tables in use of BRIDGE, or of all bridges."""
-    counters = ("active_count", "lookup_count", "matched_count")
-    rows = [row for row in _view("tables", bridge) if every or any(row[name] for name in counters)]
-    emit_rows(rows, ("bridge", "table_id", *counters), "no table is in use")
+def tables(bridge: str | None) -> None:
+    """List the flow tables in use of BRIDGE, or of all, and the cycles that a lookup costs."""
+    rows = [
+        {"bridge": owner["name"], **table}
+        for owner in _state("dataplane", "/bridge")
+        if bridge in (None, owner["name"])
+        for table in owner["tables"]
+    ]
+    columns = ("implementation", "flows", "masks", "memory", "lookups", "matches", "cycles")
+    emit_rows(rows, ("bridge", "table", *columns), "no table is in use")
+
+
+show.add_command(workers)
 
 
 @show.command()

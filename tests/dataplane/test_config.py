@@ -20,7 +20,7 @@ def test_a_tree_becomes_values(make_tree: Any) -> None:
     bridge = {"p1": 7, "datapath-id": "0x2a", "max-flows": 9}
     config = read(make_tree({"p1": row}, workers=workers, br0=bridge))
     assert config.ports == {"p1": PortConfig("p1", "af_packet", "eth1", 1400, False, 2)}
-    assert config.workers == {0: WorkerConfig(0), 2: WorkerConfig(2, 0, True)}
+    assert config.workers == {0: WorkerConfig(0), 2: WorkerConfig(2, 0, "poll")}
     assert config.bridges == {"br0": BridgeConfig("br0", 42, 9, {"p1": 7})}
 
 
@@ -31,7 +31,7 @@ def test_nothing_configured_is_one_worker() -> None:
 
 def test_worker_0_can_be_configured(make_tree: Any) -> None:
     config = read(make_tree(workers=({"id": 0, "mode": "poll"},)))
-    assert config.workers == {0: WorkerConfig(0, None, True)}
+    assert config.workers == {0: WorkerConfig(0, None, "poll")}
 
 
 @pytest.mark.parametrize("text", ["0x00000000000000ff", "00000000000000FF", "0xff"])

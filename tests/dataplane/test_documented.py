@@ -6,8 +6,9 @@ import pytest
 
 from raicho.dataplane.openflow import OPERATIONS
 from raicho.dataplane.state import VIEWS
-from raicho.dataplane.worker import DROP_REASONS
+from raicho.dataplane.worker import DROP_REASONS, STAGES
 
+WORKERS = (Path(__file__).parents[2] / "docs/workers.md").read_text()
 TEXT = (Path(__file__).parents[2] / "docs/dataplane.md").read_text()
 
 
@@ -24,3 +25,8 @@ def test_every_bulk_operation_is_documented(name: str) -> None:
 @pytest.mark.parametrize("name", VIEWS)
 def test_every_view_of_the_state_is_documented(name: str) -> None:
     assert f"`/{name}`" in TEXT
+
+
+@pytest.mark.parametrize(("name", "text"), STAGES.items(), ids=STAGES)
+def test_every_stage_of_the_profile_is_documented(name: str, text: str) -> None:
+    assert f"| `{name}` | {text} |" in WORKERS

@@ -232,6 +232,22 @@ def test_packets_of_two_workers_add_up(rig: Any) -> None:
     assert came == totals["sent"] + totals["punted"] + totals["consumed"] + totals["dropped"]
 
 
+def test_a_worker_tells_where_its_time_went(wired: Any) -> None:
+    """K11."""
+    for _ in range(20):
+        for _ in range(5):
+            wired.put("p1")
+        wired.turn()
+    told = wired.switch.runners[0].worker.profile()
+    assert told["batches"]["4"] == 20
+    assert 0 < told["packets"] <= 101
+    assert told["rounds"] - told["idle_rounds"] == 21
+    assert all(cycles > 0 for cycles in told["cycles"].values())
+    (table,) = wired.switch.bridges["br0"].tables()
+    assert (table["lookups"], table["matches"]) == (101, 101)
+    assert table["cycles"] > 0
+
+
 # What is refused changes nothing.
 
 
@@ -353,7 +369,7 @@ def test_a_worker_is_bound_to_its_processor_and_let_go(running: Switch, make_tre
     ):
         running.commit(running.prepare(read(make_tree(workers=workers))), 0)
         assert os.sched_getaffinity(worker) == expected
-        assert running.runners[0].worker.polling == ("mode" in workers[0])
+        assert running.runners[0].worker.mode == workers[0].get("mode", "adaptive")
     assert threads()["worker-0"].native_id == worker, "the thread goes on"
 
 

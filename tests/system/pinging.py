@@ -8,7 +8,7 @@ from typing import Self
 from .lab import Namespace
 
 SUMMARY = re.compile(r"(\d+) packets transmitted, (\d+) received")
-IN_A_ROW = 50
+RUN = 0.5  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,13 @@ def reached(host: Namespace, address: str) -> bool:
 
 
 class Pinging:
-    """Ping every 10 ms, in runs that each come to their end, until the block is left."""
+    """Ping every 10 ms, in runs that each come to their end, until the block is left.
 
-    def __init__(self, host: Namespace, address: str) -> None:
-        self._arguments = (host, address, "-i", "0.01", "-c", str(IN_A_ROW))
+    Or *every* so many seconds; runs take half a second.
+    """
+
+    def __init__(self, host: Namespace, address: str, every: float = 0.01) -> None:
+        self._arguments = (host, address, "-i", str(every), "-c", str(round(RUN / every)))
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._error: BaseException | None = None
