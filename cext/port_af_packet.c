@@ -2,19 +2,17 @@
  *
  * How
  * ===
- * Frames come by recvmmsg() and go by sendmmsg(), up to BATCH to a call, each
- * behind a virtio-net header (PACKET_VNET_HDR), which is struct offload as it
- * is.  So checksums and segmentation stay left to others on both sides, and TCP
- * comes and goes in frames of 64 KiB.
- *
- * A frame is received into a small packet; what does not fit there spills into
- * memory of the port, and is put together in a large packet.  The kernel
- * takes VLAN tags out of frames and hands them beside (PACKET_AUXDATA); they are put back,
- * so the frame is as it was on the wire.
+ * Frames come by a ring that the kernel writes into (port_af_packet_ring.c) and go by
+ * sendmmsg(), up to BATCH to a call, each behind a virtio-net header (PACKET_VNET_HDR), which is
+ * struct offload as it is.  So checksums and segmentation stay left to others on both sides,
+ * and TCP comes and goes in frames of 64 KiB.
  *
  * Frames leave through the queueing discipline of the interface: it cuts what
  * the device cannot take whole, queues bursts, and is where an operator shapes.
  * (Past it, PACKET_QDISC_BYPASS, frames to be segmented are lost if the device cannot.)
+ *
+ * Several queues of an interface are several sockets in one fanout group: the kernel gives each
+ * flow to one of them, by a hash that is the same for both directions of a connection.
  *
  * Cost
  * ====
@@ -28,46 +26,39 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/virtio_net.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 
-#include "bytes.h"
-#include "headers.h"
 #include "netdevice.h"
+#include "port_af_packet.h"
 #include "port_private.h"
 
 enum {
     BATCH = 64,                 /* Frames to a system call. */
-    BATCH_MIN = 8,              /* Frames to be ready for when there is little to do. */
-    SPILL_SIZE = PACKET_LARGE,
-    BUFFER_SIZE = 16 << 20,     /* Bytes the kernel may hold for us, each way; it doubles them. */
+    BUFFER_SIZE = 16 << 20,     /* Bytes the kernel may hold for us, each way, beside the ring; it
+                                 * doubles them. */
     RETRIES = 16,               /* Times to try again per transmit() when a queue is full. */
+    GROUP_TRIES = 64,           /* Numbers of fanout groups to try: others may have them. */
 };
+
+#ifndef PACKET_FANOUT_FLAG_IGNORE_OUTGOING      /* Debian 12 has the kernel, not its header. */
+#define PACKET_FANOUT_FLAG_IGNORE_OUTGOING 0x4000
+#endif
 
 _Static_assert(sizeof(struct offload) == sizeof(struct virtio_net_hdr)
                && offsetof(struct offload, csum_offset)
                   == offsetof(struct virtio_net_hdr, csum_offset),
                "the kernel reads and writes struct offload");
 
-/* Where the kernel writes what it has to say about a frame. */
-union control {
-    struct cmsghdr align;
-    char bytes[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
-};
-
 struct af_packet {
     int index;                  /* Of the interface. */
-    bool hears_itself;          /* The kernel cannot leave out frames that go out. */
-    unsigned expected;          /* Frames to be ready for in the next receive(). */
-    uint8_t *spill;             /* BATCH times SPILL_SIZE. */
-    struct mmsghdr rx[BATCH], tx[BATCH];
-    struct iovec rx_parts[BATCH][3], tx_parts[BATCH][2];
-    union control control[BATCH];
-    struct sockaddr_ll from[BATCH];     /* Only if it hears itself. */
+    struct af_packet_ring ring; /* What it receives. */
+    struct mmsghdr tx[BATCH];
+    struct iovec tx_parts[BATCH][2];
 };
 
 /* --- Open and close ------------------------------------------------------ */
@@ -111,78 +102,99 @@ find_device(int fd, const char *name, uint32_t mtu, int *index, char *why, size_
 }
 
 static int
-set_options(struct af_packet *packet, int fd, uint32_t ring_len)
+set_options(struct af_packet *packet, int fd)
 {
-    int size = ring_len && ring_len < BUFFER_SIZE / PACKET_SMALL
-               ? (int)ring_len * PACKET_SMALL : BUFFER_SIZE;
     struct packet_mreq promiscuous = {.mr_ifindex = packet->index, .mr_type = PACKET_MR_PROMISC};
     int error = set_option(fd, PACKET_VNET_HDR, 1);
 
-    if (!error) {
-        error = set_option(fd, PACKET_AUXDATA, 1);
-    }
     if (!error && setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &promiscuous,
                              sizeof promiscuous)) {
         error = errno;
     }
-    packet->hears_itself = set_option(fd, PACKET_IGNORE_OUTGOING, 1) != 0;
-    set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, size);
+    packet->ring.hears_itself = set_option(fd, PACKET_IGNORE_OUTGOING, 1) != 0;
+    set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, BUFFER_SIZE);
     set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, BUFFER_SIZE);
     return error;
 }
 
-/* Joins the parts of the messages that stay the same. */
-static void
-set_messages(struct af_packet *packet)
+/* Joins the fanout group of an interface with 'n' queues.  All queues that this process has open
+ * try the same numbers in the same order, so they meet in the first that is not another's. */
+static int
+join_group(int fd, int index, uint32_t n)
 {
-    for (unsigned i = 0; i < BATCH; i++) {
-        packet->rx_parts[i][2] = (struct iovec){packet->spill + i * SPILL_SIZE, SPILL_SIZE};
-        packet->rx[i].msg_hdr.msg_iov = packet->rx_parts[i];
-        packet->rx[i].msg_hdr.msg_iovlen = 3;
-        packet->rx[i].msg_hdr.msg_control = &packet->control[i];
-        packet->rx[i].msg_hdr.msg_name = packet->hears_itself ? &packet->from[i] : NULL;
-        packet->tx[i].msg_hdr.msg_iov = packet->tx_parts[i];
-        packet->tx[i].msg_hdr.msg_iovlen = 2;
+    int type = PACKET_FANOUT_HASH | PACKET_FANOUT_FLAG_IGNORE_OUTGOING, error = EINVAL;
+    unsigned group = (unsigned)index * 31 + (unsigned)getpid() * 1021 + n;
+
+    for (unsigned i = 0; i < GROUP_TRIES && error == EINVAL; i++) {
+        error = set_option(fd, PACKET_FANOUT, (int)((group + i) & 0xffff) | type << 16);
     }
+    return error;
 }
 
-/* Does all that may fail once there is a socket.  It hears nothing before bind(). */
+/* Joins a socket that hears nothing to the interface. */
+static int
+join_device(int fd, int index, const struct port_config *config)
+{
+    struct sockaddr_ll address = {
+        .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = index,
+    };
+    struct sock_filter nothing = {.code = BPF_RET | BPF_K};
+    struct sock_fprog deaf = {.len = 1, .filter = &nothing};
+    bool one_of_many = config->n_queues > 1;
+
+    /* Until it is in the group it would hear what the others do. */
+    if (one_of_many && setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &deaf, sizeof deaf)) {
+        return errno;
+    }
+    if (bind(fd, (struct sockaddr *)&address, sizeof address)
+        && errno != ENETDOWN) {         /* It is bound also while the interface is down. */
+        return errno;
+    }
+    if (one_of_many) {
+        int error = join_group(fd, index, config->n_queues);
+        return error ? error
+               : setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &(int){0}, sizeof(int)) ? errno : 0;
+    }
+    return 0;
+}
+
+/* Does all that may fail once there is a socket.  It hears nothing before it is joined. */
 static int
 set_up(struct af_packet *packet, int fd, const struct port_config *config, char *why,
        size_t why_size)
 {
-    struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
     int error = find_device(fd, config->device, config->mtu, &packet->index, why, why_size);
 
     if (error) {
         return error;
     }
-    packet->spill = mmap(NULL, (size_t)BATCH * SPILL_SIZE, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (packet->spill == MAP_FAILED) {
-        packet->spill = NULL;
-        return port_refuse(why, why_size, ENOMEM, "no memory");
+    if (config->n_queues > 1 && config->queue >= config->n_queues) {
+        return port_refuse(why, why_size, EINVAL, "no queue %u of \"%s\": it has %u",
+                           config->queue, config->device, config->n_queues);
     }
-    error = set_options(packet, fd, config->ring_len);
-    address.sll_ifindex = packet->index;
-    if (!error && bind(fd, (struct sockaddr *)&address, sizeof address)
-        && errno != ENETDOWN) {         /* It is bound also while the interface is down. */
-        error = errno;
+    error = set_options(packet, fd);
+    if (!error) {
+        error = af_packet_ring_open(&packet->ring, fd, config->ring_len);
+    }
+    if (!error) {
+        error = join_device(fd, packet->index, config);
     }
     if (error) {
         return port_refuse(why, why_size, error, "cannot use interface \"%s\": %s",
                            config->device, strerror(error));
     }
-    set_messages(packet);
-    packet->expected = BATCH_MIN;
+    for (unsigned i = 0; i < BATCH; i++) {
+        packet->tx[i].msg_hdr.msg_iov = packet->tx_parts[i];
+        packet->tx[i].msg_hdr.msg_iovlen = 2;
+    }
     return 0;
 }
 
 static void
 let_go(struct af_packet *packet, int fd)
 {
-    if (packet && packet->spill) {
-        munmap(packet->spill, (size_t)BATCH * SPILL_SIZE);
+    if (packet) {
+        af_packet_ring_close(&packet->ring);
     }
     free(packet);
     if (fd >= 0) {
@@ -226,144 +238,12 @@ af_packet_close(struct port *port)
 
 /* --- Receive ------------------------------------------------------------- */
 
-/* Makes the messages ready to receive into 'packets'. */
-static void
-post(struct af_packet *packet, struct packet *const packets[], unsigned n)
-{
-    for (unsigned i = 0; i < n; i++) {
-        struct packet *p = packets[i];
-        packet->rx_parts[i][0] = (struct iovec){&p->offload, sizeof p->offload};
-        packet->rx_parts[i][1] = (struct iovec){p->data, p->pool->size};
-        packet->rx[i].msg_hdr.msg_controllen = sizeof packet->control[i];
-        packet->rx[i].msg_hdr.msg_namelen = packet->hears_itself ? sizeof packet->from[i] : 0;
-    }
-}
-
-/* Puts a frame of 'len' bytes whose end spilled together in a large packet, and
- * frees 'p'.  Returns null if there is none. */
-static struct packet *
-gather(struct packet *p, const uint8_t *spill, size_t len, struct pool *large)
-{
-    size_t n_head = p->pool->size;
-    struct packet *whole;
-    bool found = len <= large->size && pool_get(large, &whole, 1);
-
-    if (found) {
-        memcpy(whole->data, p->data, n_head);
-        memcpy(whole->data + n_head, spill, len - n_head);
-        whole->offload = p->offload;
-    }
-    packet_free(&p, 1);
-    return found ? whole : NULL;
-}
-
-/* Puts back the VLAN tag that the kernel has taken out. */
-static void
-put_tag(struct packet *p, struct msghdr *message)
-{
-    struct cmsghdr *control = CMSG_FIRSTHDR(message);
-    struct tpacket_auxdata aux;
-
-    if (!control || control->cmsg_level != SOL_PACKET || control->cmsg_type != PACKET_AUXDATA
-        || p->len < ETH_TYPE_AT) {
-        return;
-    }
-    memcpy(&aux, CMSG_DATA(control), sizeof aux);
-    if (!(aux.tp_status & TP_STATUS_VLAN_VALID) || !packet_push(p, VLAN_SIZE)) {
-        return;
-    }
-    memmove(p->data, p->data + VLAN_SIZE, ETH_TYPE_AT);
-    put_be16(p->data + ETH_TYPE_AT, aux.tp_status & TP_STATUS_VLAN_TPID_VALID
-                                    ? aux.tp_vlan_tpid : ETH_TYPE_VLAN);
-    put_be16(p->data + ETH_TYPE_AT + 2, aux.tp_vlan_tci);
-    if (p->offload.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) {
-        p->offload.csum_start += VLAN_SIZE;
-    }
-    if (p->offload.gso_type) {
-        p->offload.hdr_len += VLAN_SIZE;
-    }
-}
-
-/* Drops a packet under 'counter'.  The control thread adds to rx_dropped too. */
-static struct packet *
-drop(struct packet *p, _Atomic uint64_t *counter)
-{
-    packet_free(&p, 1);
-    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
-    return NULL;
-}
-
-/* Makes message 'i', which was received into 'p', a packet.  Returns null if there is none. */
-static struct packet *
-finish(struct port *port, unsigned i, struct packet *p, struct pool *large)
-{
-    struct af_packet *packet = port->state;
-    struct mmsghdr *message = &packet->rx[i];
-    size_t len = message->msg_len - sizeof p->offload;
-
-    if (packet->hears_itself && packet->from[i].sll_pkttype == PACKET_OUTGOING) {
-        packet_free(&p, 1);
-        return NULL;
-    }
-    if (message->msg_len < sizeof p->offload || message->msg_hdr.msg_flags & MSG_TRUNC) {
-        return drop(p, &port->counters.rx_errors);
-    }
-    if (len > p->pool->size) {
-        p = gather(p, packet->spill + (size_t)i * SPILL_SIZE, len, large);
-        if (!p) {
-            atomic_fetch_add_explicit(&port->counters.rx_dropped, 1, memory_order_relaxed);
-            return NULL;
-        }
-    }
-    packet_set_len(p, len);
-    put_tag(p, &message->msg_hdr);
-    return p;
-}
-
-/* Is ready for more when there was more than expected, and the other way round. */
-static void
-expect(struct af_packet *packet, unsigned n_ready, unsigned n)
-{
-    if (n == n_ready) {
-        packet->expected = n_ready < BATCH / 2 ? 2 * n_ready : BATCH;
-    } else if (n < packet->expected / 4 && packet->expected > BATCH_MIN) {
-        packet->expected /= 2;
-    }
-}
-
-static unsigned
-receive_batch(struct port *port, struct pool *small, struct pool *large, struct packet **packets,
-              unsigned limit)
-{
-    struct af_packet *packet = port->state;
-    unsigned wanted = limit < packet->expected ? limit : packet->expected;
-    unsigned n_ready = pool_get(small, packets, wanted), n = 0, n_kept = 0;
-
-    post(packet, packets, n_ready);
-    if (n_ready) {
-        int result = recvmmsg(port->fd, packet->rx, n_ready, MSG_DONTWAIT, NULL);
-        if (result > 0) {
-            n = (unsigned)result;
-        } else if (errno != EAGAIN && errno != EINTR && errno != ENETDOWN) {
-            counter_bump(&port->counters.rx_errors, 1);     /* A frame it could not describe. */
-        }
-        expect(packet, n_ready, n);
-    }
-    packet_free(packets + n, n_ready - n);
-    for (unsigned i = 0; i < n; i++) {
-        struct packet *p = finish(port, i, packets[i], large);
-        if (p) {
-            packets[n_kept++] = p;
-        }
-    }
-    return n_kept;
-}
-
 static unsigned
 af_packet_receive(struct port *port, struct pool *small, struct pool *large,
                   struct packet **packets, unsigned limit)
 {
-    unsigned n = receive_batch(port, small, large, packets, limit);
+    struct af_packet *packet = port->state;
+    unsigned n = af_packet_ring_receive(&packet->ring, port, small, large, packets, limit);
 
     if (n) {
         counter_bump(&port->counters.rx_packets, n);

@@ -91,14 +91,21 @@ wire_receive(int fd, struct seen *seen)
 /* --- The near end -------------------------------------------------------- */
 
 static int
-open_port(struct fixture *f, const char *device, uint32_t ring_len)
+open_queue(struct port *port, const char *device, uint32_t queue, uint32_t n_queues,
+           uint32_t ring_len)
 {
-    struct port_config config = {.ring_len = ring_len};
+    struct port_config config = {.ring_len = ring_len, .queue = queue, .n_queues = n_queues};
     char why[128];
 
-    f->port = (struct port){.ops = port_kind("af_packet"), .name = "p"};
+    *port = (struct port){.ops = port_kind("af_packet"), .name = "p"};
     snprintf(config.device, sizeof config.device, "%s", device);
-    return f->port.ops->open(&f->port, &config, why, sizeof why);
+    return port->ops->open(port, &config, why, sizeof why);
+}
+
+static int
+open_port(struct fixture *f, const char *device, uint32_t ring_len)
+{
+    return open_queue(&f->port, device, 0, 1, ring_len);
 }
 
 static bool
@@ -346,16 +353,16 @@ test_a_tagged_frame_of_full_length_goes_out(void **state)
 }
 
 static void
-test_a_jumbo_frame_spills_into_a_large_packet(void **state)
+test_a_jumbo_frame_comes_in_a_large_packet(void **state)
 {
     struct fixture *f = *state;
     uint8_t frame[9014];
     struct seen *seen = malloc(sizeof *seen);
-    static const size_t lens[] = {2047, 2048, 2049, 9014};
+    static const size_t lens[] = {1971, 1972, 1973, 2047, 2048, 2049, 9014};
 
     ip("link set one mtu 9000");
     ip("link set two mtu 9000");
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < sizeof lens / sizeof lens[0]; i++) {
         wire_send(f->wire, plain(frame, lens[i]), lens[i], NULL);
         struct packet *packet = receive_one(f);
         assert_int_equal(packet->len, lens[i]);
@@ -386,6 +393,62 @@ test_without_a_large_packet_only_the_long_frame_is_lost(void **state)
     assert_int_equal(f->port.counters.rx_dropped, 1);
     packet_free(&packet, 1);
     packet_free(all, N_LARGE);
+}
+
+/* Small and large frames in turn: what waits in the queue of the socket keeps its place. */
+static void
+test_frames_of_all_lengths_keep_their_order(void **state)
+{
+    struct fixture *f = *state;
+    enum { N = 64 };
+    struct packet *packets[N];
+    uint8_t frame[9014];
+    unsigned n = 0;
+
+    ip("link set one mtu 9000");
+    ip("link set two mtu 9000");
+    for (unsigned i = 0; i < N; i++) {
+        size_t len = i % 3 ? 60 + i : 9014 - i;
+        put_be32((uint8_t *)(uintptr_t)plain(frame, len) + 20, i);
+        wire_send(f->wire, frame, len, NULL);
+    }
+    for (unsigned i = 0; i < TRIES && n < N && wait_readable(f->port.fd); i++) {
+        unsigned n_more = receive(f, packets, 7);
+        for (unsigned j = 0; j < n_more; j++, n++) {
+            assert_int_equal(get_be32(packets[j]->data + 20), n);
+            assert_int_equal(packets[j]->len, n % 3 ? 60 + n : 9014 - n);
+        }
+        packet_free(packets, n_more);
+    }
+    assert_int_equal(n, N);
+}
+
+static void
+test_large_frames_that_find_no_room_are_counted(void **state)
+{
+    struct fixture *f = *state;
+    enum { N = 2000 };
+    struct packet *packets[PACKET_VECTOR];
+    struct port_link link;
+    int size = 1 << 16;
+    uint8_t frame[3014];
+    unsigned n;
+
+    ip("link set one mtu 3000");
+    ip("link set two mtu 3000");
+    assert_int_equal(setsockopt(f->port.fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size), 0);
+    for (unsigned i = 0; i < N; i++) {
+        wire_send(f->wire, plain(frame, sizeof frame), sizeof frame, NULL);
+    }
+    wire_send(f->wire, plain(frame, 60), 60, NULL);
+    for (unsigned i = 0; i < TRIES && is_readable(f->port.fd); i++) {
+        n = receive(f, packets, N_LARGE);
+        packet_free(packets, n);
+    }
+    assert_int_equal(f->port.ops->link(&f->port, &link), 0);
+    assert_true(f->port.counters.rx_packets > 1);
+    assert_true(f->port.counters.rx_dropped > 0);
+    assert_int_equal(f->port.counters.rx_packets + f->port.counters.rx_dropped, N + 1);
 }
 
 /* --- What is left to others ---------------------------------------------- */
@@ -576,6 +639,126 @@ test_what_the_kernel_had_to_drop_is_counted(void **state)
     assert_int_equal(f->port.counters.rx_packets + f->port.counters.rx_dropped, N);
 }
 
+/* --- Queues -------------------------------------------------------------- */
+
+enum { N_QUEUES = 3 };
+
+static void
+open_queues(struct fixture *f, struct port queues[N_QUEUES])
+{
+    f->port.ops->close(&f->port);
+    for (uint32_t i = 0; i < N_QUEUES; i++) {
+        assert_int_equal(open_queue(&queues[i], "one", i, N_QUEUES, 0), 0);
+    }
+}
+
+static void
+close_queues(struct fixture *f, struct port queues[N_QUEUES])
+{
+    for (unsigned i = 0; i < N_QUEUES; i++) {
+        queues[i].ops->close(&queues[i]);
+    }
+    assert_int_equal(open_port(f, "one", 0), 0);
+}
+
+/* UDP from port 1000 + 'flow'. */
+static void
+send_flow(int wire, uint16_t flow)
+{
+    uint8_t frame[60];
+
+    plain(frame, sizeof frame);
+    unfinished_tcp(frame, ETH_SIZE, sizeof frame, 0);
+    frame[ETH_SIZE + 9] = 17;
+    put_be16(frame + ETH_SIZE + 20, (uint16_t)(1000 + flow));
+    wire_send(wire, frame, sizeof frame, NULL);
+}
+
+static void
+test_each_flow_goes_to_one_queue_and_nothing_is_lost_or_doubled(void **state)
+{
+    struct fixture *f = *state;
+    enum { FLOWS = 64, EACH = 20 };
+    struct port queues[N_QUEUES];
+    struct packet *packets[PACKET_VECTOR];
+    unsigned seen[FLOWS][N_QUEUES] = {{0}}, used[N_QUEUES] = {0}, n;
+
+    open_queues(f, queues);
+    for (unsigned i = 0; i < EACH * FLOWS; i++) {
+        send_flow(f->wire, (uint16_t)(i % FLOWS));
+    }
+    for (unsigned q = 0; q < N_QUEUES; q++) {
+        while ((n = queues[q].ops->receive(&queues[q], &f->small, &f->large, packets, 64))) {
+            for (unsigned i = 0; i < n; i++) {
+                seen[get_be16(packets[i]->data + ETH_SIZE + 20) - 1000][q]++;
+            }
+            packet_free(packets, n);
+        }
+    }
+    for (unsigned flow = 0; flow < FLOWS; flow++) {
+        for (unsigned q = 0; q < N_QUEUES; q++) {
+            assert_true(!seen[flow][q] || seen[flow][q] == EACH);
+            used[q] += seen[flow][q];
+        }
+        assert_int_equal(seen[flow][0] + seen[flow][1] + seen[flow][2], EACH);
+    }
+    assert_true(used[0] && used[1] && used[2]);
+    close_queues(f, queues);
+}
+
+static void
+test_a_queue_does_not_hear_what_another_sends(void **state)
+{
+    struct fixture *f = *state;
+    struct port queues[N_QUEUES];
+    struct seen *seen = malloc(sizeof *seen);
+    struct packet *packet;
+    uint8_t frame[60];
+
+    open_queues(f, queues);
+    packet = new_packet(f, plain(frame, sizeof frame), sizeof frame);
+    assert_int_equal(queues[1].ops->transmit(&queues[1], &packet, 1), 1);
+    wire_receive(f->wire, seen);
+    assert_memory_equal(seen->data, frame, sizeof frame);
+    for (unsigned q = 0; q < N_QUEUES; q++) {
+        assert_int_equal(queues[q].ops->receive(&queues[q], &f->small, &f->large, &packet, 1), 0);
+    }
+    free(seen);
+    close_queues(f, queues);
+}
+
+static void
+test_queues_of_two_interfaces_do_not_mix(void **state)
+{
+    struct fixture *f = *state;
+    struct port queues[N_QUEUES], others[N_QUEUES];
+    struct packet *packet;
+    unsigned n = 0;
+
+    open_queues(f, queues);
+    for (uint32_t i = 0; i < N_QUEUES; i++) {
+        assert_int_equal(open_queue(&others[i], "two", i, N_QUEUES, 0), 0);
+    }
+    send_flow(f->wire, 1);
+    for (unsigned q = 0; q < N_QUEUES; q++) {
+        n += queues[q].ops->receive(&queues[q], &f->small, &f->large, &packet, 1);
+        assert_int_equal(others[q].ops->receive(&others[q], &f->small, &f->large, &packet, 1), 0);
+        others[q].ops->close(&others[q]);
+    }
+    assert_int_equal(n, 1);
+    packet_free(&packet, 1);
+    close_queues(f, queues);
+}
+
+static void
+test_a_queue_that_there_is_not_is_refused(void **state)
+{
+    struct port port;
+
+    (void)state;
+    assert_int_equal(open_queue(&port, "one", 2, 2, 0), EINVAL);
+}
+
 /* --- Link ---------------------------------------------------------------- */
 
 static void
@@ -753,8 +936,10 @@ main(void)
         TEST(a_frame_is_sent_as_it_is_and_not_heard_again),
         TEST(a_vlan_tag_that_the_kernel_took_out_is_put_back),
         TEST(a_tagged_frame_of_full_length_goes_out),
-        TEST(a_jumbo_frame_spills_into_a_large_packet),
+        TEST(a_jumbo_frame_comes_in_a_large_packet),
         TEST(without_a_large_packet_only_the_long_frame_is_lost),
+        TEST(frames_of_all_lengths_keep_their_order),
+        TEST(large_frames_that_find_no_room_are_counted),
         TEST(a_frame_to_be_segmented_is_received_whole),
         TEST(a_frame_to_be_segmented_is_sent_whole),
         TEST(the_kernel_cuts_what_the_device_does_not_take_whole),
@@ -763,6 +948,10 @@ main(void)
         TEST(a_hundred_thousand_frames_pass_and_none_is_lost),
         TEST(a_vector_longer_than_a_batch_goes_out_in_order),
         TEST(what_the_kernel_had_to_drop_is_counted),
+        TEST(each_flow_goes_to_one_queue_and_nothing_is_lost_or_doubled),
+        TEST(a_queue_does_not_hear_what_another_sends),
+        TEST(queues_of_two_interfaces_do_not_mix),
+        TEST(a_queue_that_there_is_not_is_refused),
         TEST(the_link_is_as_the_kernel_says),
         TEST(a_port_set_down_drops_and_set_up_works_again),
         TEST(a_flap_while_idle_costs_no_frame),
