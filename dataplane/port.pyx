@@ -129,9 +129,10 @@ cdef class Port:
         cdef port_link link
 
         self.check_open()
-        error = self.handle.ops.link(self.handle, &link)
-        if error:
-            raise OSError(error, f"{self.name}: {os.strerror(error)}")
+        for i in reversed(range(self.queues)):  # Each takes over what its device has lost.
+            error = self.handle.ops.link(&self.handle[i], &link)
+            if error:
+                raise OSError(error, f"{self.name}: {os.strerror(error)}")
         return Link(bool(link.up), bool(link.admin_up), link.speed, bytes(link.mac[:6]), link.mtu)
 
     def set_admin(self, bint up):
