@@ -10,13 +10,16 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 
 #include "port_private.h"
 #include "ring.h"
 
 enum {
     DEFAULT_LEN = 1024,         /* Packets in flight. */
-    LINE = 64,                  /* Bytes of a cache line. */
+    AHEAD = 16,                 /* Frames of a loop that are fetched before their turn. */
+    LINE = 64,                  /* Bytes of a cache line, */
+    HUGE_PAGE = 2 << 20,        /* and of a huge page. */
     MIN_SIZE = 256 * 1024,      /* Bytes of a ring: the longest frame must fit in half of it. */
 };
 
@@ -155,6 +158,13 @@ copy_lines(uint8_t *to, const uint8_t *from, size_t len)
     }
 }
 
+/* The frame that comes AHEAD of the next one; the first, where the loop begins again. */
+static size_t
+ahead(const struct memory *memory, const struct loop *loop)
+{
+    return memory->next + AHEAD < loop->n ? memory->next + AHEAD : 0;
+}
+
 static unsigned
 receive_loop(struct memory *memory, const struct loop *loop, struct pool *small,
              struct pool *large, struct packet **packets, unsigned limit)
@@ -163,6 +173,8 @@ receive_loop(struct memory *memory, const struct loop *loop, struct pool *small,
 
     for (unsigned i = 0; i < n; i++) {
         memory->next = memory->next < loop->n ? memory->next : 0;
+        /* A device would have put them into the cache. */
+        __builtin_prefetch(loop->bytes + loop->frames[ahead(memory, loop)].at);
         struct loop_frame frame = loop->frames[memory->next++];
         if (__builtin_expect(frame.len > small->size, 0)) {
             packet_free(&packets[i], 1);
@@ -324,10 +336,14 @@ loop_new(const uint8_t *const frames[], const size_t lens[], size_t n)
         loop->frames[i] = (struct loop_frame){.at = size, .len = lens[i]};
         size += (lens[i] + LINE - 1) / LINE * LINE;
     }
-    loop->bytes = aligned_alloc(LINE, size ? size : LINE);
+    size_t page = size >= HUGE_PAGE ? HUGE_PAGE : LINE;
+    loop->bytes = aligned_alloc(page, (size / page + 1) * page);
     if (!loop->bytes) {
         free(loop);
         return NULL;
+    }
+    if (page == HUGE_PAGE) {
+        madvise(loop->bytes, size, MADV_HUGEPAGE);      /* As a driver has its buffers. */
     }
     memset(loop->bytes, 0, size);
     for (size_t i = 0; i < n; i++) {
