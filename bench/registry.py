@@ -26,6 +26,10 @@ BENCHMARKS = {
         "bench.pipeline",
         "packets per second of one worker: parse, tables, one output, between memory ports",
     ),
+    "workers": Benchmark(
+        "bench.workers",
+        "packets per second of several workers against one: what they take from each other",
+    ),
     "control": Benchmark(
         "bench.control",
         "what a controller gets over TCP: flow-mods, dumps, packets a second; memory of flows",

@@ -56,6 +56,7 @@ struct lane {
     bool queued;                        /* Is in the worker's list. */
     unsigned n_tx;
     struct packet *tx[PACKET_VECTOR];
+    uint8_t apart[64];                  /* Lanes in a row share no cache line. */
 };
 
 /* What a lane is made of. */
@@ -80,6 +81,7 @@ struct attachment {
     struct lane *leave_by[DATAPLANE_WORKERS];   /* For each worker the lane by which its packets
                                          * leave: one of its own, or one whose owner gets them. */
     uint32_t n_lanes;
+    uint8_t apart[64];                  /* All workers read what is above. */
     struct lane lanes[];
 };
 

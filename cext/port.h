@@ -75,6 +75,7 @@ struct port {
     int fd;                     /* For poll(2) before a worker sleeps; -1: must be polled. */
     char name[PORT_NAME_MAX];
     struct port_counters counters;
+    uint8_t apart[64];          /* Ports in a row, which several workers use, share no cache line. */
 };
 
 struct port_ops {

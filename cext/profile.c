@@ -13,7 +13,8 @@ const struct stage_info stage_table[N_STAGES] = {
 void
 profile_begin(struct profile *profile)
 {
-    profile->measuring = !profile->turn;
+    profile->measuring = !profile->turn
+                         && !atomic_load_explicit(&profile->off, memory_order_relaxed);
     if (profile->measuring) {
         memset(profile->spent, 0, sizeof profile->spent);
         profile->stage = STAGE_other;

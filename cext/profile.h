@@ -58,6 +58,7 @@ struct stage_info {
 extern const struct stage_info stage_table[N_STAGES];
 
 struct profile {
+    _Atomic bool off;                   /* No round is measured.  The control thread's. */
     bool measuring;                     /* This round. */
     uint8_t stage;                      /* Where it is. */
     uint8_t turn;                       /* Rounds with packets until one is measured. */

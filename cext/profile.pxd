@@ -14,6 +14,7 @@ cdef extern from "profile.h" nogil:
     const stage_info *stage_table
 
     struct profile:
+        bint off
         uint64_t packets
         uint64_t cycles[N_STAGES]
         uint64_t batches[PROFILE_SIZES]

@@ -33,7 +33,7 @@
 enum worker_mode { WORKER_ADAPTIVE, WORKER_POLL, WORKER_INTERRUPT };
 
 enum {
-    SPIN_US = 50,                       /* How long a worker polls at most before it sleeps, unless told. */
+    SPIN_US = 100,                      /* How long a worker polls at most before it sleeps, unless told. */
     RESUBMIT_DEPTH = 64,                /* Resubmits inside resubmits. */
     RESUBMITS_MAX = 4096,               /* Resubmits for a packet, on average over its vector. */
     BUCKETS_RUN_MAX = 65536,            /* The same for buckets. */

@@ -16,6 +16,7 @@ class Worker:
     id: int
     mode: str  # "adaptive", "poll" or "interrupt": when it sleeps
     spin: int  # microseconds that it polls at most before it sleeps, if adaptive
+    measuring: bool  # one round of eight, for profile()
     caching: str  # use of the result cache: "measured" (while it pays), "always" or "never"
     def __init__(self, dataplane: Dataplane, id: int, packets: int = 0) -> None: ...
     def close(self) -> None:

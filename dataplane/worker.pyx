@@ -135,6 +135,14 @@ cdef class Worker:
         self._open().spin_us = spin
 
     @property
+    def measuring(self):
+        return not self._open().profile.off
+
+    @measuring.setter
+    def measuring(self, bint measuring):
+        self._open().profile.off = not measuring
+
+    @property
     def caching(self):
         return _name(CACHING, self._open().cache.mode)
 

@@ -6,6 +6,7 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,12 +91,11 @@ def test_a_table_for_people_has_a_line_for_each_row() -> None:
     assert "3,000,000" in lines[2]
 
 
-def test_the_pipeline_prints_one_json_object_with_a_row_for_a_workload() -> None:
+def run(name: str, *options: str) -> dict[str, Any]:
+    """Run a benchmark for a moment; return its one row."""
+    arguments = (*("--runs", "1", "--seconds", "0.05", "--workload", "1 rule, 1 flow"), *options)
     done = subprocess.run(
-        [
-            *(sys.executable, "-m", "bench", "pipeline", "--json"),
-            *("--runs", "1", "--seconds", "0.05", "--workload", "1 rule, 1 flow"),
-        ],
+        [sys.executable, "-m", "bench", name, "--json", *arguments],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT / "build" / "tree")},
         capture_output=True,
@@ -103,5 +103,18 @@ def test_the_pipeline_prints_one_json_object_with_a_row_for_a_workload() -> None
         check=True,
     )
     (row,) = json.loads(done.stdout)["rows"]
+    return dict(row)
+
+
+def test_the_pipeline_prints_one_json_object_with_a_row_for_a_workload() -> None:
+    row = run("pipeline")
     assert (row["name"], row["unit"], row["runs"]) == ("1 rule, 1 flow", "packets/s", 1)
     assert row["value"] > 0
+
+
+def test_several_workers_are_measured_beside_one() -> None:
+    row = run("workers", "--workers", "2")
+    assert (row["name"], row["peer"]) == ("2 workers, 1 rule, 1 flow", "1 worker")
+    assert row["value"] > 0
+    assert row["peer_value"] > 0
+    assert row["goal"] == "1.9x"

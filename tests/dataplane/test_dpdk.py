@@ -389,7 +389,7 @@ def test_workers_forward_and_end(running: Switch, make_tree: Any, tmp_path: Path
         "out": {"kind": "dpdk", "device": f"net_pcap1,tx_pcap={went}", "worker": 1},
     }
     for _ in range(3):
-        bridge = {"fail-mode": "standalone", "in": 1, "out": 2}
+        bridge = {"fail-mode": "standalone", "out": 2, "in": 1}  # out is there when in is read
         tree = make_tree(ports, workers=({"id": 1},), br0=bridge)
         running.commit(running.prepare(read(tree)), 0)
         out = running.ports.open["out"]
