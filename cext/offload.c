@@ -208,6 +208,7 @@ write_segment(const struct packet *p, const struct cut *c, struct packet *s, uns
     s->eth_type_at = p->eth_type_at;
     s->in_port = p->in_port;
     s->out_queue = p->out_queue;
+    s->hops = p->hops;
     write_ip(s, c, i);
     write_l4(s, c, i, from + n == c->payload);
 }

@@ -77,7 +77,8 @@ struct packet {
 
     uint32_t in_port;           /* Number on its bridge. */
     uint16_t out_queue;         /* Set by set-queue; 0 is the default queue. */
-    uint16_t reserved;
+    uint8_t hops;               /* Patch ports it came through. */
+    uint8_t reserved;
 
     union {
         const uint8_t *args;    /* Arguments of the program that runs on it. */

@@ -26,7 +26,7 @@
 #include "pool.h"
 
 /* X(name): there is a 'const struct port_ops port_<name>_ops'. */
-#define PORT_KINDS(X) X(af_packet) X(memory) X(pcap) X(null)
+#define PORT_KINDS(X) X(af_packet) X(tap) X(patch) X(memory) X(pcap) X(null)
 
 /* Counters of a port, as OpenFlow's ofp_port_stats. */
 struct port_counters {
@@ -110,6 +110,12 @@ struct port_ops {
 
 /* Finds a kind by name; null if there is none. */
 const struct port_ops *port_kind(const char *name);
+
+/* --- Patch ports (port_patch.c). --- */
+
+/* Joins two patch ports that are joined to none.  'fresh' must not be in use yet.  Control thread.
+ * Returns 0 or EBUSY. */
+int port_patch_join(struct port *port, struct port *fresh);
 
 /* --- The memory port's other side, for tests and benchmarks (port_memory.c). --- */
 

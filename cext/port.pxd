@@ -57,6 +57,7 @@ cdef extern from "port.h" nogil:
         void (*close)(port *)
 
     const port_ops *port_kind(const char *name)
+    int port_patch_join(port *, port *)
     int port_memory_put(port *, const uint8_t *, size_t, const offload *)
     size_t port_memory_take(port *, uint8_t *, size_t, offload *)
     int port_memory_loop(port *, const uint8_t *const *, const size_t *, size_t)

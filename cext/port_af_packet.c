@@ -254,23 +254,12 @@ af_packet_receive(struct port *port, struct pool *small, struct pool *large,
 
 /* --- Transmit ------------------------------------------------------------ */
 
-/* The kernel refuses lengths that go beyond the frame, also where they mean nothing. */
-static void
-tidy(struct packet *p)
-{
-    if (!p->offload.gso_type) {
-        p->offload.hdr_len = p->offload.gso_size = 0;
-    } else if (p->offload.hdr_len > p->len) {
-        p->offload.hdr_len = (uint16_t)p->len;
-    }
-}
-
 static void
 load(struct af_packet *packet, struct packet *const packets[], unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
         struct packet *p = packets[i];
-        tidy(p);
+        tidy_offload(p);
         packet->tx_parts[i][0] = (struct iovec){&p->offload, sizeof p->offload};
         packet->tx_parts[i][1] = (struct iovec){p->data, p->len};
     }

@@ -56,6 +56,17 @@ packets_size(struct packet *const packets[], unsigned n)
     return size;
 }
 
+/* The kernel refuses lengths that go beyond the frame, also where they mean nothing. */
+static inline void
+tidy_offload(struct packet *p)
+{
+    if (!p->offload.gso_type) {
+        p->offload.hdr_len = p->offload.gso_size = 0;
+    } else if (p->offload.hdr_len > p->len) {
+        p->offload.hdr_len = (uint16_t)p->len;
+    }
+}
+
 /* The link of a port that has no device: a locally administered address made
  * from its name (FNV-1a), so that it is the same every time. */
 static inline void

@@ -382,6 +382,7 @@ rehouse(struct packet *packet, struct pool *small, struct pool *large)
         copy->offload = packet->offload;
         copy->in_port = packet->in_port;
         copy->out_queue = packet->out_queue;
+        copy->hops = packet->hops;
     }
     packet_free(&packet, 1);
     return copy;

@@ -390,6 +390,7 @@ send_handover(struct worker *worker, const struct handover *handover)
     }
     packet->offload = handover->offload;
     packet->out_queue = handover->out_queue;
+    packet->hops = handover->hops;
     if (to) {
         worker_send(worker, to, packet);        /* On to another one if the lane has changed hands. */
     } else {

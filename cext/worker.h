@@ -74,6 +74,7 @@ struct handover {
     uint32_t number;                    /* Of the port. */
     struct offload offload;
     uint16_t out_queue;
+    uint8_t hops;
     uint32_t len;
     uint8_t frame[];
 };

@@ -189,6 +189,7 @@ hand_over(struct worker *worker, const struct lane *by, struct packet *packet)
     handover->number = to->number;
     handover->offload = packet->offload;
     handover->out_queue = packet->out_queue;
+    handover->hops = packet->hops;
     handover->len = packet->len;
     memcpy(handover->frame, packet->data, packet->len);
     ring_commit(ring);

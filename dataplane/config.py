@@ -14,11 +14,13 @@ from .datapath import MAX_BRIDGES
 from .queues import QueueConfig, broken_promises, read_queues
 from .worker import SPIN_US
 
-INTERFACE = "af_packet"  # the kind of port whose device is a network interface
+TAP = "tap"  # the kind whose interface comes with it, if it is not there
+INTERFACES = ("af_packet", TAP)  # the kinds of port whose device is a network interface
+PATCH = "patch"  # the kind whose device is another port, its peer
 DPDK = "dpdk"  # the one whose device is what DPDK calls devargs
 WITHOUT_DEVICE = ("memory", "null")
-WITH_MTU = (INTERFACE, DPDK)
-ONE_QUEUE = ("pcap",)
+WITH_MTU = (*INTERFACES, DPDK)
+ONE_QUEUE = ("pcap", PATCH)
 
 Tree = Mapping[str, Any]
 
@@ -64,7 +66,9 @@ class PortConfig:
     @property
     def claim(self) -> str | None:
         """Return what no other port may have."""
-        return {INTERFACE: self.device, DPDK: self.device.partition(",")[0]}.get(self.kind)
+        if self.kind in INTERFACES:
+            return self.device
+        return self.device.partition(",")[0] if self.kind == DPDK else None
 
     @property
     def workers(self) -> tuple[int, ...]:
@@ -185,6 +189,20 @@ def _wrong_ports(config: Config) -> Iterator[tuple[str, str]]:
             yield f"{port.path}/mtu", f"the MTU of a port of kind {port.kind} cannot be set"
         if (claim := port.claim) and (user := users.setdefault(claim, port.name)) != port.name:
             yield f"{port.path}/device", f"{claim} is the device of port {user} already"
+        if port.kind == PATCH:
+            yield from _wrong_peer(port, config.ports.get(port.device))
+
+
+def _wrong_peer(port: PortConfig, peer: PortConfig | None) -> Iterator[tuple[str, str]]:
+    path = f"{port.path}/device"
+    if peer is None:
+        yield path, f"there is no port {port.device} to be the peer of {port.name}"
+    elif peer is port:
+        yield path, f"port {port.name} cannot be its own peer"
+    elif peer.kind != PATCH:
+        yield path, f"port {peer.name} is of kind {peer.kind}, a peer is of kind {PATCH}"
+    elif peer.device != port.name:
+        yield path, f"the peer of port {peer.name} is {peer.device}, not {port.name}"
 
 
 def _wrong_lanes(port: PortConfig, config: Config) -> Iterator[tuple[str, str]]:

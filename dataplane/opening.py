@@ -6,14 +6,18 @@ process waits for `open_port`.
 
 import errno
 import os
+import socket
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from pathlib import Path
 
-from .config import DPDK, INTERFACE, BadConfig, PortConfig
+from .config import DPDK, INTERFACES, TAP, BadConfig, PortConfig
 from .port import Kind, MemoryPort, NoQueue, Port
 
 KINDS: dict[str, type[Port]] = {"memory": MemoryPort}  # others are plain Ports
 OUTPUT = "out:"  # of the device of pcap
+TUN = Path("/dev/net/tun")  # where taps come from
+IFNAMSIZ = 16
 
 # Kinds that come from an extension module, named like them, and what it takes to have it.
 EXTENSIONS: Mapping[str, str] = {
@@ -90,12 +94,32 @@ def _check_writable(config: PortConfig, file: str) -> None:
         raise BadConfig(f"{config.path}/device", f'cannot write "{file}"')
 
 
+def _check_tap(config: PortConfig) -> None:
+    """Open an interface that is there; one that is not would be made, so look if it could be."""
+    device = config.device
+    if has_interface(device):
+        _open(config, device).close()
+    elif len(os.fsencode(device)) >= IFNAMSIZ or set(device) & set("%/: ") or device in (".", ".."):
+        raise BadConfig(f"{config.path}/device", f'"{device}" is no name for an interface')
+    elif not os.access(TUN, os.R_OK | os.W_OK):
+        raise BadConfig(f"{config.path}/device", f"cannot open {TUN}")
+
+
+def has_interface(name: str) -> bool:
+    """Return whether there is a network interface of this name."""
+    try:
+        socket.if_nametoindex(name)
+    except OSError:
+        return False
+    return True
+
+
 # What errors mean that are no end.
 FAILURES: Mapping[tuple[str, int], type[BadConfig]] = {
-    (INTERFACE, errno.ENODEV): NoDevice,
+    **{(kind, errno.ENODEV): NoDevice for kind in INTERFACES},
     (DPDK, errno.ENODEV): NoDevice,
     (DPDK, errno.EBUSY): InUse,
 }
 
 # Kinds whose opening has effects.
-CHECKS: dict[str, Callable[[PortConfig], None]] = {"pcap": _check_capture}
+CHECKS: dict[str, Callable[[PortConfig], None]] = {"pcap": _check_capture, TAP: _check_tap}

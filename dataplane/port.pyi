@@ -27,7 +27,7 @@ class NoQueue(OSError):
     """A device has not so many queues."""
 
 class Port:
-    """A port of some *kind* (af_packet, memory, pcap, null) on a *device*.
+    """A port of some *kind* (af_packet, tap, patch, memory, pcap, null) on a *device*.
 
     Raises ValueError for a kind that does not exist and OSError, with what was
     wrong, for a device that cannot be opened; NoQueue if it is not the first
@@ -56,6 +56,9 @@ class Port:
 
     def set_admin(self, up: bool) -> None:
         """Set the device up or down, where the kind can."""
+
+    def join(self, fresh: "Port") -> None:
+        """Make *fresh*, which is in no bridge yet, the peer of this patch port."""
 
     def counters(self) -> dict[str, int]:
         """Read the counters of all queues: rx and tx of packets, bytes, dropped, errors."""

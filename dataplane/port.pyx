@@ -17,6 +17,7 @@ from raicho.cext.port cimport (
     port_memory_put,
     port_memory_take,
     port_ops,
+    port_patch_join,
 )
 
 import os
@@ -142,6 +143,15 @@ cdef class Port:
         error = self.handle.ops.set_admin(self.handle, up)
         if error:
             raise OSError(error, f"{self.name}: {os.strerror(error)}")
+
+    def join(self, Port fresh not None):
+        self.check_open()
+        fresh.check_open()
+        if not self.kind == fresh.kind == "patch":
+            raise ValueError(f"ports {self.name} and {fresh.name} are not both of kind patch")
+        error = port_patch_join(self.handle, fresh.handle)
+        if error:
+            raise OSError(error, f"port {self.name} or {fresh.name} has another peer")
 
     def counters(self):
         cdef dict sums = dict.fromkeys(

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from .config import DPDK, INTERFACE, BadConfig, PortConfig
+from .config import DPDK, INTERFACES, PATCH, BadConfig, PortConfig
 from .links import LinkEvent
 from .opening import NoDevice, check_and_open, open_port
 from .port import Port
@@ -21,7 +21,7 @@ from .settings import Settings
 
 log = logging.getLogger(__name__)
 
-UNTOLD = ("memory", DPDK)  # kinds of whose links the kernel tells nothing
+UNTOLD = ("memory", PATCH, DPDK)  # kinds of whose links the kernel tells nothing
 Configs = Mapping[str, PortConfig]
 
 
@@ -115,7 +115,9 @@ class Ports:
             self.up[name] = port.link().up
         if port.kind in UNTOLD:
             self.virtual.add(name)
-        if port.kind == INTERFACE:
+        if port.kind == PATCH and (peer := self.open.get(port.device)) is not None:
+            peer.join(port)
+        if port.kind in INTERFACES:
             with contextlib.suppress(OSError):
                 self._presence.arrive(name, socket.if_nametoindex(port.device))
 

@@ -4,7 +4,8 @@ import contextlib
 import logging
 
 from . import mtu
-from .config import INTERFACE, BadConfig, PortConfig
+from .config import INTERFACES, TAP, BadConfig, PortConfig
+from .opening import has_interface
 from .port import Port
 
 log = logging.getLogger(__name__)
@@ -19,7 +20,9 @@ class Settings:
 
     def check(self, config: PortConfig) -> None:
         """Raise BadConfig if the interface of a port would not take its MTU."""
-        if config.mtu and config.kind == INTERFACE:
+        if config.kind == TAP and not has_interface(config.device):
+            return  # it comes with the port
+        if config.mtu and config.kind in INTERFACES:
             try:
                 mtu.check(config.device, config.mtu)
             except (ValueError, OSError) as error:
@@ -28,7 +31,7 @@ class Settings:
     def set_mtu(self, config: PortConfig) -> None:
         """Set the MTU as configured; put back what it was when none is configured."""
         wanted = config.mtu or self._former_mtus.get(config.name)
-        if not wanted or config.kind != INTERFACE:
+        if not wanted or config.kind not in INTERFACES:
             return
         try:
             if (before := mtu.read(config.device)) != wanted:
