@@ -57,7 +57,7 @@ class Port:
     def set_admin(self, up: bool) -> None:
         """Set the device up or down, where the kind can."""
 
-    def join(self, fresh: "Port") -> None:
+    def join(self, fresh: Port) -> None:
         """Make *fresh*, which is in no bridge yet, the peer of this patch port."""
 
     def counters(self) -> dict[str, int]:

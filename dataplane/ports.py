@@ -111,12 +111,13 @@ class Ports:
     def _take(self, name: str, port: Port) -> None:
         self.open[name] = port
         self.missing.pop(name, None)
+        if port.kind == PATCH and (peer := self.open.get(port.device)) is not None:
+            peer.join(port)
+            self.up[peer.name] = peer.link().up
         with contextlib.suppress(OSError):  # it is gone again; the kernel tells
             self.up[name] = port.link().up
         if port.kind in UNTOLD:
             self.virtual.add(name)
-        if port.kind == PATCH and (peer := self.open.get(port.device)) is not None:
-            peer.join(port)
         if port.kind in INTERFACES:
             with contextlib.suppress(OSError):
                 self._presence.arrive(name, socket.if_nametoindex(port.device))

@@ -257,8 +257,8 @@ REFUSED = {
         "/raicho/port[name='p1']/device: no interface \"absent0\"",
     ),
     "a kind that does not exist": (
-        {"ports": {"p1": "tap"}},
-        "/raicho/port[name='p1']: no such kind of port: 'tap'",
+        {"ports": {"p1": "carrier"}},
+        "/raicho/port[name='p1']: no such kind of port: 'carrier'",
     ),
     "a file that is missing": (
         {"ports": {"p1": {"kind": "pcap", "device": "in:/absent/file"}}},
