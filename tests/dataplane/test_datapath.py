@@ -87,7 +87,7 @@ def test_a_worker_number_is_used_once_and_below_the_limit() -> None:
 @pytest.mark.parametrize(
     ("kind", "name", "device", "text"),
     [
-        ("tap", "a", "", "no such kind of port: 'tap'"),
+        ("carrier", "a", "", "no such kind of port: 'carrier'"),
         ("null", "n" * 64, "", "the name of a port has at most 63 bytes"),
         ("af_packet", "a", "d" * 256, "the device of a port has at most 255 bytes"),
         ("af_packet", "a", "lo\0", "has no zero byte"),
