@@ -22,6 +22,7 @@ from raicho.dataplane import state
 from raicho.dataplane.config import read
 from raicho.dataplane.datapath import DONE
 from raicho.dataplane.switch import Switch
+from raicho.dataplane.worker import former_totals
 
 # Tests of an extension are there if it is: building without it is no defect to be told of.
 collect_ignore = [] if find_spec("raicho.dataplane.dpdk") else ["test_dpdk.py"]
@@ -69,11 +70,14 @@ def _bridge(name: str, numbers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Rig:
-    """A switch without threads; packets move when `turn` is called, and time by `now`."""
+    """A switch without threads; packets move when `turn` is called, and time by `now`.
 
-    def __init__(self) -> None:
+    Or with them, and packets move by themselves.
+    """
+
+    def __init__(self, *, threads: bool = False) -> None:
         self.now = 1_000_000
-        self.switch = Switch(self.now, threads=False)
+        self.switch = Switch(self.now, threads=threads)
 
     def configure(self, *args: Any, **bridges: Any) -> None:
         """Let a configuration take effect; arguments are those of `tree`."""
@@ -126,8 +130,9 @@ class Rig:
         return [(status.reason, status.desc.port_no) for status in statuses]
 
     def totals(self) -> dict[str, Any]:
-        """Sum what the workers count; drops are one number."""
+        """Sum what all workers count, also those that are gone; drops are one number."""
         totals = [runner.worker.totals() for runner in self.switch.runners.values()]
+        totals.append(former_totals(self.switch.dataplane))
         dropped = sum(sum(each.pop("drops").values()) for each in totals)
         return {k: sum(each[k] for each in totals) for k in totals[0]} | {"dropped": dropped}
 
@@ -147,6 +152,14 @@ ALL_FLOWS = bytes([255, 0, 0, 0]) + b"\xff" * 8 + bytes(4 + 16) + bytes([0, 1, 0
 def rig() -> Iterator[Rig]:
     """Give a switch without ports."""
     rig = Rig()
+    yield rig
+    rig.switch.close()
+
+
+@pytest.fixture
+def running_rig() -> Iterator[Rig]:
+    """Give a switch without ports whose workers run."""
+    rig = Rig(threads=True)
     yield rig
     rig.switch.close()
 
