@@ -98,6 +98,73 @@ test_a_worker_hands_packets_to_the_one_that_owns_the_port(void **state)
 }
 
 static void
+set_mode(struct threads *t, enum worker_mode mode, unsigned spin_us)
+{
+    for (unsigned i = 0; i < N_THREADS; i++) {
+        atomic_store(&t->workers[i]->spin_us, spin_us);
+        atomic_store(&t->workers[i]->mode, mode);
+        worker_wake(t->workers[i]);
+    }
+    CHECK(dataplane_barrier(&t->dataplane, 10000));
+}
+
+/* Over a handover: both workers have to be there. */
+static void
+test_packets_go_through_in_every_mode(void **state)
+{
+    THREADS;
+    static const enum worker_mode modes[] = {
+        WORKER_INTERRUPT, WORKER_POLL, WORKER_ADAPTIVE, WORKER_INTERRUPT,
+    };
+    struct frame in = sample(SAMPLE_udp), out;
+
+    assert_done(THREADS_FLOW(.output = { 4 }));
+    for (unsigned i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        set_mode(t, modes[i], SPIN_US);
+        for (unsigned j = 0; j < 50; j++) {
+            threads_put(t, 1, &in);
+            assert_int_equal(threads_take(t, 4, &out), in.len);
+        }
+    }
+}
+
+/* It may be asleep when it is told to poll; once it has forwarded a packet it has heard. */
+static void
+test_a_worker_that_polls_never_sleeps(void **state)
+{
+    THREADS;
+    struct frame in = sample(SAMPLE_udp), out;
+
+    assert_done(THREADS_FLOW(.output = { 2 }));
+    set_mode(t, WORKER_POLL, SPIN_US);
+    threads_put(t, 1, &in);
+    threads_take(t, 2, &out);
+    uint64_t sleeps = atomic_load(&t->workers[0]->profile.sleeps);
+    for (unsigned j = 0; j < 50; j++) {
+        threads_put(t, 1, &in);
+        threads_take(t, 2, &out);
+    }
+    assert_int_equal(atomic_load(&t->workers[0]->profile.sleeps), sleeps);
+}
+
+static void
+test_an_adaptive_worker_may_be_told_not_to_poll(void **state)
+{
+    THREADS;
+    struct frame in = sample(SAMPLE_udp), out;
+
+    assert_done(THREADS_FLOW(.output = { 2 }));
+    set_mode(t, WORKER_ADAPTIVE, 0);
+    for (unsigned j = 0; j < 20; j++) {
+        threads_await_sleep(t, 0);
+        threads_put(t, 1, &in);
+        threads_take(t, 2, &out);
+    }
+    threads_await_sleep(t, 0);
+    assert_int_equal(t->workers[0]->spin_ns, 0);
+}
+
+static void
 test_packets_in_both_directions_keep_their_order(void **state)
 {
     THREADS;
@@ -254,6 +321,9 @@ main(void)
         T(test_a_packet_wakes_a_worker_that_sleeps),
         T(test_a_packet_out_wakes_a_worker_that_sleeps),
         T(test_a_worker_hands_packets_to_the_one_that_owns_the_port),
+        T(test_packets_go_through_in_every_mode),
+        T(test_a_worker_that_polls_never_sleeps),
+        T(test_an_adaptive_worker_may_be_told_not_to_poll),
         T(test_packets_in_both_directions_keep_their_order),
         T(test_a_punt_is_announced),
         T(test_behind_a_barrier_packet_outs_have_gone_out),
