@@ -428,7 +428,7 @@ put_flow(struct bridge *bridge, struct flow *flow, struct flow *old, bool reset)
         if (!old || reset) {
             counter_release(&dataplane->counters, flow->counter);
         }
-        free(flow);
+        flow_free(flow);
         return OFWIRE_OFPFMFC_TABLE_FULL;
     }
     bridge_count_references(bridge, flow->program, flow_args(flow), 1);

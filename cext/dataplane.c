@@ -172,7 +172,7 @@ release_flow(void *flow_, void *dataplane_)
     if (!flow->counter_moved) {
         counter_release(&dataplane->counters, flow->counter);
     }
-    free(flow);
+    flow_free(flow);
 }
 
 void

@@ -3,21 +3,11 @@
  *
  * How
  * ===
- * A subtable is an array of slots, linear probing; a slot has the hash of a
- * key beside the pointer to its entry, so that a comparison that would fail costs no
- * cache miss.  Entries with the same mask and key but lower priority hang
- * behind the highest one ('lower'); only that one is ever found.  The list of
- * subtables is an array that is replaced as a whole.  With several masks, only
- * those subtables are tried that can hold something for the addresses of the packet
+ * A subtable is a hash table of the entries with one mask (exact.h).  Entries with the same mask and
+ * key but lower priority hang behind the highest one ('lower'); only that one is ever found, and
+ * readers do not look further.  The list of subtables is an array that is replaced as a whole.  With
+ * several masks, only those subtables are tried that can hold something for the addresses of the packet
  * (prune.h).
- *
- * Readers
- * =======
- * A slot goes from empty to used to gone (tombstone), never back to empty or
- * to another key while the array lives; growing and sweeping make a new array and
- * publish it with one store.  The hash of a slot is written before its
- * pointer, and a reader compares the whole key, so a stale hash can at worst make it miss an
- * entry that is being put in or taken out at that moment.
  *
  * Reference: V. Srinivasan, S. Suri, G. Varghese, "Packet Classification Using
  * Tuple Space Search", SIGCOMM 1999. */
@@ -25,93 +15,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "tuple.h"
 
-enum { MIN_SLOTS = 8, AHEAD = 8 /* Slots, of entries to be visited. */ };
-
-/* --- Slots ------------------------------------------------------------------- */
-
-static struct slots *
-slots_new(uint32_t n)
-{
-    struct slots *slots = calloc(1, sizeof *slots + n * sizeof slots->slot[0]);
-
-    if (slots) {
-        slots->n = n;
-    }
-    return slots;
-}
-
-/* Puts an entry into an array that no reader sees yet, or whose slot at the
- * end of the probe is empty: the pointer is what publishes it. */
-static void
-slots_put(struct slots *slots, struct flow *flow)
-{
-    uint32_t i = flow->hash & (slots->n - 1);
-
-    while (slot_flow(&slots->slot[i], memory_order_relaxed)) {
-        i = (i + 1) & (slots->n - 1);
-    }
-    atomic_store_explicit(&slots->slot[i].hash, flow->hash, memory_order_relaxed);
-    atomic_store_explicit(&slots->slot[i].flow, flow, memory_order_release);
-    slots->n_busy++;
-}
-
-static struct slot *
-slots_find(const struct slots *slots, const struct flow_mask *mask, const struct flow_key *key,
-           uint32_t hash)
-{
-    for (uint32_t i = hash & (slots->n - 1);; i = (i + 1) & (slots->n - 1)) {
-        const struct slot *slot = &slots->slot[i];
-        struct flow *flow = slot_flow(slot, memory_order_acquire);
-
-        if (!flow) {
-            return NULL;
-        }
-        if (flow != GONE && atomic_load_explicit(&slot->hash, memory_order_relaxed) == hash
-            && same_words(flow, mask, key)) {
-            return (struct slot *) slot;
-        }
-    }
-}
-
 /* --- Subtables ---------------------------------------------------------------- */
-
-static struct slots *
-subtable_slots(const struct subtable *subtable)
-{
-    return atomic_load_explicit(&subtable->slots, memory_order_relaxed);
-}
-
-/* Makes sure that one more key fits and that a probe ends: at least a quarter
- * of the slots is empty. */
-static int
-subtable_reserve(struct tuple *tuple, struct subtable *subtable)
-{
-    struct slots *old = subtable_slots(subtable);
-    uint32_t n = old->n;
-
-    if ((old->n_busy + 1) * 4 <= n * 3) {
-        return 0;
-    }
-    while ((subtable->n_keys + 1) * 2 > n) {
-        n *= 2;
-    }
-    struct slots *new = slots_new(n);
-    if (!new) {
-        return ENOMEM;
-    }
-    for (uint32_t i = 0; i < old->n; i++) {
-        struct flow *flow = slot_flow(&old->slot[i], memory_order_relaxed);
-        if (flow && flow != GONE) {
-            slots_put(new, flow);
-        }
-    }
-    atomic_store_explicit(&subtable->slots, new, memory_order_release);
-    epoch_free(tuple->epoch, old);
-    return 0;
-}
 
 static struct subtable *
 subtable_find(const struct tuple *tuple, const struct flow_mask *mask)
@@ -152,19 +60,21 @@ static struct subtable *
 subtable_new(struct tuple *tuple, const struct flow_mask *mask)
 {
     struct subtable *subtable = calloc(1, sizeof *subtable);
-    struct slots *slots = slots_new(MIN_SLOTS);
 
-    if (!subtable || !slots) {
+    if (!subtable) {
+        return NULL;
+    }
+    subtable->mask = *mask;
+    subtable->mask.seed = tuple->seed;
+    subtable->mask.slab = tuple->slab;
+    if (exact_open(&subtable->exact, &subtable->mask)) {
         free(subtable);
-        free(slots);
         return NULL;
     }
     if (++tuple->n_subtables > tuple->n_by_mask) {
         grow_by_mask(tuple);
     }
-    subtable->mask = *mask;
     subtable->member = prune_join(&tuple->prune, mask);
-    atomic_init(&subtable->slots, slots);
     subtable->next = tuple->by_mask[mask->hash & (tuple->n_by_mask - 1)];
     tuple->by_mask[mask->hash & (tuple->n_by_mask - 1)] = subtable;
     return subtable;
@@ -176,8 +86,10 @@ static void
 note_members(struct order *order)
 {
     order->n_members = 0;
+    order->known = 0;
     for (uint32_t i = 0; i < order->n; i++) {
         if (order->list[i]->member >= 0) {
+            order->known |= UINT64_C(1) << order->list[i]->member;
             order->place[order->list[i]->member] = order->n_members;
             order->members[order->n_members++] = order->list[i];
         }
@@ -233,7 +145,7 @@ free_subtable(void *subtable_, void *unused)
     struct subtable *subtable = subtable_;
 
     (void) unused;
-    free(subtable_slots(subtable));
+    exact_close(&subtable->exact);
     free(subtable);
 }
 
@@ -268,15 +180,20 @@ tuple_open(struct epoch *epoch)
     struct tuple *tuple = calloc(1, sizeof *tuple);
     struct order *order = calloc(1, sizeof *order);
     struct subtable **by_mask = calloc(16, sizeof *by_mask);
+    struct slab *slab = tuple && order && by_mask ? slab_open() : NULL;
 
-    if (!tuple || !order || !by_mask) {
+    if (!slab) {
         free(tuple);
         free(order);
         free(by_mask);
         return NULL;
     }
-    tuple->finder = (struct finder) { tuple_lookup, &tuple_ops };
+    tuple->finder = (struct finder) { tuple_lookup(), &tuple_ops };
     tuple->epoch = epoch;
+    tuple->slab = slab;
+    if (getrandom(&tuple->seed, sizeof tuple->seed, GRND_NONBLOCK) < 0) {
+        tuple->seed = (uintptr_t) tuple;
+    }
     tuple->by_mask = by_mask;
     tuple->n_by_mask = 16;
     atomic_init(&tuple->order, order);
@@ -296,6 +213,7 @@ tuple_close(struct tuple *tuple)
     free(tuple->by_mask);
     free(tuple_order(tuple));
     prune_close(&tuple->prune);
+    slab_close(tuple->slab);
     free(tuple);
 }
 
@@ -312,6 +230,12 @@ tuple_mask(struct tuple *tuple, const struct flow_key *bits)
     return subtable ? &subtable->mask : NULL;
 }
 
+static struct flow *
+first_of(const _Atomic uint64_t *word)
+{
+    return exact_flow(atomic_load_explicit(word, memory_order_relaxed));
+}
+
 /* The mask is the first member. */
 static struct subtable *
 flow_subtable(const struct flow *flow)
@@ -319,30 +243,37 @@ flow_subtable(const struct flow *flow)
     return (struct subtable *) flow->mask;
 }
 
-static struct flow *
-flow_lower(const struct flow *flow)
-{
-    return atomic_load_explicit(&flow->lower, memory_order_relaxed);
-}
-
-/* Puts 'flow' among the entries of its key, highest priority first.  Each step is one store that
- * readers see whole: they look only at the first. */
+/* Puts 'flow' among the entries of its key, highest priority first.  Readers look only at the first,
+ * which is replaced with one store. */
 static void
-insert_in_chain(struct slot *slot, struct flow *flow, struct flow **old)
+insert_in_chain(_Atomic uint64_t *word, struct flow *flow, uint64_t hash, struct flow **old)
 {
-    _Atomic(struct flow *) *link = &slot->flow;
-    struct flow *at = atomic_load_explicit(link, memory_order_relaxed);
+    struct flow *first = first_of(word), *at = first, **link = &first;
 
     while (at && at->priority > flow->priority) {
         link = &at->lower;
-        at = flow_lower(at);
+        at = at->lower;
     }
     if (at && at->priority == flow->priority) {
         *old = at;
-        at = flow_lower(at);
+        at = at->lower;
     }
-    atomic_store_explicit(&flow->lower, at, memory_order_relaxed);
-    atomic_store_explicit(link, flow, memory_order_release);
+    flow->lower = at;
+    *link = flow;
+    if (first == flow) {
+        exact_replace(word, flow, hash);
+    }
+}
+
+/* The word that leads to an entry, or would if it were in; null if none does. */
+static _Atomic uint64_t *
+word_of(const struct flow *flow, uint64_t hash)
+{
+    const struct subtable *subtable = flow_subtable(flow);
+    struct flow_key key, mask;
+
+    flow_match(flow, &key, &mask);
+    return exact_find(&subtable->exact, &subtable->mask, &key, hash, &(uint64_t) { 0 });
 }
 
 /* Lets readers look into the subtable as early as its highest priority asks
@@ -366,64 +297,55 @@ int
 tuple_insert(struct tuple *tuple, struct flow *flow, struct flow **old, struct flow **before)
 {
     struct subtable *subtable = flow_subtable(flow);
-    struct flow_key key, mask;
+    uint64_t hash = flow_hash(flow, &subtable->mask);
 
     *old = NULL;
-    if (subtable_reserve(tuple, subtable) || raise_top(tuple, subtable, flow->priority)) {
+    if (exact_reserve(&subtable->exact, tuple->epoch, &subtable->mask, hash)
+        || raise_top(tuple, subtable, flow->priority)) {
         return ENOMEM;
     }
-    flow_match(flow, &key, &mask);
-    struct slot *slot = slots_find(subtable_slots(subtable), &subtable->mask, &key, flow->hash);
-    *before = slot ? slot_flow(slot, memory_order_relaxed) : NULL;
-    if (slot) {
-        insert_in_chain(slot, flow, old);
+    _Atomic uint64_t *word = word_of(flow, hash);
+    *before = word ? first_of(word) : NULL;
+    if (word) {
+        insert_in_chain(word, flow, hash, old);
     } else if (prune_add(&tuple->prune, subtable->member, flow)) {
         return ENOMEM;
     } else {
-        slots_put(subtable_slots(subtable), flow);
-        subtable->n_keys++;
+        flow->lower = NULL;
+        exact_put(&subtable->exact, flow, hash);
     }
     subtable->n_flows += !*old;
     return 0;
-}
-
-static struct slot *
-slot_of(const struct flow *flow)
-{
-    const struct subtable *subtable = flow_subtable(flow);
-    struct flow_key key, mask;
-
-    flow_match(flow, &key, &mask);
-    return slots_find(subtable_slots(subtable), &subtable->mask, &key, flow->hash);
 }
 
 bool
 tuple_is_top(const struct tuple *tuple, const struct flow *flow, struct flow **next)
 {
     (void) tuple;
-    *next = flow_lower(flow);
-    return slot_flow(slot_of(flow), memory_order_relaxed) == flow;
+    *next = flow->lower;
+    return first_of(word_of(flow, flow_hash(flow, flow->mask))) == flow;
 }
 
 void
 tuple_remove(struct tuple *tuple, struct flow *flow)
 {
     struct subtable *subtable = flow_subtable(flow);
-    struct slot *slot = slot_of(flow);
-    _Atomic(struct flow *) *link = &slot->flow;
+    uint64_t hash = flow_hash(flow, &subtable->mask);
+    _Atomic uint64_t *word = word_of(flow, hash);
+    struct flow *first = first_of(word);
 
-    while (atomic_load_explicit(link, memory_order_relaxed) != flow) {
-        link = &atomic_load_explicit(link, memory_order_relaxed)->lower;
-    }
-    struct flow *next = flow_lower(flow);
-    bool last = link == &slot->flow && !next;
-    atomic_store_explicit(link, last ? GONE : next, memory_order_release);
-    if (last) {
-        subtable->n_keys--;
+    if (first != flow) {
+        while (first->lower != flow) {
+            first = first->lower;
+        }
+        first->lower = flow->lower;
+    } else if (flow->lower) {
+        exact_replace(word, flow->lower, hash);
+    } else {
+        exact_remove(&subtable->exact, tuple->epoch, &subtable->mask, word, hash);
         prune_remove(&tuple->prune, subtable->member, flow);
     }
-    subtable->n_flows--;
-    if (!subtable->n_flows) {
+    if (!--subtable->n_flows && !subtable->exact.visiting) {
         drop_subtable(tuple, subtable);
     }
 }
@@ -439,54 +361,55 @@ tuple_find(const struct tuple *tuple, const struct flow_key *key, const struct f
     if (!subtable) {
         return NULL;
     }
-    struct slot *slot = slots_find(subtable_slots(subtable), &subtable->mask, key,
-                                   flow_mask_hash(&mask, key));
-    struct flow *flow = slot ? slot_flow(slot, memory_order_relaxed) : NULL;
+    mask.seed = tuple->seed;
+    uint64_t word;
+    bool found = exact_find(&subtable->exact, &subtable->mask, key, flow_mask_hash(&mask, key), &word);
+    struct flow *flow = found ? exact_flow(word) : NULL;
     while (flow && flow->priority != priority) {
-        flow = flow_lower(flow);
+        flow = flow->lower;
     }
     return flow;
 }
 
-/* Fetches the lines of an entry that will be visited soon. */
-static void
-prefetch_flow(const struct slots *slots, uint32_t i)
-{
-    const struct flow *flow = i < slots->n ? slot_flow(&slots->slot[i], memory_order_relaxed) : NULL;
+struct visiting {
+    bool (*visit)(struct flow *, void *);
+    void *context;
+};
 
-    if (flow && flow != GONE) {
-        __builtin_prefetch(flow);
-        __builtin_prefetch(&flow->program);
-        __builtin_prefetch(&flow->words[6]);
-    }
-}
-
-/* Visits the entries of a subtable; the visitor may take out the one it is
- * given, so the number of flows says when the subtable has gone with the last. */
 static bool
-subtable_each(struct subtable *subtable, bool (*visit)(struct flow *, void *), void *context)
+visit_chain(struct flow *flow, void *visiting_)
 {
-    struct slots *slots = subtable_slots(subtable);
-    uint32_t left = subtable->n_flows;
+    const struct visiting *visiting = visiting_;
 
-    for (uint32_t i = 0; left && i < slots->n; i++) {
-        struct flow *flow = slot_flow(&slots->slot[i], memory_order_relaxed);
-        prefetch_flow(slots, i + AHEAD);
-        while (flow && flow != GONE) {
-            struct flow *lower = flow_lower(flow);
-            left--;
-            if (!visit(flow, context)) {
-                return false;
-            }
-            flow = lower;
+    for (struct flow *lower; flow; flow = lower) {
+        lower = flow->lower;
+        if (!visiting->visit(flow, visiting->context)) {
+            return false;
         }
     }
     return true;
 }
 
-void
-tuple_each(const struct tuple *tuple, bool (*visit)(struct flow *, void *), void *context)
+/* Visits the entries of a subtable; the visitor may take out the one it is given. */
+static bool
+subtable_each(struct tuple *tuple, struct subtable *subtable, const struct visiting *visiting)
 {
+    uint32_t n = subtable->n_flows;
+    uint64_t from = 0;
+    bool goes_on = exact_each(&subtable->exact, &from, UINT32_MAX, visit_chain, (void *) visiting);
+
+    if (!subtable->n_flows) {
+        drop_subtable(tuple, subtable);
+    } else if (subtable->n_flows < n) {
+        exact_tidy(&subtable->exact, tuple->epoch, &subtable->mask);
+    }
+    return goes_on;
+}
+
+void
+tuple_each(struct tuple *tuple, bool (*visit)(struct flow *, void *), void *context)
+{
+    const struct visiting visiting = { visit, context };
     const struct order *order = tuple_order(tuple);
     uint32_t n = order->n;
     struct subtable **list = n ? malloc(n * sizeof *list) : NULL;
@@ -495,27 +418,23 @@ tuple_each(const struct tuple *tuple, bool (*visit)(struct flow *, void *), void
         return;
     }
     memcpy(list, order->list, n * sizeof *list);
-    for (uint32_t i = 0; i < n && subtable_each(list[i], visit, context); i++) {
+    for (uint32_t i = 0; i < n && subtable_each(tuple, list[i], &visiting); i++) {
         continue;
     }
     free(list);
 }
 
 bool
-tuple_each_top(const struct tuple *tuple, bool (*visit)(struct flow *, void *), void *context)
+tuple_each_top(struct tuple *tuple, bool (*visit)(struct flow *, void *), void *context)
 {
     const struct order *order = tuple_order(tuple);
+    bool goes_on = true;
 
-    for (uint32_t i = 0; i < order->n; i++) {
-        const struct slots *slots = subtable_slots(order->list[i]);
-        for (uint32_t j = 0; j < slots->n; j++) {
-            struct flow *flow = slot_flow(&slots->slot[j], memory_order_relaxed);
-            if (flow && flow != GONE && !visit(flow, context)) {
-                return false;
-            }
-        }
+    for (uint32_t i = 0; i < order->n && goes_on; i++) {
+        uint64_t from = 0;
+        goes_on = exact_each(&order->list[i]->exact, &from, UINT32_MAX, visit, context);
     }
-    return true;
+    return goes_on;
 }
 
 uint32_t
@@ -542,7 +461,6 @@ tuple_stats(const struct tuple *tuple, struct table_stats *stats)
     stats->memory = sizeof *tuple + sizeof *order + order->n * sizeof order->list[0]
                     + prune_memory(&tuple->prune);
     for (uint32_t i = 0; i < order->n; i++) {
-        stats->memory += sizeof *order->list[i] + sizeof(struct slots)
-                         + subtable_slots(order->list[i])->n * sizeof(struct slot);
+        stats->memory += sizeof *order->list[i] + exact_memory(&order->list[i]->exact);
     }
 }

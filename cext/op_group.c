@@ -65,7 +65,7 @@ bucket_live(struct worker *worker, const struct bridge *bridge, const struct buc
 /* Hash of the addresses, protocol and ports: the same for all packets of a
  * conversation in one direction. */
 static uint32_t
-flow_hash(struct packet *packet)
+packet_hash(struct packet *packet)
 {
     struct walk *walk = packet_walk(packet);
 
@@ -111,7 +111,7 @@ select_bucket(struct worker *worker, const struct buckets *buckets, struct packe
     const struct bridge *bridge = packet_walk(packet)->bridge;
     const struct bucket *best = NULL;
     uint64_t best_score = UINT64_MAX;
-    uint32_t hash = flow_hash(packet);
+    uint32_t hash = packet_hash(packet);
 
     for (uint32_t i = 0; i < buckets->n; i++) {
         const struct bucket *bucket = &buckets->bucket[i];

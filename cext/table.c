@@ -29,16 +29,18 @@ flow_new(const struct flow_mask *mask, const struct flow_key *key, const void *a
 {
     size_t words = mask->n + (args_size + 7) / 8;
     size_t size = offsetof(struct flow, words) + words * sizeof(uint64_t);
-    struct flow *flow = aligned_alloc(64, (size + 63) & ~(size_t) 63);
+    bool in_slab = mask->slab && slab_lines(size) <= SLAB_LINES;
+    struct flow *flow = in_slab ? slab_alloc(mask->slab, slab_lines(size))
+                                : aligned_alloc(64, (size + 63) & ~(size_t) 63);
 
     if (!flow) {
         return NULL;
     }
     memset(flow, 0, size);
+    flow->in_slab = in_slab;
     flow->mask = mask;
     flow->n_words = mask->n;
     flow->args_size = args_size;
-    flow->hash = flow_mask_hash(mask, key);
     for (unsigned i = 0; i < mask->n; i++) {
         flow->words[i] = key->word[mask->word[i]] & mask->bits[i];
     }
@@ -46,6 +48,16 @@ flow_new(const struct flow_mask *mask, const struct flow_key *key, const void *a
         memcpy(flow->words + mask->n, args, args_size);
     }
     return flow;
+}
+
+void
+flow_free(struct flow *flow)
+{
+    if (flow->in_slab) {
+        slab_free(flow);
+    } else {
+        free(flow);
+    }
 }
 
 void

@@ -29,46 +29,49 @@
 #include "hash.h"
 #include "key.h"
 #include "program.h"
+#include "slab.h"
 #include "timer.h"
 
 /* Which words and bits of a key an entry looks at. */
 struct flow_mask {
-    uint32_t hash;
+    uint64_t seed;                          /* The table's, for hashes of keys. */
+    uint32_t hash;                          /* Of the mask itself. */
     uint8_t n;                              /* Words with a bit. */
     uint8_t word[N_KEY_WORDS];              /* Which; ascending. */
     uint64_t bits[N_KEY_WORDS];             /* Their masks, in that order. */
+    struct slab *slab;                      /* The table's, for flows; null: there is no table. */
 };
 
 /* Fills 'mask' from a key-shaped mask. */
 void flow_mask_from(struct flow_mask *mask, const struct flow_key *bits);
 
 /* Hash of the words of 'key' under 'mask'. */
-static inline uint32_t
+static inline uint64_t
 flow_mask_hash(const struct flow_mask *mask, const struct flow_key *key)
 {
-    uint64_t hash = 0;
+    uint64_t hash = mask->seed;
 
     for (unsigned i = 0; i < mask->n; i++) {
         hash = hash_word(hash, key->word[mask->word[i]] & mask->bits[i]);
     }
-    return hash_finish(hash);
+    return hash;
 }
 
 /* An entry.  What the control thread needs of it fills a cache line; what a
- * worker needs of a usual one (five words of key, one output) fills the next. */
+ * worker needs of a usual one (three words of key, one output) fills the next. */
 struct flow {
     _Alignas(64) const struct flow_mask *mask;  /* The table's; shared by entries with this mask. */
+    struct flow *lower;                     /* Same mask and key, lower priority. */
     uint64_t cookie;
     uint64_t created_ms;                    /* Monotonic. */
     struct timer timer;
-    uint32_t hash;                          /* Of the words. */
-    uint16_t flags;                         /* OFPFF_*. */
     uint16_t idle_timeout, hard_timeout;    /* Seconds; 0 never. */
     uint16_t args_size;                     /* Bytes of arguments: the instructions as sent. */
-    bool counter_moved;                     /* Another flow has its counter now. */
+    uint16_t flags : 14;                    /* OFPFF_*. */
+    uint16_t counter_moved : 1;             /* Another flow has its counter now. */
+    uint16_t in_slab : 1;                   /* Where its memory is from. */
 
     _Alignas(64) const struct program *program;
-    _Atomic(struct flow *) lower;           /* Same mask and key, lower priority. */
     uint32_t counter;
     uint16_t priority;
     uint8_t n_words;
@@ -77,12 +80,28 @@ struct flow {
 };
 
 _Static_assert(offsetof(struct flow, program) == 64, "one line for the control thread");
+_Static_assert(offsetof(struct flow, words) == 80, "and six words in the other");
 
 /* Returns a flow with room for the words of 'mask' and 'args_size' bytes, or
- * null.  The caller fills in everything but words, hash, mask, n_words. 'mask' must be
+ * null.  The caller fills in everything but words, mask, n_words. 'mask' must be
  * the table's own, see table_mask(). */
 struct flow *flow_new(const struct flow_mask *mask, const struct flow_key *key,
                       const void *args, size_t args_size);
+
+/* Not before the readers have passed, if it was in a table. */
+void flow_free(struct flow *flow);
+
+/* flow_mask_hash() of its own key. */
+static inline uint64_t
+flow_hash(const struct flow *flow, const struct flow_mask *mask)
+{
+    uint64_t hash = mask->seed;
+
+    for (unsigned i = 0; i < mask->n; i++) {
+        hash = hash_word(hash, flow->words[i]);
+    }
+    return hash;
+}
 
 static inline const uint8_t *
 flow_args(const struct flow *flow)

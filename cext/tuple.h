@@ -4,27 +4,14 @@
 /* The record of a table, and the finder that fits every shape: see match_tuple.c (changes) and
  * tuple_lookup.c (lookups), whose common ground the structs are. */
 
+#include "exact.h"
 #include "hash.h"
 #include "prune.h"
 #include "table.h"
 
-#define GONE ((struct flow *) 1)
-
-struct slot {
-    _Atomic(struct flow *) flow;    /* Null: empty.  GONE: was used. */
-    _Atomic uint32_t hash;
-};
-
-struct slots {
-    uint32_t n;                     /* A power of two. */
-    uint32_t n_busy;                /* Used or gone. */
-    struct slot slot[];
-};
-
 struct subtable {
     struct flow_mask mask;
-    _Atomic(struct slots *) slots;
-    uint32_t n_keys;                /* Slots in use. */
+    struct exact exact;
     uint32_t n_flows;
     int member;                     /* Its bit in 'prune'; -1: none. */
     _Atomic uint32_t top;           /* Highest priority in it; may be too high for a while. */
@@ -35,7 +22,8 @@ struct subtable {
 struct order {
     uint32_t n;
     uint8_t n_members;                              /* Those that have a bit, */
-    struct subtable *members[PRUNE_MEMBERS];        /* in the same order, */
+    uint64_t known;                                 /* as a set; */
+    struct subtable *members[PRUNE_MEMBERS];        /* they in the same order, */
     uint8_t place[PRUNE_MEMBERS];                   /* and where each bit's is there. */
     struct subtable *list[];
 };
@@ -43,18 +31,14 @@ struct order {
 struct tuple {
     struct finder finder;
     struct epoch *epoch;
+    struct slab *slab;
+    uint64_t seed;                  /* Unknown outside, so that nobody can craft equal hashes. */
     _Atomic(struct order *) order;
     struct subtable **by_mask;      /* All of them, those without entries too, by mask. */
     uint32_t n_by_mask;             /* Chains; a power of two. */
     uint32_t n_subtables;
     struct prune prune;
 };
-
-static inline struct flow *
-slot_flow(const struct slot *slot, memory_order order)
-{
-    return atomic_load_explicit(&slot->flow, order);
-}
 
 static inline bool
 same_words(const struct flow *flow, const struct flow_mask *mask, const struct flow_key *key)
@@ -100,20 +84,30 @@ void tuple_remove(struct tuple *tuple, struct flow *flow);
 /* See table_find(), table_each(). */
 struct flow *tuple_find(const struct tuple *tuple, const struct flow_key *key,
                         const struct flow_key *mask_bits, uint16_t priority);
-void tuple_each(const struct tuple *tuple, bool (*visit)(struct flow *, void *), void *context);
+void tuple_each(struct tuple *tuple, bool (*visit)(struct flow *, void *), void *context);
 
 /* Calls visit(flow, context) for every flow that lookups can find; returns whether it always
  * returned true. */
-bool tuple_each_top(const struct tuple *tuple, bool (*visit)(struct flow *, void *),
-                    void *context);
+bool tuple_each_top(struct tuple *tuple, bool (*visit)(struct flow *, void *), void *context);
 
 /* Masks in use. */
 uint32_t tuple_masks(const struct tuple *tuple);
 
 void tuple_stats(const struct tuple *tuple, struct table_stats *stats);
 
-/* Finds the entries of a batch; see table_lookup(). */
-void tuple_lookup(const struct finder *finder, const struct flow_key *const keys[], unsigned n,
-                  const struct flow *found[]);
+/* The ways to find the entries of a batch, see table_lookup(): from the one that runs everywhere to the
+ * one that wants most of the processor. */
+struct tuple_way {
+    char name[8];
+    bool (*runs)(void);                     /* Whether this processor can. */
+    finder_lookup *lookup;
+};
+
+enum { TUPLE_WAYS = 4 };
+
+extern const struct tuple_way tuple_ways[TUPLE_WAYS];
+
+/* The best that runs here. */
+finder_lookup *tuple_lookup(void);
 
 #endif

@@ -1,110 +1,251 @@
-/* Lookups in tuple space; see match_tuple.c. */
+/* Lookups in tuple space; see match_tuple.c.
+ *
+ * A lookup takes all packets of a batch through passes: hashes, buckets, entries.  Each pass asks the
+ * cache for what the next one reads, so that the misses of a batch overlap.
+ *
+ * All of it is compiled once for each way to compare the tags of a bucket: every function down to the
+ * operation itself is inlined into it, with the comparison as a constant. */
 
 #include "tuple.h"
 
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+
 enum { PRUNE_FROM = 3 };            /* Subtables from which on pruning pays. */
 
-/* Packets of a batch that a subtable may still have a better entry for, and how far each is. */
-struct seeking {
-    unsigned n;
-    uint8_t packet[PACKET_VECTOR];          /* Index in the batch. */
-    uint32_t hash[PACKET_VECTOR];
-    uint32_t at[PACKET_VECTOR];             /* Slot. */
-    const struct flow *flow[PACKET_VECTOR]; /* Candidate. */
+/* What a bucket has for a tag. */
+struct matches {
+    uint32_t tags;                  /* A bit for each word with the tag. */
+    bool ends;                      /* There is an empty word: the search ends here. */
 };
 
-_Static_assert(PACKET_VECTOR <= UINT8_MAX + 1, "see struct seeking");
+typedef struct matches compare_tags(const struct bucket *bucket, uint64_t tag);
 
-/* The first slot from 'at' on that has 'hash'; its entry, or null when the probe ends. */
-static inline const struct flow *
-probe(const struct slots *slots, uint32_t hash, uint32_t *at)
+/* --- Comparing tags --------------------------------------------------------------------------- */
+
+INLINE struct matches
+compare_plain(const struct bucket *bucket, uint64_t tag)
 {
-    for (uint32_t i = *at & (slots->n - 1);; i = (i + 1) & (slots->n - 1)) {
-        const struct slot *slot = &slots->slot[i];
-        const struct flow *flow = slot_flow(slot, memory_order_acquire);
+    struct matches matches = { 0, false };
 
-        if (!flow || (atomic_load_explicit(&slot->hash, memory_order_relaxed) == hash
-                      && flow != GONE)) {
-            *at = i;
-            return flow;
+    for (unsigned i = 0; i < BUCKET_WORDS; i++) {
+        uint64_t word = atomic_load_explicit(&bucket->word[i], memory_order_acquire);
+        matches.tags |= (uint32_t) (word >> EXACT_TAG == tag) << i;
+        matches.ends |= !word;
+    }
+    return matches;
+}
+
+#if defined __x86_64__ && !defined __SANITIZE_THREAD__  /* It takes vectors for races. */
+#define VECTORS
+
+/* Vectors are loaded whole or in parts, but never less than a word at a time; the word that matches
+ * is read again as an atomic. */
+
+INLINE __attribute__((target("sse4.1"))) struct matches
+compare_sse(const struct bucket *bucket, uint64_t tag)
+{
+    const __m128i *pairs = (const __m128i *) bucket, zero = _mm_setzero_si128();
+    const __m128i tags = _mm_set1_epi16((short) tag);
+    uint32_t same = 0, empty = 0;
+
+    for (unsigned i = 0; i < BUCKET_WORDS / 2; i++) {
+        __m128i pair = _mm_load_si128(&pairs[i]);
+        same |= (uint32_t) _mm_movemask_pd((__m128d) _mm_cmpeq_epi16(pair, tags)) << 2 * i;
+        empty |= (uint32_t) _mm_movemask_pd((__m128d) _mm_cmpeq_epi64(pair, zero));
+    }
+    return (struct matches) { same, empty };
+}
+
+INLINE __attribute__((target("avx2"))) struct matches
+compare_avx2(const struct bucket *bucket, uint64_t tag)
+{
+    const __m256i *halves = (const __m256i *) bucket, tags = _mm256_set1_epi16((short) tag);
+    __m256i low = _mm256_load_si256(&halves[0]), high = _mm256_load_si256(&halves[1]);
+    uint32_t same = (uint32_t) _mm256_movemask_pd((__m256d) _mm256_cmpeq_epi16(low, tags))
+                    | (uint32_t) _mm256_movemask_pd((__m256d) _mm256_cmpeq_epi16(high, tags)) << 4;
+    __m256i least = _mm256_cmpeq_epi64(_mm256_setzero_si256(), low)
+                    | _mm256_cmpeq_epi64(_mm256_setzero_si256(), high);
+
+    return (struct matches) { same, !_mm256_testz_si256(least, least) };
+}
+
+INLINE __attribute__((target("avx512f"))) struct matches
+compare_avx512(const struct bucket *bucket, uint64_t tag)
+{
+    __m512i words = _mm512_load_si512(bucket);
+
+    return (struct matches) {
+        _mm512_cmpeq_epi64_mask(_mm512_srli_epi64(words, EXACT_TAG),
+                                _mm512_set1_epi64((long long) tag)),
+        _mm512_testn_epi64_mask(words, words),
+    };
+}
+
+#endif
+
+/* --- One subtable ------------------------------------------------------------------------------- */
+
+/* The first entry on the way of 'hash' that has its tag, or null. */
+INLINE const struct flow *
+candidate(compare_tags compare, uintptr_t segment, uint64_t hash)
+{
+    uint64_t last = exact_last(segment);
+
+    for (uint64_t n = 0; n <= last; n++) {
+        const struct bucket *bucket = exact_buckets(segment) + ((hash + n) & last);
+        struct matches matches = compare(bucket, exact_tag(hash));
+        for (; matches.tags; matches.tags &= matches.tags - 1) {
+            uint64_t word = atomic_load_explicit(&bucket->word[__builtin_ctz(matches.tags)],
+                                                 memory_order_acquire);
+            if (word >> EXACT_TAG == exact_tag(hash)) {
+                return exact_flow(word);
+            }
+        }
+        if (matches.ends) {
+            break;
+        }
+    }
+    return NULL;
+}
+
+/* Fetches what a worker needs of an entry; of none, nothing. */
+INLINE void
+prefetch_hot(const struct flow *flow)
+{
+    __builtin_prefetch((const void *) ((uintptr_t) flow + offsetof(struct flow, program)));
+}
+
+/* The candidate if it is the one; else, which is rare, the one that is. */
+INLINE const struct flow *
+confirm(const struct flow *flow, const struct exact *exact, const struct flow_mask *mask,
+        const struct flow_key *key, uint64_t hash, unsigned n_words)
+{
+    uint64_t difference = 0;
+
+    if (!flow) {
+        return NULL;
+    }
+    for (unsigned i = 0; i < n_words; i++) {
+        difference |= (key->word[mask->word[i]] & mask->bits[i]) ^ flow->words[i];
+    }
+    if (__builtin_expect(!difference, 1)) {
+        return flow;
+    }
+    uint64_t word;
+    return exact_find(exact, mask, key, hash, &word) ? exact_flow(word) : NULL;
+}
+
+/* Packets that are taken through the passes together: what they read fits into the first cache. */
+enum { GROUP = 64 };
+
+INLINE void
+lookup_group(compare_tags compare, const struct subtable *subtable,
+             const struct flow_key *const keys[], unsigned n, const struct flow *found[],
+             unsigned n_words)
+{
+    const struct flow_mask *mask = &subtable->mask;
+    const struct directory *directory = atomic_load_explicit(&subtable->exact.directory,
+                                                             memory_order_acquire);
+    uint64_t hash[GROUP];
+    uintptr_t segment[GROUP];
+
+    for (unsigned i = 0; i < n; i++) {
+        hash[i] = mask->seed;
+        for (unsigned j = 0; j < n_words; j++) {
+            hash[i] = hash_word(hash[i], keys[i]->word[mask->word[j]] & mask->bits[j]);
+        }
+        segment[i] = exact_segment(directory, hash[i]);
+        __builtin_prefetch(exact_home(segment[i], hash[i]));
+    }
+    for (unsigned i = 0; i < n; i++) {
+        found[i] = candidate(compare, segment[i], hash[i]);
+        prefetch_hot(found[i]);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        found[i] = confirm(found[i], &subtable->exact, mask, keys[i], hash[i], n_words);
+    }
+}
+
+/* All packets in one subtable. The usual numbers of words have loops of their own. */
+INLINE void
+lookup_one(compare_tags compare, const struct subtable *subtable,
+           const struct flow_key *const keys[], unsigned n, const struct flow *found[])
+{
+    for (unsigned i = 0; i < n; i += GROUP) {
+        unsigned n_group = n - i < GROUP ? n - i : GROUP;
+        switch (subtable->mask.n) {
+        case 1:
+            lookup_group(compare, subtable, keys + i, n_group, found + i, 1);
+            break;
+        case 2:
+            lookup_group(compare, subtable, keys + i, n_group, found + i, 2);
+            break;
+        case 3:
+            lookup_group(compare, subtable, keys + i, n_group, found + i, 3);
+            break;
+        default:
+            lookup_group(compare, subtable, keys + i, n_group, found + i, subtable->mask.n);
         }
     }
 }
 
-/* Hashes first, then slots, then entries: each pass asks the cache for what the next one
- * reads, so that the misses of a whole batch overlap. */
-static void
-seek(const struct slots *slots, const struct flow_mask *mask, const struct flow_key *const keys[],
-     struct seeking *seeking)
+/* --- Subtable after subtable ---------------------------------------------------------------------- */
+
+static inline void
+keep_better(const struct flow **best, const struct flow *flow)
 {
-    for (unsigned i = 0; i < seeking->n; i++) {
-        seeking->hash[i] = flow_mask_hash(mask, keys[seeking->packet[i]]);
-        __builtin_prefetch(&slots->slot[seeking->hash[i] & (slots->n - 1)]);
-    }
-    for (unsigned i = 0; i < seeking->n; i++) {
-        seeking->at[i] = seeking->hash[i];
-        seeking->flow[i] = probe(slots, seeking->hash[i], &seeking->at[i]);
-        if (seeking->flow[i]) {
-            __builtin_prefetch(&seeking->flow[i]->program);
-        }
-    }
-    for (unsigned i = 0; i < seeking->n; i++) {
-        while (seeking->flow[i] && !same_words(seeking->flow[i], mask, keys[seeking->packet[i]])) {
-            seeking->at[i]++;
-            seeking->flow[i] = probe(slots, seeking->hash[i], &seeking->at[i]);
-        }
+    if (flow && (!*best || flow->priority > (*best)->priority)) {
+        *best = flow;
     }
 }
 
-static void
-subtable_lookup(const struct subtable *subtable, const struct flow_key *const keys[],
-                struct seeking *seeking, const struct flow *found[])
+/* The packets for which a subtable may have something better than what they have. */
+static unsigned
+still_seeking(const struct subtable *subtable, const struct flow_key *const keys[], unsigned n,
+              const struct flow *const found[], const struct flow_key *left[], uint8_t packet[])
 {
-    const struct slots *slots = atomic_load_explicit(&subtable->slots, memory_order_acquire);
+    uint32_t top = top_of(subtable);
+    unsigned n_left = 0;
 
-    seek(slots, &subtable->mask, keys, seeking);
-    for (unsigned i = 0; i < seeking->n; i++) {
-        const struct flow *flow = seeking->flow[i];
-        const struct flow **best = &found[seeking->packet[i]];
-        if (flow && (!*best || flow->priority > (*best)->priority)) {
-            *best = flow;
-        }
+    for (unsigned i = 0; i < n; i++) {
+        left[n_left] = keys[i];
+        packet[n_left] = (uint8_t) i;
+        n_left += !found[i] || found[i]->priority < top;
     }
+    return n_left;
 }
 
-/* Leaves only the packets for which an entry of priority 'top' would still matter. */
-static void
-keep_seeking(struct seeking *seeking, const struct flow *const found[], uint32_t top)
-{
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < seeking->n; i++) {
-        const struct flow *best = found[seeking->packet[i]];
-        seeking->packet[n] = seeking->packet[i];
-        n += !best || best->priority <= top;
-    }
-    seeking->n = n;
-}
+_Static_assert(PACKET_VECTOR <= UINT8_MAX + 1, "see still_seeking()");
 
 /* All packets, one subtable after the other. */
-static void
-lookup_all(const struct order *order, const struct flow_key *const keys[], unsigned n,
-           const struct flow *found[], bool members)
+INLINE void
+lookup_all(compare_tags compare, const struct order *order, const struct flow_key *const keys[],
+           unsigned n, const struct flow *found[], bool members)
 {
-    struct seeking seeking;
+    const struct flow_key *left[PACKET_VECTOR];
+    const struct flow *flows[PACKET_VECTOR];
+    uint8_t packet[PACKET_VECTOR];
 
-    seeking.n = n;
-    for (unsigned i = 0; i < n; i++) {
-        seeking.packet[i] = i;
-    }
-    for (uint32_t i = 0; i < order->n && seeking.n; i++) {
+    for (uint32_t i = 0; i < order->n; i++) {
         if (order->list[i]->member >= 0 && !members) {
             continue;
         }
-        keep_seeking(&seeking, found, top_of(order->list[i]));
-        subtable_lookup(order->list[i], keys, &seeking, found);
+        unsigned n_left = still_seeking(order->list[i], keys, n, found, left, packet);
+        if (!n_left) {
+            continue;
+        }
+        lookup_one(compare, order->list[i], left, n_left, flows);
+        for (unsigned j = 0; j < n_left; j++) {
+            keep_better(&found[packet[j]], flows[j]);
+        }
     }
 }
+
+/* --- Each packet in its own subtables --------------------------------------------------------------- */
 
 /* Packets that still have candidates; each seeks in a subtable of its own. */
 struct pruned {
@@ -112,9 +253,8 @@ struct pruned {
     uint8_t packet[PACKET_VECTOR];
     uint64_t left[PACKET_VECTOR];                   /* Candidates, as places in order->members. */
     const struct subtable *subtable[PACKET_VECTOR];
-    const struct slots *slots[PACKET_VECTOR];
-    uint32_t hash[PACKET_VECTOR];
-    uint32_t at[PACKET_VECTOR];
+    uint64_t hash[PACKET_VECTOR];
+    uintptr_t segment[PACKET_VECTOR];
     const struct flow *flow[PACKET_VECTOR];
 };
 
@@ -134,17 +274,13 @@ static void
 find_candidates(const struct tuple *tuple, const struct order *order,
                 const struct flow_key *const keys[], unsigned n, struct pruned *pruned)
 {
-    uint64_t known = 0;
-
-    for (unsigned i = 0; i < order->n_members; i++) {
-        known |= UINT64_C(1) << order->members[i]->member;
-    }
     for (unsigned i = 0; i < n; i++) {
         prune_prefetch(&tuple->prune, keys[i]);
     }
     for (unsigned i = 0; i < n; i++) {
-        pruned->packet[i] = i;
-        pruned->left[i] = places_of(order, prune_candidates(&tuple->prune, keys[i]) & known);
+        pruned->packet[i] = (uint8_t) i;
+        pruned->left[i] = places_of(order, prune_candidates(&tuple->prune, keys[i])
+                                           & order->known);
     }
     pruned->n = n;
 }
@@ -163,7 +299,7 @@ choose(const struct order *order, const struct flow *const found[], struct prune
             continue;
         }
         const struct subtable *subtable = order->members[__builtin_ctzll(left)];
-        if (best && best->priority > top_of(subtable)) {
+        if (best && best->priority >= top_of(subtable)) {
             continue;
         }
         pruned->packet[n] = pruned->packet[i];
@@ -173,65 +309,117 @@ choose(const struct order *order, const struct flow *const found[], struct prune
     pruned->n = n;
 }
 
-static void
-seek_chosen(const struct flow_key *const keys[], struct pruned *pruned, const struct flow *found[])
+INLINE void
+seek_chosen(compare_tags compare, const struct flow_key *const keys[], struct pruned *pruned,
+            const struct flow *found[])
 {
     for (unsigned i = 0; i < pruned->n; i++) {
         const struct subtable *subtable = pruned->subtable[i];
-        pruned->slots[i] = atomic_load_explicit(&subtable->slots, memory_order_acquire);
+        const struct directory *directory = atomic_load_explicit(&subtable->exact.directory,
+                                                                 memory_order_acquire);
         pruned->hash[i] = flow_mask_hash(&subtable->mask, keys[pruned->packet[i]]);
-        __builtin_prefetch(&pruned->slots[i]->slot[pruned->hash[i] & (pruned->slots[i]->n - 1)]);
+        pruned->segment[i] = exact_segment(directory, pruned->hash[i]);
+        __builtin_prefetch(exact_home(pruned->segment[i], pruned->hash[i]));
     }
     for (unsigned i = 0; i < pruned->n; i++) {
-        pruned->at[i] = pruned->hash[i];
-        pruned->flow[i] = probe(pruned->slots[i], pruned->hash[i], &pruned->at[i]);
-        if (pruned->flow[i]) {
-            __builtin_prefetch(&pruned->flow[i]->program);
-        }
+        pruned->flow[i] = candidate(compare, pruned->segment[i], pruned->hash[i]);
+        prefetch_hot(pruned->flow[i]);
     }
     for (unsigned i = 0; i < pruned->n; i++) {
-        const struct flow_key *key = keys[pruned->packet[i]];
-        const struct flow **best = &found[pruned->packet[i]];
-
-        while (pruned->flow[i] && !same_words(pruned->flow[i], &pruned->subtable[i]->mask, key)) {
-            pruned->at[i]++;
-            pruned->flow[i] = probe(pruned->slots[i], pruned->hash[i], &pruned->at[i]);
-        }
-        if (pruned->flow[i] && (!*best || pruned->flow[i]->priority > (*best)->priority)) {
-            *best = pruned->flow[i];
-        }
+        const struct subtable *subtable = pruned->subtable[i];
+        const struct flow *flow = confirm(pruned->flow[i], &subtable->exact, &subtable->mask,
+                                          keys[pruned->packet[i]], pruned->hash[i],
+                                          subtable->mask.n);
+        keep_better(&found[pruned->packet[i]], flow);
     }
 }
 
 /* Each packet in its own candidates only, best priorities first; a round takes every packet one
  * candidate on. */
-static void
-lookup_pruned(const struct tuple *tuple, const struct order *order,
+INLINE void
+lookup_pruned(compare_tags compare, const struct tuple *tuple, const struct order *order,
               const struct flow_key *const keys[], unsigned n, const struct flow *found[])
 {
     struct pruned pruned;
 
     find_candidates(tuple, order, keys, n, &pruned);
     for (choose(order, found, &pruned); pruned.n; choose(order, found, &pruned)) {
-        seek_chosen(keys, &pruned, found);
+        seek_chosen(compare, keys, &pruned, found);
     }
 }
 
-void
-tuple_lookup(const struct finder *finder, const struct flow_key *const keys[], unsigned n,
-             const struct flow *found[])
+/* --- All of it, for each processor --------------------------------------------------------------- */
+
+INLINE void
+lookup(compare_tags compare, const struct finder *finder, const struct flow_key *const keys[],
+       unsigned n, const struct flow *found[])
 {
     const struct tuple *tuple = (const struct tuple *) finder;
     const struct order *order = atomic_load_explicit(&tuple->order, memory_order_acquire);
     bool prune = order->n_members >= PRUNE_FROM;
 
+    if (order->n == 1) {
+        lookup_one(compare, order->list[0], keys, n, found);
+        return;
+    }
     for (unsigned i = 0; i < n; i++) {
         found[i] = NULL;
     }
     if (prune) {
-        lookup_pruned(tuple, order, keys, n, found);
+        lookup_pruned(compare, tuple, order, keys, n, found);
     }
     if (!prune || order->n_members < order->n) {
-        lookup_all(order, keys, n, found, !prune);
+        lookup_all(compare, order, keys, n, found, !prune);
     }
+}
+
+#define WAY(NAME, FEATURE)                                                                      \
+    static bool                                                                                 \
+    runs_##NAME(void)                                                                           \
+    {                                                                                           \
+        return __builtin_cpu_supports(FEATURE);                                                 \
+    }                                                                                           \
+                                                                                                \
+    static __attribute__((target(FEATURE))) void                                                \
+    lookup_##NAME(const struct finder *finder, const struct flow_key *const keys[], unsigned n, \
+                  const struct flow *found[])                                                   \
+    {                                                                                           \
+        lookup(compare_##NAME, finder, keys, n, found);                                         \
+    }
+
+static bool
+runs_plain(void)
+{
+    return true;
+}
+
+static void
+lookup_plain(const struct finder *finder, const struct flow_key *const keys[], unsigned n,
+             const struct flow *found[])
+{
+    lookup(compare_plain, finder, keys, n, found);
+}
+
+#ifdef VECTORS
+WAY(sse, "sse4.1")
+WAY(avx2, "avx2")
+WAY(avx512, "avx512f")
+#define ROW(NAME) { #NAME, runs_##NAME, lookup_##NAME }
+#else
+#define ROW(NAME) { "plain", runs_plain, lookup_plain }
+#endif
+
+const struct tuple_way tuple_ways[TUPLE_WAYS] = {
+    { "plain", runs_plain, lookup_plain }, ROW(sse), ROW(avx2), ROW(avx512),
+};
+
+finder_lookup *
+tuple_lookup(void)
+{
+    unsigned best = TUPLE_WAYS - 1;
+
+    while (!tuple_ways[best].runs()) {
+        best--;
+    }
+    return tuple_ways[best].lookup;
 }

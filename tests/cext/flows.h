@@ -77,10 +77,26 @@ key_matches(const struct flow_key *key, const struct flow_key *mask, const struc
 
 /* For table_close(). */
 static inline void
-flow_free(struct flow *flow, void *unused)
+release_flow(struct flow *flow, void *unused)
 {
     (void)unused;
-    free(flow);
+    flow_free(flow);
+}
+
+static inline void
+free_retired_flow(void *flow, void *unused)
+{
+    (void)unused;
+    flow_free(flow);
+}
+
+/* Frees a flow that was taken out, or null, when the readers have passed. */
+static inline void
+retire_flow(struct epoch *epoch, struct flow *flow)
+{
+    if (flow) {
+        epoch_retire(epoch, flow, free_retired_flow, NULL);
+    }
 }
 
 #endif

@@ -82,7 +82,7 @@ drop(struct prune *prune, struct random *random, struct member *member)
     unsigned i = draw(random, member->n);
 
     prune_remove(prune, member->bit, member->flows[i]);
-    free(member->flows[i]);
+    flow_free(member->flows[i]);
     member->flows[i] = member->flows[--member->n];
 }
 
@@ -176,7 +176,7 @@ test_addresses_of_other_networks_leave_nothing(void **state)
     assert_int_equal(prune_candidates(&prune, &key), 1);
     prune_remove(&prune, member, flow);
     assert_int_equal(prune_candidates(&prune, &key), 0);
-    free(flow);
+    flow_free(flow);
     prune_close(&prune);
 }
 

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "flows.h"
+#include "tuple.h"
 
 enum { MAX_FLOWS = 400, MAX_MASKS = 120 };
 
@@ -29,6 +30,15 @@ struct model {
     struct entry entries[MAX_FLOWS];
 };
 
+/* One of the ways to look up that run here. */
+static finder_lookup *
+any_way(unsigned number)
+{
+    const struct tuple_way *way = &tuple_ways[number % TUPLE_WAYS];
+
+    return way->runs() ? way->lookup : tuple_ways[0].lookup;
+}
+
 static struct model *
 model_new(uint64_t seed)
 {
@@ -37,6 +47,7 @@ model_new(uint64_t seed)
     memset(model, 0, sizeof *model);
     epoch_init(&model->epoch);
     assert_int_equal(table_open(&model->table, &model->epoch), 0);
+    model->table.record->finder.lookup = any_way((unsigned)seed);
     model->random.state = seed * 77 + 1;
     model->n_masks = 1 + draw(&model->random, draw(&model->random, 4) ? 12 : MAX_MASKS);
     model->n_values = 1 + draw(&model->random, 6);
@@ -50,7 +61,7 @@ model_new(uint64_t seed)
 static void
 model_free(struct model *model)
 {
-    table_close(&model->table, flow_free, NULL);
+    table_close(&model->table, release_flow, NULL);
     epoch_close(&model->epoch);
     free(model);
 }
@@ -86,7 +97,7 @@ model_insert(struct model *model)
     new.flow = flow_for(&model->table, &new.key, &new.mask, new.priority);
     assert_int_equal(table_insert(&model->table, new.flow, &old), 0);
     assert_ptr_equal(old, same ? same->flow : NULL);
-    epoch_free(&model->epoch, old);
+    retire_flow(&model->epoch, old);
     if (same) {
         *same = new;
     } else {
@@ -100,7 +111,7 @@ model_remove(struct model *model)
     if (model->n) {
         struct entry *entry = &model->entries[draw(&model->random, model->n)];
         table_remove(&model->table, entry->flow);
-        epoch_free(&model->epoch, entry->flow);
+        retire_flow(&model->epoch, entry->flow);
         *entry = model->entries[--model->n];
     }
 }
@@ -161,7 +172,7 @@ visit(struct flow *flow, void *visiting_)
     assert_true(i < model->n);
     if (visiting->n++ % 2 && visiting->removing) {
         table_remove(&model->table, flow);
-        epoch_free(&model->epoch, flow);
+        retire_flow(&model->epoch, flow);
         model->entries[i] = model->entries[--model->n];
     }
     return true;
@@ -194,6 +205,15 @@ grow_and_shrink(struct model *model, unsigned steps)
     }
 }
 
+/* Lets the record look up as other processors would, where this one can. */
+static void
+take_way(struct model *model, unsigned way)
+{
+    if (tuple_ways[way].runs()) {
+        model->table.record->finder.lookup = tuple_ways[way].lookup;
+    }
+}
+
 static void
 test_random_tables_agree_with_the_list(void **state)
 {
@@ -202,6 +222,7 @@ test_random_tables_agree_with_the_list(void **state)
     (void)state;
     for (uint64_t seed = 1; n < 1200000; seed++) {
         struct model *model = model_new(seed);
+        take_way(model, seed % TUPLE_WAYS);
         for (unsigned round = 0; round < 8; round++) {
             grow_and_shrink(model, draw(&model->random, seed % 8 ? 60 : 400));
             n += model_lookup(model);
@@ -239,7 +260,7 @@ tear_down(void **state)
 {
     struct fixture *f = *state;
 
-    table_close(&f->table, flow_free, NULL);
+    table_close(&f->table, release_flow, NULL);
     epoch_close(&f->epoch);
     free(f);
     return 0;
@@ -253,7 +274,7 @@ add(struct fixture *f, uint64_t value, uint64_t bits, uint16_t priority)
     struct flow *flow = flow_for(&f->table, &key, &mask, priority), *old;
 
     assert_int_equal(table_insert(&f->table, flow, &old), 0);
-    epoch_free(&f->epoch, old);
+    retire_flow(&f->epoch, old);
     return flow;
 }
 
@@ -261,7 +282,7 @@ static void
 drop(struct fixture *f, struct flow *flow)
 {
     table_remove(&f->table, flow);
-    epoch_free(&f->epoch, flow);
+    retire_flow(&f->epoch, flow);
 }
 
 static const struct flow *
@@ -403,7 +424,7 @@ test_a_flow_gives_back_its_match_and_arguments(void **state)
 enum { N_BIRTHDAY = 1 << 19 };
 
 struct hashed {
-    uint32_t hash;
+    uint32_t hash;              /* Its last bits: bucket and tag. */
     uint64_t value;
 };
 
@@ -417,24 +438,23 @@ by_hash(const void *a_, const void *b_)
 
 /* Values of W_ETH_DST by the hash that they have under an exact mask. */
 static struct hashed *
-hash_values(unsigned n)
+hash_values(struct fixture *f, unsigned n)
 {
     const struct flow_key bits = { .word[W_ETH_DST] = UINT64_MAX };
     struct hashed *values = calloc(n, sizeof *values);
-    struct flow_mask mask;
+    const struct flow_mask *mask = table_mask(&f->table, &bits);
 
-    flow_mask_from(&mask, &bits);
     for (unsigned i = 0; i < n; i++) {
         const struct flow_key key = { .word[W_ETH_DST] = i * UINT64_C(0x10001) };
-        values[i] = (struct hashed) { flow_mask_hash(&mask, &key), key.word[W_ETH_DST] };
+        values[i] = (struct hashed) { (uint32_t)flow_mask_hash(mask, &key), key.word[W_ETH_DST] };
     }
     return values;
 }
 
 static void
-test_two_keys_with_the_same_hash_are_told_apart(void **state)
+test_two_keys_with_the_same_tag_in_one_bucket_are_told_apart(void **state)
 {
-    struct hashed *values = hash_values(N_BIRTHDAY);
+    struct hashed *values = hash_values(*state, N_BIRTHDAY);
     unsigned n_pairs = 0;
 
     qsort(values, N_BIRTHDAY, sizeof *values, by_hash);
@@ -460,7 +480,7 @@ static void
 test_many_keys_in_one_slot_are_all_found(void **state)
 {
     enum { N_VALUES = 1 << 18, SLOTS = 1 << 12 };
-    struct hashed *values = hash_values(N_VALUES);
+    struct hashed *values = hash_values(*state, N_VALUES);
     struct flow *flows[N_VALUES / SLOTS * 4];
     uint64_t keys[N_VALUES / SLOTS * 4];
     unsigned n = 0;
@@ -479,6 +499,127 @@ test_many_keys_in_one_slot_are_all_found(void **state)
         drop(*state, flows[gone]);
     }
     free(values);
+}
+
+/* A key whose hash, all of it, is the same for every 'i': the second word makes up for the first. */
+static struct flow_key
+crafted_key(struct fixture *f, unsigned i)
+{
+    struct flow_key key = { .word[W_ETH_DST] = i };
+
+    key.word[W_L4] = hash_word(f->table.record->seed, i) ^ 4711;
+    return key;
+}
+
+static struct flow *
+add_key(struct fixture *f, const struct flow_key *key, const struct flow_key *mask,
+        uint16_t priority)
+{
+    struct flow *flow = flow_for(&f->table, key, mask, priority), *old;
+
+    assert_int_equal(table_insert(&f->table, flow, &old), 0);
+    assert_null(old);
+    return flow;
+}
+
+static const struct flow *
+lookup_key(struct fixture *f, const struct flow_key *key)
+{
+    const struct flow *found[1];
+
+    table_lookup(&f->table, &key, 1, found);
+    return found[0];
+}
+
+static void
+test_keys_whose_hashes_no_split_separates_are_found_and_take_no_more_memory(void **state)
+{
+    enum { N = 2000 };
+    const struct flow_key mask = { .word[W_ETH_DST] = UINT64_MAX, .word[W_L4] = UINT64_MAX };
+    struct fixture *f = *state;
+    struct flow *flows[N];
+    struct table_stats stats;
+
+    for (unsigned i = 0; i < N; i++) {
+        const struct flow_key key = crafted_key(f, i);
+        flows[i] = add_key(f, &key, &mask, 1);
+        assert_true(flow_hash(flows[i], flows[i]->mask) == flow_hash(flows[0], flows[0]->mask));
+    }
+    table_stats(&f->table, &stats);
+    assert_true(stats.memory < N * 40);
+    for (unsigned i = 0; i < N; i++) {
+        const struct flow_key key = crafted_key(f, i), other = crafted_key(f, i + N);
+        assert_ptr_equal(lookup_key(f, &key), flows[i]);
+        assert_null(lookup_key(f, &other));
+        drop(f, flows[i]);
+        assert_null(lookup_key(f, &key));
+    }
+}
+
+/* --- Growing and shrinking ---------------------------------------------------------------------- */
+
+enum { N_MANY = 100000 };
+
+static size_t
+memory_of(struct fixture *f)
+{
+    struct table_stats stats;
+
+    table_stats(&f->table, &stats);
+    return stats.memory;
+}
+
+static bool
+remove_odd(struct flow *flow, void *f_)
+{
+    struct fixture *f = f_;
+
+    if (flow->words[0] % 1000) {
+        drop(f, flow);
+    }
+    return true;
+}
+
+static void
+check_many(struct fixture *f, struct flow *const flows[])
+{
+    for (unsigned i = 0; i < N_MANY; i++) {
+        assert_ptr_equal(lookup(f, i), flows[i]);
+        assert_null(lookup(f, N_MANY + i));
+    }
+}
+
+static void
+test_a_table_grows_and_shrinks_and_loses_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct flow **flows = calloc(N_MANY, sizeof *flows);
+    size_t empty = memory_of(f);
+
+    for (unsigned i = 0; i < N_MANY; i++) {
+        flows[i] = add(f, i, UINT64_MAX, 1);
+    }
+    check_many(f, flows);
+    size_t full = memory_of(f);
+    assert_true(full < N_MANY * 20);
+    for (unsigned i = 0; i < N_MANY; i++) {
+        if (i % 1000) {
+            drop(f, flows[i]);
+            flows[i] = NULL;
+        }
+    }
+    check_many(f, flows);
+    assert_true(memory_of(f) < empty + full / 50);
+    for (unsigned i = 0; i < N_MANY; i++) {
+        flows[i] = flows[i] ? flows[i] : add(f, i, UINT64_MAX, 1);
+    }
+    table_each(&f->table, remove_odd, f);
+    for (unsigned i = 0; i < N_MANY; i++) {
+        flows[i] = i % 1000 ? NULL : flows[i];
+    }
+    check_many(f, flows);
+    assert_true(memory_of(f) < empty + full / 50);
+    free(flows);
 }
 
 static void
@@ -512,8 +653,10 @@ main(void)
         T(test_a_mask_that_nothing_uses_any_more_goes),
         T(test_a_few_flows_have_an_implementation_of_their_own),
         T(test_a_flow_gives_back_its_match_and_arguments),
-        T(test_two_keys_with_the_same_hash_are_told_apart),
+        T(test_two_keys_with_the_same_tag_in_one_bucket_are_told_apart),
         T(test_many_keys_in_one_slot_are_all_found),
+        T(test_keys_whose_hashes_no_split_separates_are_found_and_take_no_more_memory),
+        T(test_a_table_grows_and_shrinks_and_loses_nothing),
         T(test_coming_and_going_does_not_fill_a_table_with_what_is_gone),
     };
 

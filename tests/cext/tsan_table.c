@@ -42,7 +42,7 @@ insert(struct shared *shared, const struct flow_key *key, const struct flow_key 
 
     check(flow, "there is memory");
     check(!table_insert(&shared->table, flow, &old), "a flow goes in");
-    epoch_free(&shared->epoch, old);
+    retire_flow(&shared->epoch, old);
     return flow;
 }
 
@@ -98,7 +98,7 @@ step(struct shared *shared, struct random *random, struct coming *coming)
 {
     if (coming->flow && draw(random, 2)) {
         table_remove(&shared->table, coming->flow);
-        epoch_free(&shared->epoch, coming->flow);
+        retire_flow(&shared->epoch, coming->flow);
         coming->flow = NULL;
     } else if (coming->flow) {
         coming->flow = insert(shared, &coming->key, &coming->mask, coming->flow->priority);
@@ -155,7 +155,7 @@ run(unsigned n_staying, unsigned n_coming)
         pthread_join(shared->readers[i].thread, NULL);
         n_found += shared->readers[i].n_found;
     }
-    table_close(&shared->table, flow_free, NULL);
+    table_close(&shared->table, release_flow, NULL);
     epoch_close(&shared->epoch);
     free(shared);
     printf("%llu flows found during %u changes\n", (unsigned long long)n_found, N_STEPS);
