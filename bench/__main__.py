@@ -1,7 +1,9 @@
 """python -m bench lists the benchmarks; python -m bench NAME [--json] runs one."""
 
 import argparse
+import signal
 import sys
+from types import FrameType
 
 from . import harness
 from .registry import BENCHMARKS, load
@@ -10,6 +12,11 @@ from .registry import BENCHMARKS, load
 def list_all() -> None:
     for name, benchmark in BENCHMARKS.items():
         print(f"{name:12} {benchmark.what}")
+
+
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    """Leave as after an error: what was started ends, what was taken is given back."""
+    raise SystemExit(128 + number)
 
 
 def main(argv: list[str]) -> None:
@@ -26,6 +33,7 @@ def main(argv: list[str]) -> None:
         if name == chosen:
             load(name).add_arguments(command)
     options = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, _interrupted)
     rows = load(options.name).rows(options)
     if options.json:
         print(harness.as_json(rows))

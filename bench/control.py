@@ -17,7 +17,7 @@ import numpy as np
 
 from . import openflow as of
 from .controller import Controller
-from .harness import Row
+from .harness import Goal, Row
 from .peers import Peer
 from .peers.ovs import OpenVswitch
 from .peers.processes import enter_own_network
@@ -217,5 +217,5 @@ def row(line: Line, values: list[list[float]], options: Namespace) -> Row:
     """Give the values of raicho and of the peer, if there is one, their form."""
     own, *others = values
     peer = others[0] if others else ()
-    goal = f"ahead of {options.peer}" if options.peer else None
+    goal = Goal(1) if options.peer else None
     return Row(line.name, line.unit, own, options.peer, peer, goal, line.more_is_better)

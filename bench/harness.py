@@ -9,50 +9,91 @@ from . import machine
 
 
 @dataclass(frozen=True, slots=True)
+class Goal:
+    """What a row is to reach: so many times its peer, or a value of its own; one is enough."""
+
+    ratio: float | None = None
+    value: float | None = None
+
+    def text(self, unit: str) -> str:
+        parts = [f"{self.ratio:g}x"] if self.ratio is not None else []
+        parts += [f"{self.value:,.0f} {unit}"] if self.value is not None else []
+        return " or ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
-    """One number: what was measured, in which unit, all its runs, and a peer's if it has one."""
+    """One number: what was measured, in which unit, all its runs, and a peer's if it has one.
+
+    The runs of the two are pairs: each of raicho's was right before the peer's at the same place.
+    """
 
     name: str
     unit: str
     runs: Sequence[float]
     peer: str | None = None
     peer_runs: Sequence[float] = ()
-    goal: str | None = None
+    goal: Goal | None = None
     more_is_better: bool = True
+    note: str | None = None
 
     @property
     def value(self) -> float:
         return statistics.median(self.runs)
 
     @property
-    def ratio(self) -> float | None:
-        """How many times better than the peer raicho is."""
+    def ratios(self) -> list[float]:
+        """How many times better than the peer raicho is, pair by pair; empty without a peer."""
         if not self.peer_runs:
+            return []
+        pairs = zip(self.runs, self.peer_runs, strict=True)
+        return [own / peer if self.more_is_better else peer / own for own, peer in pairs]
+
+    @property
+    def ratio(self) -> float | None:
+        """The median of the ratios of the pairs."""
+        return statistics.median(self.ratios) if self.peer_runs else None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the goal is met; None where there is none, or nothing to compare with."""
+        if self.goal is None:
             return None
-        ratio = self.value / statistics.median(self.peer_runs)
-        return ratio if self.more_is_better else 1 / ratio
+        reached = []
+        if self.goal.ratio is not None and self.ratio is not None:
+            reached.append(self.ratio >= self.goal.ratio)
+        if self.goal.value is not None:
+            enough = self.value >= self.goal.value
+            reached.append(enough if self.more_is_better else self.value <= self.goal.value)
+        return any(reached) if reached else None
 
     def form(self) -> dict[str, object]:
         """The row as it stands in the JSON; what does not apply is left out."""
+        ratios = self.ratios
         fields: dict[str, object] = {
             "name": self.name,
             "unit": self.unit,
-            "min": _round(min(self.runs)),
-            "value": _round(self.value),
-            "max": _round(max(self.runs)),
-            "runs": len(self.runs),
+            "min": short(min(self.runs)),
+            "value": short(self.value),
+            "max": short(max(self.runs)),
+            "runs": [short(run) for run in self.runs],
             "peer": self.peer,
-            "peer_value": _round(statistics.median(self.peer_runs)) if self.peer_runs else None,
-            "ratio": _round(self.ratio) if self.ratio is not None else None,
-            "goal": self.goal,
+            "peer_value": short(statistics.median(self.peer_runs)) if ratios else None,
+            "peer_runs": [short(run) for run in self.peer_runs] or None,
+            "ratio_min": short(min(ratios)) if ratios else None,
+            "ratio": short(statistics.median(ratios)) if ratios else None,
+            "ratio_max": short(max(ratios)) if ratios else None,
+            "goal": self.goal.text(self.unit) if self.goal else None,
+            "met": self.met,
+            "note": self.note,
         }
         return {name: value for name, value in fields.items() if value is not None}
 
 
-def _round(value: float) -> float:
+def short(value: float) -> float:
     """Keep four digits: more would claim a precision that no machine has."""
-    short = float(f"{value:.4g}")
-    return int(short) if short.is_integer() else short
+    rounded = float(f"{value:.4g}")
+    return int(rounded) if rounded.is_integer() else rounded
 
 
 def sample(once: Callable[[], float], runs: int, warm_up: int = 1) -> list[float]:
@@ -60,6 +101,33 @@ def sample(once: Callable[[], float], runs: int, warm_up: int = 1) -> list[float
     for _ in range(warm_up):
         once()
     return [once() for _ in range(runs)]
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """What raicho did, and what a peer did right after it, run by run."""
+
+    own: list[float]
+    peer: list[float]
+
+    @property
+    def best(self) -> float:
+        return statistics.median(self.peer)
+
+
+def alternate(
+    own: Callable[[], float], peers: Sequence[Callable[[], float]], runs: int, warm_up: int = 1
+) -> list[Pairs]:
+    """Measure raicho before every turn of every peer, so that both met the same machine.
+
+    The first 'warm_up' rounds do not count.
+    """
+    pairs = [Pairs([], []) for _ in peers]
+    for _ in range(warm_up + runs):
+        for peer, found in zip(peers, pairs, strict=True):
+            found.own.append(own())
+            found.peer.append(peer())
+    return [Pairs(found.own[warm_up:], found.peer[warm_up:]) for found in pairs]
 
 
 def as_json(rows: Iterable[Row]) -> str:
@@ -73,10 +141,19 @@ def as_text(rows: Iterable[Row]) -> Iterator[str]:
     yield ", ".join(f"{name} {value}" for name, value in machine.facts().items())
     yield f"{'':40}{'minimum':>14}{'median':>14}{'maximum':>14}  {'unit':12}runs"
     for row in rows:
-        numbers = (min(row.runs), row.value, max(row.runs))
-        line = f"{row.name:40}{''.join(f'{_round(n):>14,}' for n in numbers)}"
-        line += f"  {row.unit:12}{len(row.runs)}"
-        if row.peer_runs:
-            line += f"  {row.peer} {_round(statistics.median(row.peer_runs)):,}"
-            line += f", ratio {row.ratio:.2f}"
-        yield line + (f"  (goal {row.goal})" if row.goal else "")
+        yield line(row)
+
+
+def line(row: Row) -> str:
+    """Put a row into one line."""
+    numbers = (min(row.runs), row.value, max(row.runs))
+    text = f"{row.name:40}{''.join(f'{short(n):>14,}' for n in numbers)}"
+    text += f"  {row.unit:12}{len(row.runs)}"
+    if ratios := row.ratios:
+        low, middle, high = min(ratios), statistics.median(ratios), max(ratios)
+        text += f"  {row.peer} {short(statistics.median(row.peer_runs)):,}"
+        text += f", ratio {low:.2f} {middle:.2f} {high:.2f}"
+    if row.goal:
+        verdict = {True: ": met", False: ": missed", None: ""}[row.met]
+        text += f"  (goal {row.goal.text(row.unit)}{verdict})"
+    return text + (f"  [{row.note}]" if row.note else "")

@@ -2,10 +2,22 @@
 
 import os
 import platform
+import subprocess
 import sys
+import tempfile
 import time
 from importlib import metadata
 from pathlib import Path
+
+from .compiler import compiled
+from .needs import find
+
+# Debian's packages of the peers, and a program of each.
+PEERS = {
+    "openvswitch-switch": "ovs-vswitchd",
+    "openvswitch-switch-dpdk": "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk",
+    "dpdk-dev": "dpdk-testpmd",
+}
 
 
 def _field(path: str, key: str) -> str:
@@ -37,6 +49,26 @@ def _spin(rounds: int = 5) -> float:
     return round(best * 1e3, 3)
 
 
+def core_to_core() -> int | str:
+    """Measure how long a cache line takes from one core to another and back."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        return "one core"
+    with tempfile.TemporaryDirectory(prefix="rcb") as folder:
+        try:
+            probe = compiled("placement.c", Path(folder), "-pthread")
+            command = [str(probe), str(cores[0]), str(cores[-1])]
+            return int(subprocess.run(command, capture_output=True, check=True, timeout=10).stdout)
+        except (RuntimeError, OSError, subprocess.SubprocessError):
+            return "unknown"
+
+
+def absent() -> str:
+    """Name the Debian packages that peers need and that are not there."""
+    packages = [name for name, program in PEERS.items() if find(program) is None]
+    return " ".join(packages) or "none"
+
+
 def facts() -> dict[str, object]:
     """Describe the machine as it is now: what it has, what runs, how busy it is."""
     cores = os.sched_getaffinity(0)
@@ -48,6 +80,8 @@ def facts() -> dict[str, object]:
         "kernel": platform.release(),
         "python": sys.version.split()[0],
         "raicho": _version(),
+        "core_to_core_ns": core_to_core(),
+        "missing": absent(),
         "load": [round(value, 2) for value in os.getloadavg()],
         "spin_ms": _spin(),
     }

@@ -15,12 +15,12 @@ from typing import Self
 from raicho.dataplane.datapath import DONE, Dataplane
 from raicho.dataplane.port import MemoryPort, Port
 
-from .harness import Row
+from .harness import Goal, Row
 from .workload import IN_PORT, OUT_PORT, Workload, make
 
 UNIT = "packets/s"
 SETTLE = 0.1  # seconds before a run counts
-GOAL = 0.95  # of what as many workers would do if they shared nothing
+SHARE = 0.95  # of what as many workers would do if they shared nothing
 WORKLOADS = ("1 rule, 1 flow", "10k exact rules, 10k flows", "100k exact rules, 100k flows")
 
 
@@ -108,5 +108,5 @@ def rows(options: Namespace) -> Iterator[Row]:
             several,
             peer="1 worker",
             peer_runs=one,
-            goal=f"{options.workers * GOAL:g}x",
+            goal=Goal(options.workers * SHARE),
         )

@@ -1,6 +1,7 @@
 """Debian's Open vSwitch in userspace, with daemons, database and sockets of its own."""
 
 import subprocess
+from collections.abc import Mapping
 
 from .processes import Processes, resident
 
@@ -9,6 +10,9 @@ SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 
 class OpenVswitch:
     """Two daemons; both of two switches would want the device `ovs-netdev`: one a namespace."""
+
+    PROGRAM = "ovs-vswitchd"
+    OPTIONS: Mapping[str, str] = {}  # other_config before the switch starts
 
     def __init__(self) -> None:
         self._processes = Processes()
@@ -23,8 +27,10 @@ class OpenVswitch:
         self._daemon("ovsdb-server", file, f"--remote=p{self._database}", f"{control}/db.ctl")
         self._processes.wait((self._folder / "db.sock").exists, "ovsdb-server")
         self._set("--no-wait", "init")
+        if self.OPTIONS:
+            self._set("--no-wait", *configure(self.OPTIONS))
         self._switch = self._daemon(
-            "ovs-vswitchd", self._database, f"{control}/switch.ctl", "--disable-system"
+            self.PROGRAM, self._database, f"{control}/switch.ctl", "--disable-system"
         )
         self._set(
             *("add-br", "bench", "--", "set", "bridge", "bench", "datapath_type=netdev"),
@@ -49,3 +55,9 @@ class OpenVswitch:
     def _daemon(self, *command: str) -> int:
         own = {f"OVS_{name}DIR": str(self._folder) for name in ("RUN", "LOG", "DB", "SYSCONF")}
         return self._processes.start(command, own)
+
+
+def configure(options: Mapping[str, str]) -> list[str]:
+    """Write the ovs-vsctl command that sets what concerns the whole switch."""
+    settings = [f"other_config:{name}={value}" for name, value in options.items()]
+    return ["set", "Open_vSwitch", ".", *settings]

@@ -1,5 +1,6 @@
 """Processes that end with the benchmark, however it ends, and a network of their own for them."""
 
+import contextlib
 import ctypes
 import os
 import shutil
@@ -7,9 +8,10 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import IO
 
 CLONE_NEWNET = 0x40000000
 PR_SET_PDEATHSIG = 1
@@ -35,17 +37,28 @@ class Processes:
 
     def start(self, command: Sequence[str], environment: Mapping[str, str]) -> int:
         """Start a process; return its PID."""
+        return self._start(command, environment, subprocess.DEVNULL).pid
+
+    def converse(self, command: Sequence[str]) -> tuple[int, IO[bytes]]:
+        """Start a process that takes commands; return its PID and where they are written."""
+        process = self._start(command, {}, subprocess.PIPE)
+        assert process.stdin
+        return process.pid, process.stdin
+
+    def _start(
+        self, command: Sequence[str], environment: Mapping[str, str], stdin: int
+    ) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=log,
                 stderr=log,
                 env={**os.environ, **environment},
                 preexec_fn=partial(_die_with, os.getpid()),
             )
         self._started.append(process)
-        return process.pid
+        return process
 
     def wait(self, true: Callable[[], object], what: str) -> None:
         """Wait for something; if it does not come, show what the processes wrote."""
@@ -58,7 +71,11 @@ class Processes:
     def close(self) -> None:
         """End them, the last one first, and remove the folder."""
         for process in reversed(self._started):
+            if process.stdin:
+                with contextlib.suppress(BrokenPipeError):
+                    process.stdin.close()
             process.terminate()
+            process.send_signal(signal.SIGCONT)  # one that is stopped does not hear the other
             try:
                 process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
@@ -66,6 +83,16 @@ class Processes:
                 process.wait()
         self._started.clear()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def awake(pid: int) -> Iterator[None]:
+    """Let a process run that otherwise stands still while others are measured."""
+    os.kill(pid, signal.SIGCONT)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGSTOP)
 
 
 def resident(pid: int) -> int:

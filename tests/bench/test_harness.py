@@ -5,6 +5,7 @@ import os
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +13,23 @@ import numpy as np
 import pytest
 
 from bench import openflow, workload
-from bench.harness import Row, as_json, as_text, sample
+from bench.harness import Goal, Row, alternate, as_json, as_text, line, sample
 
 ROOT = Path(__file__).parents[2]
-FORM = {"name", "unit", "min", "value", "max", "runs", "peer", "peer_value", "ratio", "goal"}
+FORM = {
+    *("name", "unit", "min", "value", "max", "runs", "peer", "peer_value", "peer_runs"),
+    *("ratio_min", "ratio", "ratio_max", "goal", "met", "note"),
+}
 SMALL = [name for name in workload.WORKLOADS if "1M" not in name and "new flow" not in name]
 
 
 def test_the_json_has_the_machine_and_the_rows_and_leaves_out_what_does_not_apply() -> None:
-    rows = [Row("a", "pps", [3, 1, 2]), Row("b", "us", [2], "ovs", [4], "2x", False)]
+    compared = Row("b", "us", [2], "ovs", [4], Goal(2), more_is_better=False, note="best of 2")
+    rows = [Row("a", "pps", [3, 1, 2]), compared]
     form = json.loads(as_json(rows))
     assert set(form) == {"machine", "rows"}
     assert form["rows"][0] == {
-        "name": "a", "unit": "pps", "min": 1, "value": 2, "max": 3, "runs": 3,
+        "name": "a", "unit": "pps", "min": 1, "value": 2, "max": 3, "runs": [3, 1, 2],
     }  # fmt: skip
     assert set(form["rows"][1]) == FORM
 
@@ -32,6 +37,56 @@ def test_the_json_has_the_machine_and_the_rows_and_leaves_out_what_does_not_appl
 def test_a_ratio_above_one_is_in_favour_of_raicho_for_rates_and_for_times() -> None:
     assert Row("rate", "pps", [20], "x", [10]).ratio == 2
     assert Row("time", "us", [10], "x", [20], more_is_better=False).ratio == 2
+
+
+def test_ratios_are_those_of_the_pairs_and_not_of_the_medians() -> None:
+    row = Row("rate", "pps", [10, 40, 30], "x", [10, 10, 20])
+    assert row.ratios == [1, 4, 1.5]
+    assert row.ratio == 1.5
+    form = row.form()
+    assert (form["ratio_min"], form["ratio"], form["ratio_max"]) == (1, 1.5, 4)
+
+
+@pytest.mark.parametrize(
+    ("goal", "more_is_better", "met"),
+    [
+        (Goal(2), True, True),
+        (Goal(2.1), True, False),
+        (Goal(2.1, 20), True, True),
+        (Goal(value=21), True, False),
+        (Goal(value=21), False, True),
+        (None, True, None),
+    ],
+)
+def test_a_goal_is_met_by_the_ratio_or_by_the_value(
+    goal: Goal | None, more_is_better: bool, met: bool | None
+) -> None:
+    peer = [10] if more_is_better else [40]
+    assert Row("a", "x", [20], "peer", peer, goal, more_is_better).met is met
+
+
+def test_a_ratio_that_nothing_was_compared_for_is_neither_met_nor_missed() -> None:
+    assert Row("a", "x", [20], goal=Goal(2)).met is None
+    assert "missed" not in line(Row("a", "x", [20], goal=Goal(2)))
+    assert "(goal 2x: missed)" in line(Row("a", "x", [20], "peer", [20], Goal(2)))
+
+
+def test_every_turn_of_a_peer_follows_one_of_raicho_and_the_first_round_does_not_count() -> None:
+    order: list[str] = []
+
+    def turn(name: str) -> Callable[[], float]:
+        def once() -> float:
+            order.append(name)
+            return len(order)
+
+        return once
+
+    pairs = alternate(turn("raicho"), [turn("a"), turn("b")], 2)
+    assert order == ["raicho", "a", "raicho", "b"] * 3
+    assert [(found.own, found.peer) for found in pairs] == [
+        ([5, 9], [6, 10]),
+        ([7, 11], [8, 12]),
+    ]
 
 
 def test_a_warm_up_run_does_not_count() -> None:
@@ -108,8 +163,10 @@ def run(name: str, *options: str) -> dict[str, Any]:
 
 def test_the_pipeline_prints_one_json_object_with_a_row_for_a_workload() -> None:
     row = run("pipeline")
-    assert (row["name"], row["unit"], row["runs"]) == ("1 rule, 1 flow", "packets/s", 1)
+    assert (row["name"], row["unit"], len(row["runs"])) == ("1 rule, 1 flow", "packets/s", 1)
+    assert (row["peer"], row["goal"]) == ("floor", "0.5x")
     assert row["value"] > 0
+    assert row["ratio"] == pytest.approx(row["runs"][0] / row["peer_runs"][0], rel=0.001)
 
 
 def test_several_workers_are_measured_beside_one() -> None:

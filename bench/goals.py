@@ -1,0 +1,19 @@
+"""What the rows of `pipeline` are to reach, by workload and by what they are compared with."""
+
+from .harness import Goal
+
+COLD = "100k exact rules, first seconds"
+
+PIPELINE: dict[str, dict[str, Goal]] = {
+    "1 rule, 1 flow": {"ovs-dpdk": Goal(2.5), "floor": Goal(0.5)},
+    "1 wildcard rule, 100k flows": {"ovs-dpdk": Goal(4)},
+    "10k exact rules, 10k flows": {"ovs-dpdk": Goal(5)},
+    "100k exact rules, 100k flows": {"ovs-dpdk": Goal(8)},
+    COLD: {"ovs-dpdk": Goal(50)},
+    "1M exact rules, 1M flows": {"floor": Goal(0.5, 10e6)},
+    "10k prefixes, 100k flows": {"ovs-dpdk": Goal(6)},
+    "10k rules in 49 masks, 100k flows": {"ovs-dpdk": Goal(5)},
+    "49 masks under 10k flow-mods/s": {"at rest": Goal(0.85)},
+    "49 masks, every packet a new flow": {"ovs-dpdk": Goal(20)},
+    "8 tables, 10k flows": {"ovs-dpdk": Goal(2)},
+}

@@ -1,0 +1,171 @@
+"""What `pipeline` measures beside raicho, on the same workload and in turn with it.
+
+An opponent has one or more turns: the ways in which it can be set up, the best of which counts.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from functools import partial
+from types import MappingProxyType
+from typing import NamedTuple, Protocol, Self
+
+from .churn import Churn
+from .controller import Controller
+from .floor import Floor
+from .peers.ovs_dpdk import CACHES, MOST_FRAMES, OvsDpdk
+from .peers.testpmd import Testpmd
+from .rig import Rig
+from .workload import Workload, at_rest
+
+WARM_UP = 45.0  # seconds at most; how fast the peer lets flows in is not limited by work alone
+
+Turns = Mapping[str, Callable[[float], float]]
+
+
+class Opponent(Protocol):
+    """Something that carries the packets of a workload; `with` starts and ends it."""
+
+    turns: Turns
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+
+class Site:
+    """Open vSwitch with DPDK with the rules of a workload, and the controller that wrote them."""
+
+    turns: Turns = MappingProxyType({})
+
+    def __init__(self, workload: Workload, core: int) -> None:
+        self._workload = workload
+        self._closing = ExitStack()
+        self._controller = self._closing.enter_context(Controller())
+        self.switch = OvsDpdk(core)
+        self._closing.callback(self.switch.close)
+
+    def __enter__(self) -> Self:
+        try:
+            self.switch.start(self._controller.port)
+            self._controller.accept()
+            self._controller.write(self._workload.rules)
+        except BaseException:
+            self._closing.close()
+            raise
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._closing.close()
+
+    def churn(self) -> Churn:
+        """The flow-mods that go on meanwhile."""
+        return Churn(self._workload.churn, self._controller.write)
+
+
+class Warm(Site):
+    """It has seen the packets before: the first of them made flows of its datapath."""
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        try:
+            self.switch.feed(self._workload.frames)
+            with self.switch.running():
+                self.switch.warm_up(WARM_UP)
+        except BaseException:
+            self._closing.close()
+            raise
+        churn = self.churn()
+        self.turns = {caches: partial(self._turn, caches, churn) for caches in CACHES}
+        return self
+
+    def _turn(self, caches: str, churn: Churn, seconds: float) -> float:
+        with self.switch.running():
+            self.switch.use(caches)
+            return self.switch.rate(seconds, churn.run)
+
+
+class New(Site):
+    """Every packet is of a flow that it has not seen: each turn begins with an empty datapath."""
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self.turns = {caches: partial(self._turn, caches) for caches in CACHES}
+        self.switch.feed(self._workload.frames, repeat=False)
+        return self
+
+    def _turn(self, caches: str, seconds: float) -> float:
+        with self.switch.running():
+            self.switch.use(caches)
+            self.switch.feed_again()
+            return self.switch.first_rate(seconds)
+
+
+def cold(workload: Workload, core: int, caches: str, seconds: float) -> float:
+    """Start it for this turn alone; return its rate from the first packet on."""
+    with Site(workload, core) as site:
+        site.switch.use(caches)
+        site.switch.feed(workload.frames)
+        return site.switch.first_rate(seconds)
+
+
+class Ceiling:
+    """testpmd: it looks at no packet."""
+
+    def __init__(self, workload: Workload, core: int) -> None:
+        self._testpmd = Testpmd(workload.frames, core)
+        self.turns: Turns = {"": self._testpmd.rate}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._testpmd.close()
+
+
+class Yardstick(Floor):
+    """The plain C pipeline with the flows of a workload."""
+
+    def __init__(self, workload: Workload, core: int) -> None:
+        super().__init__(workload.frames, core)
+        self.turns: Turns = {"": self.rate}
+
+
+class AtRest(Rig):
+    """raicho with the rules of a workload that nobody changes."""
+
+    def __init__(self, workload: Workload, core: int) -> None:
+        super().__init__(at_rest(workload), core)
+        self.turns: Turns = {"": self.rate}
+
+
+class Kind(NamedTuple):
+    """How an opponent is started, which workloads it can take, and what it needs."""
+
+    start: Callable[[Workload, int], Opponent]
+    takes: Callable[[Workload], bool]
+    programs: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+
+
+def _ovs_dpdk(workload: Workload, core: int) -> Opponent:
+    return (New if workload.once else Warm)(workload, core)
+
+
+KINDS = {
+    "floor": Kind(Yardstick, lambda workload: workload.floor),
+    "at rest": Kind(AtRest, lambda workload: bool(workload.churn)),
+    "ovs-dpdk": Kind(
+        _ovs_dpdk,
+        lambda workload: workload.once or len(workload.frames) <= MOST_FRAMES,
+        (OvsDpdk.PROGRAM, "ovsdb-server", "ovs-vsctl"),
+        ("openvswitch-switch-dpdk", "librte-net-pcap23", "librte-net-null23"),
+    ),
+    "testpmd": Kind(
+        Ceiling,
+        lambda workload: len(workload.frames) <= MOST_FRAMES,
+        ("dpdk-testpmd",),
+        ("dpdk-dev", "librte-net-pcap23", "librte-net-null23"),
+    ),
+}
+PEERS = ("ovs-dpdk", "testpmd")
+ALWAYS = ("floor", "at rest")
