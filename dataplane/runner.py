@@ -30,11 +30,15 @@ class Runner:
         if moved and self._thread.native_id is not None:
             self._bind(self._thread.native_id)
 
-    def stop(self) -> None:
-        """Stop it and let go of its memory; its ports must be detached."""
+    def halt(self) -> None:
+        """Let it forward no more."""
         if self._thread.is_alive():
             self.worker.stop()
             self._thread.join()
+
+    def stop(self) -> None:
+        """Halt it and let go of its memory; its ports must be detached."""
+        self.halt()
         self.worker.close()
 
     def _run(self) -> None:

@@ -126,6 +126,8 @@ class DataplaneComponent(Component):
             raise ConfigError(error.path, error.reason) from error
         finally:
             self._watch_punts()
+            for punts in self.switch.last_punts():
+                self._push_punts(punts)
             self._push_events()
             for name in self._attached.keys() - self.switch.bridges.keys():
                 del self._attached[name]
@@ -185,7 +187,10 @@ class DataplaneComponent(Component):
             self._unread(runner.worker.punt_fd())
 
     def _read_punts(self, worker: int) -> None:
-        for bridge, messages in self.switch.punts(worker).items():
+        self._push_punts(self.switch.punts(worker))
+
+    def _push_punts(self, punts: dict[str, list[bytes]]) -> None:
+        for bridge, messages in punts.items():
             self._push(bridge, "packet_in", b"".join(messages))
 
     def _read_links(self) -> None:

@@ -20,6 +20,8 @@ from .presence import Step
 from .runner import Runner
 from .worker import Worker, former_totals
 
+PUNTS_AT_ONCE, EVERY = 256, 1 << 31
+
 
 @dataclass(slots=True)
 class Plan:
@@ -56,6 +58,7 @@ class Switch:
         self.runners: dict[int, Runner] = {}
         self._places: dict[str, Place] = {}  # of the ports in bridges
         self._enabled: dict[str, bool] = {}
+        self._last_punts: list[dict[str, list[bytes]]] = []
         self._threads = threads
         self._close = weakref.finalize(self, _close, self.bridges, self.runners, self.ports)
         self.commit(self.prepare(Config()), now_ms)
@@ -133,6 +136,8 @@ class Switch:
     def _stop_workers(self, plan: Plan) -> None:
         """Stop those that go; no port that stays is theirs any more."""
         for ident in self.runners.keys() - plan.config.workers.keys():
+            self.runners[ident].halt()
+            self._last_punts.append(self.punts(ident, EVERY))
             self.runners.pop(ident).stop()
 
     def _commit_bridge(self, wanted: BridgeConfig, now_ms: int) -> None:
@@ -211,11 +216,16 @@ class Switch:
         self._enabled.pop(name, None)
         self.ports.lose(name)
 
-    def punts(self, worker: int) -> dict[str, list[bytes]]:
+    def punts(self, worker: int, limit: int = PUNTS_AT_ONCE) -> dict[str, list[bytes]]:
         """Take packets for controllers, as PACKET_IN messages by the name of the bridge."""
         names = {bridge.index: name for name, bridge in self.bridges.items()}
-        punts = self.runners[worker].worker.punts()
+        punts = self.runners[worker].worker.punts(limit)
         return {names[i]: messages for i, messages in punts.items() if i in names}
+
+    def last_punts(self) -> list[dict[str, list[bytes]]]:
+        """Take those of workers that are gone."""
+        last, self._last_punts = self._last_punts, []
+        return last
 
     def stats(self) -> dict[str, Any]:
         """Read all counters."""

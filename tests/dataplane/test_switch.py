@@ -158,6 +158,20 @@ def test_a_port_that_moves_keeps_what_waits_in_it(wired: Any) -> None:
     assert wired.switch.bridges["br0"].port_state(1)["workers"] == [4]
 
 
+def test_packets_for_controllers_outlive_the_worker_that_sent_them_up(rig: Any) -> None:
+    """F3."""
+    p1 = {"kind": "memory", "worker": 4}
+    rig.configure({"p1": p1}, workers=({"id": 4},), br0={"p1": 1})
+    rig.act(Output(PortNo.CONTROLLER))
+    for _ in range(300):
+        rig.put("p1")
+        rig.turn()
+    rig.configure({"p1": "memory"}, br0={"p1": 1})
+    (last,) = rig.switch.last_punts()
+    assert [len(messages) for messages in last.values()] == [300]
+    assert rig.switch.last_punts() == []
+
+
 def test_the_queues_of_a_port_are_served_by_several_workers(wired: Any) -> None:
     """F3."""
     p1 = {"kind": "memory", "device-queues": 3, "lane": [{"queue": 1, "worker": 4}]}

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from raicho.control.message import Delete, Set
 
 from .conftest import ADDRESSES, DEVICES, Site
@@ -24,16 +26,20 @@ def _alone(site: Site) -> None:
     site.wait_reachable()
 
 
-def test_no_ping_is_lost_while_ports_and_workers_change(site: Site) -> None:
-    """F3: workers come and go, ports change hands, and the sockets stay open."""
+@pytest.mark.parametrize("queues", [1, 3])
+def test_no_ping_is_lost_while_ports_and_workers_change(site: Site, queues: int) -> None:
+    """F3: workers come and go, ports and their queues change hands, and the sockets stay open."""
+    site.switch.bridge(DEVICES, controller=False)
+    site.switch.commit(*(Set(f"{port}/device-queues", queues) for port in PORTS))
     _alone(site)
+    last = f"{PORTS[1]}/lane[queue='{queues - 1}']"
     with Pinging(site.hosts[0], ADDRESSES[1], every=0.001) as pings:
         for turn in range(3):
             site.switch.commit(Set(WORKER, {"cpu": 0}), Set(f"{PORTS[0]}/worker", 1))
-            site.switch.commit(Set(f"{PORTS[1]}/worker", 1), Set(f"{PORTS[0]}/worker", 0))
+            site.switch.commit(Set(last, {"worker": 1}), Set(f"{PORTS[0]}/worker", 0))
             site.switch.commit(Delete(f"{WORKER}/cpu"), Set(f"{PORTS[0]}/worker", 1))
             site.switch.commit(Set(f"{WORKER}/mode", ("poll", "interrupt", "adaptive")[turn]))
-            site.switch.commit(*(Set(f"{port}/worker", 0) for port in PORTS), Delete(WORKER))
+            site.switch.commit(Delete(last), Set(f"{PORTS[0]}/worker", 0), Delete(WORKER))
     assert pings.counted.sent > 0
     assert pings.counted.lost == 0
 
