@@ -125,7 +125,10 @@ bridge_attach_lanes(struct bridge *bridge, const struct lane_config *lanes, uint
     attachment->number = number;
     attachment->created_ms = now_ms;
     attachment->program = bridge->dataplane->into_tables;
-    int error = publish_attachment(attachment);
+    int error = bridge_bind_lanes(attachment);
+    if (!error && (error = publish_attachment(attachment))) {
+        bridge_unbind_lanes(attachment);
+    }
     if (error) {
         epoch_synchronize(&bridge->dataplane->epoch);
         free(attachment);
@@ -156,6 +159,7 @@ bridge_detach(struct bridge *bridge, struct attachment *attachment)
     publish_ports(bridge, map);
     struct queue_set *queues = bridge_leave_queues(attachment, NULL);
     epoch_synchronize(&bridge->dataplane->epoch);
+    bridge_unbind_lanes(attachment);
     mac_flush(&bridge->macs, attachment->number, 0);
     free(queues);
     free(attachment);

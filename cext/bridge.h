@@ -147,8 +147,9 @@ int bridge_attach(struct bridge *bridge, struct port *port, uint32_t number, uns
 
 /* Gives a lane to another worker while packets pass.  The workers stand still for some 10 us; what
  * waits in the device and in the port's queues goes on waiting.  Only packets that were on their way
- * from one worker to another may leave later than some behind them.  Returns 0, EINVAL (no such
- * worker) or ENOMEM (nothing changed). */
+ * from one worker to another may leave later than some behind them.  (A port that is bound to the
+ * packets of its worker loses what it has, and they stand still until it is bound again.)  Returns 0,
+ * EINVAL (no such worker) or ENOMEM (nothing changed), or what the port could not be bound again for. */
 int bridge_move_lane(struct lane *lane, unsigned worker);
 
 /* Gives a port queues, in place of those it has, and a rate in bit/s that they share; without any

@@ -24,6 +24,7 @@ cdef extern from "bridge.h" nogil:
         uint32_t matches
 
     struct lane:
+        port *port
         uint8_t worker
 
     struct lane_config:

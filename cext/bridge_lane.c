@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bridge_private.h"
 #include "worker.h"
@@ -105,6 +106,60 @@ bridge_leave_lanes(struct attachment *attachment)
     }
 }
 
+/* --- Ports that are bound to the packets of their worker -------------------------- */
+
+static int
+bind_lane(struct lane *lane)
+{
+    struct port *port = lane->port;
+    struct worker *worker = worker_at(dataplane_of(lane), lane->worker);
+
+    return port->ops->bind ? port->ops->bind(port, &worker->small, port->why, sizeof port->why) : 0;
+}
+
+static void
+unbind_lane(struct lane *lane)
+{
+    if (lane->port->ops->unbind) {
+        lane->port->ops->unbind(lane->port);
+    }
+}
+
+/* Ports give packets back to the pools of their workers, which must not be at them. */
+static void
+unbind_lanes(struct attachment *attachment, uint32_t n)
+{
+    if (attachment->port->ops->unbind) {
+        dataplane_hold(attachment->bridge->dataplane);
+        while (n--) {
+            unbind_lane(&attachment->lanes[n]);
+        }
+        dataplane_release(attachment->bridge->dataplane);
+    }
+}
+
+int
+bridge_bind_lanes(struct attachment *attachment)
+{
+    int error = 0;
+
+    attachment->port->why[0] = '\0';
+    for (uint32_t i = 0; i < attachment->n_lanes && !error; i++) {
+        error = bind_lane(&attachment->lanes[i]);
+        if (error) {
+            memmove(attachment->port->why, attachment->lanes[i].port->why, PORT_WHY_MAX);
+            unbind_lanes(attachment, i);
+        }
+    }
+    return error;
+}
+
+void
+bridge_unbind_lanes(struct attachment *attachment)
+{
+    unbind_lanes(attachment, attachment->n_lanes);
+}
+
 /* --- Which lane leads out ---------------------------------------------------------- */
 
 static struct lane *
@@ -162,18 +217,23 @@ bridge_lanes_have_workers(const struct bridge *bridge, const struct lane_config 
     return n > 0;
 }
 
-/* The workers stand still.  What waits in queues behind the lane comes along. */
-static void
+/* The workers stand still.  What waits in queues behind the lane comes along.  A port that cannot be bound
+ * again drops everything from then on; the error says so. */
+static int
 change_worker(struct lane *lane, struct worker *to)
 {
     struct attachment *attachment = lane->attachment;
     struct queue_set *queues = atomic_load_explicit(&attachment->queues, memory_order_relaxed);
 
+    unbind_lane(lane);
+    worker_wake(worker_at(dataplane_of(lane), lane->worker));   /* Asleep it would keep the socket. */
     lane->worker = to->id;
+    int error = bind_lane(lane);
     bridge_route_lanes(attachment);
     if (queues && lane == &attachment->lanes[0]) {
         worker_adopt_queues(to, queues);
     }
+    return error;
 }
 
 int
@@ -195,9 +255,9 @@ bridge_move_lane(struct lane *lane, unsigned worker)
         return ENOMEM;
     }
     dataplane_hold(dataplane);
-    change_worker(lane, to);
+    int error = change_worker(lane, to);
     publish_polls(from, without);
     publish_polls(to, with);
     dataplane_release(dataplane);
-    return 0;
+    return error;
 }

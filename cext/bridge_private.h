@@ -132,6 +132,11 @@ bool bridge_lanes_have_workers(const struct bridge *bridge, const struct lane_co
 int bridge_poll_lanes(struct attachment *attachment);
 void bridge_leave_lanes(struct attachment *attachment);
 
+/* Binds the ports of all lanes, where they are of a kind that is bound, to the packets of the workers that
+ * are about to poll them, or none: then the first port says why.  And unbinds them, when nobody polls them. */
+int bridge_bind_lanes(struct attachment *attachment);
+void bridge_unbind_lanes(struct attachment *attachment);
+
 /* Decides by which lanes the packets of each worker leave.  Nobody uses the port yet, or the workers
  * stand still. */
 void bridge_route_lanes(struct attachment *attachment);

@@ -155,6 +155,12 @@ packet_free(struct packet *packets[], unsigned n)
     }
 }
 
+size_t
+pool_frame_at(void)
+{
+    return FRAME_AT;
+}
+
 void
 packet_set_len(struct packet *p, uint32_t len)
 {

@@ -19,6 +19,7 @@
  * =======
  * A pool belongs to one worker.  Packets go back to their own pool. */
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -33,6 +34,8 @@ struct pool {
     struct packet **free;       /* Stack of free packets. */
     const void *lender;         /* Whose memory it is: says what is behind its packets; null: ours. */
     struct packet fresh;        /* What every new packet is, apart from where its frame lies. */
+    _Atomic uint32_t n_keepers; /* Ports that keep packets of it while they wait for frames, and
+                                 * share what there is.  The control thread's. */
 };
 
 /* Makes a pool of 'n_slots' packets for frames of 'size' bytes.  Returns 0 or
@@ -59,6 +62,9 @@ unsigned pool_get(struct pool *pool, struct packet *packets[], unsigned n);
 
 /* Gives packets back, each to its own pool. */
 void packet_free(struct packet *packets[], unsigned n);
+
+/* Bytes from a packet to the frame of a new one. */
+size_t pool_frame_at(void);
 
 /* Sets the length of a frame that is now in a packet of a pool, and its tailroom.
  * 'len' bytes behind 'data' must be inside the slot. */

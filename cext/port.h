@@ -15,7 +15,8 @@
  * The control thread opens and closes; receive() and transmit() are called
  * only by the worker that owns the port, so they need no lock.  Counters are
  * written by that worker and read by the control thread (relaxed atomics).
- * link() is called by the control thread. */
+ * link(), bind() and unbind() are called by the control thread; it binds a port before a worker
+ * owns it, and unbinds it when none does any more. */
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -26,7 +27,7 @@
 #include "pool.h"
 
 /* X(name): there is a 'const struct port_ops port_<name>_ops'. */
-#define PORT_KINDS(X) X(af_packet) X(tap) X(patch) X(memory) X(pcap) X(null)
+#define PORT_KINDS(X) X(af_packet) X(af_xdp) X(tap) X(patch) X(memory) X(pcap) X(null)
 
 /* Counters of a port, as OpenFlow's ofp_port_stats. */
 struct port_counters {
@@ -46,8 +47,18 @@ counter_bump(_Atomic uint64_t *counter, uint64_t n)
 
 enum {
     PORT_NAME_MAX = 64,
+    PORT_WHY_MAX = 256,         /* Room for the sentence that something failed with. */
+    PORT_HOW_MAX = 32,
     PORT_TAKES_CSUM = 1,        /* Port capabilities: takes packets whose checksum is */
     PORT_TAKES_GSO = 2,         /* left to do, or that are to be segmented. */
+};
+
+/* How af_xdp gets at its frames. */
+enum port_xdp_mode {
+    PORT_XDP_AUTO,              /* The first of the others that works. */
+    PORT_XDP_ZERO_COPY,         /* The device itself writes to and reads from packets. */
+    PORT_XDP_NATIVE,            /* The driver copies. */
+    PORT_XDP_GENERIC,           /* The kernel copies, above any driver. */
 };
 
 /* What a port is opened with. */
@@ -57,6 +68,9 @@ struct port_config {
     uint32_t ring_len;          /* Packets in flight, power of two; 0: the kind's default. */
     uint32_t queue, n_queues;   /* Which of how many queues of the device, each opened as a port of
                                  * its own; n_queues 0 or 1: the whole device. */
+    struct port *sibling;       /* An open port of the same kind on another queue of the device, or
+                                 * null: kinds that have one thing for all queues share it. */
+    enum port_xdp_mode xdp_mode;
 };
 
 /* Link state as the control thread sees it. */
@@ -75,6 +89,8 @@ struct port {
     int fd;                     /* For poll(2) before a worker sleeps; -1: must be polled. */
     char name[PORT_NAME_MAX];
     struct port_counters counters;
+    char how[PORT_HOW_MAX];     /* How it works, for people; empty if there is but one way. */
+    char why[PORT_WHY_MAX];     /* The sentence that bind() failed with. */
     uint8_t apart[64];          /* Ports in a row, which several workers use, share no cache line. */
 };
 
@@ -106,6 +122,13 @@ struct port_ops {
 
     /* Lets go of the device. */
     void (*close)(struct port *port);
+
+    /* Makes an open port ready to receive into packets of 'small', those of the worker that is
+     * about to own it, and unbinds it again, with no packet of the pool left in it.  While
+     * unbind() runs the worker must not touch the pool.  Both or none may be null.  Returns 0 or a
+     * positive errno value and a sentence; on failure nothing has changed. */
+    int (*bind)(struct port *port, struct pool *small, char *why, size_t why_size);
+    void (*unbind)(struct port *port);
 };
 
 /* Finds a kind by name; null if there is none. */

@@ -26,12 +26,20 @@ cdef extern from "port.h" nogil:
         uint64_t rx_errors
         uint64_t tx_errors
 
+    enum port_xdp_mode:
+        PORT_XDP_AUTO
+        PORT_XDP_ZERO_COPY
+        PORT_XDP_NATIVE
+        PORT_XDP_GENERIC
+
     struct port_config:
         char device[256]
         uint32_t mtu
         uint32_t ring_len
         uint32_t queue
         uint32_t n_queues
+        port *sibling
+        port_xdp_mode xdp_mode
 
     struct port_link:
         bint up
@@ -48,6 +56,8 @@ cdef extern from "port.h" nogil:
         uint32_t capabilities
         char name[64]
         port_counters counters
+        char how[32]
+        char why[256]
 
     struct port_ops:
         char kind[16]

@@ -56,6 +56,7 @@ class Bridge:
         """Put a port in under a number; raise ValueError if that is not possible.
 
         *workers* is the one that serves the port, or one for each of its queues.
+        Raises OSError, with what was wrong, if the device cannot be used after all.
         """
 
     def move(self, number: int, workers: int | Sequence[int]) -> None:

@@ -165,15 +165,17 @@ cdef class Bridge:
         if port.n_bridges:
             raise ValueError(f"port {port.name} is in a bridge already")
         owners = self._owners(port, workers)
+        port.handle.why[0] = 0
         for i in range(port.queues):
             lanes[i] = lane_config(port=&port.handle[i], worker=(<Worker> owners[i]).id)
         error = bridge_attach_lanes(self._open(), lanes, port.queues, number, now_ms, &attached)
         if error == EEXIST:
             raise ValueError(f"bridge {self.name}: port number {number} is taken")
-        if error == EINVAL:
+        if error == EINVAL and not port.handle.why[0]:
             raise ValueError(f"bridge {self.name}: port number {number} is not in 1..0xffffff00")
         if error:
-            raise OSError(error, os.strerror(error))
+            why = port.handle.why.decode(errors="replace")
+            raise OSError(error, why or os.strerror(error))
         self.ports[number] = port, owners
         port.n_bridges += 1
         for owner in owners:
@@ -200,12 +202,15 @@ cdef class Bridge:
 
         port, owners = self.ports[number]
         for i, owner in enumerate(self._owners(port, workers)):
-            error = bridge_move_lane(&attached.lanes[i], (<Worker> owner).id)
-            if error:
+            moved = &attached.lanes[i]
+            error = bridge_move_lane(moved, (<Worker> owner).id)
+            if error and moved.worker != (<Worker> owner).id:
                 raise OSError(error, os.strerror(error))
             (<Worker> owners[i]).n_lanes -= 1
             (<Worker> owner).n_lanes += 1
             owners[i] = owner
+            if error:
+                raise OSError(error, moved.port.why.decode(errors="replace"))
 
     def detach(self, uint32_t number):
         bridge_port_status(self.handle, self._find(number), DELETED)

@@ -15,7 +15,7 @@ from .queues import QueueConfig, broken_promises, read_queues
 from .worker import SPIN_US
 
 TAP = "tap"  # the kind whose interface comes with it, if it is not there
-INTERFACES = ("af_packet", TAP)  # the kinds of port whose device is a network interface
+INTERFACES = ("af_packet", "af_xdp", TAP)  # the kinds of port whose device is a network interface
 PATCH = "patch"  # the kind whose device is another port, its peer
 DPDK = "dpdk"  # the one whose device is what DPDK calls devargs
 WITHOUT_DEVICE = ("memory", "null")
@@ -48,6 +48,7 @@ class PortConfig:
     queues: tuple[QueueConfig, ...] = ()
     device_queues: int = 1
     lanes: Mapping[int, int] = field(default_factory=dict)  # queue of the device -> worker
+    xdp_mode: str = "auto"  # how af_xdp gets at its frames
 
     @property
     def path(self) -> str:
@@ -58,10 +59,10 @@ class PortConfig:
         return other is not None and self._opened_as == other._opened_as
 
     @property
-    def _opened_as(self) -> tuple[str, str, int, int]:
+    def _opened_as(self) -> tuple[str, str, int, int, str]:
         """Return what it is opened with: many devices of DPDK have to stop for another MTU."""
         mtu = self.mtu if self.kind == DPDK else 0
-        return self.kind, self.device, self.device_queues, mtu
+        return self.kind, self.device, self.device_queues, mtu, self.xdp_mode
 
     @property
     def claim(self) -> str | None:
@@ -144,6 +145,7 @@ def _port(row: Tree) -> PortConfig:
         read_queues(row.get("queue", ())),
         row.get("device-queues", 1),
         {lane["queue"]: lane["worker"] for lane in row.get("lane", ())},
+        row.get("xdp-mode", "auto"),
     )
 
 

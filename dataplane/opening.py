@@ -53,16 +53,16 @@ def check_and_open(config: PortConfig) -> Port | None:
 def _open(config: PortConfig, device: str) -> Port:
     mtu = config.mtu if config.kind == DPDK else 0  # others have theirs set when they are open
     try:
-        return KINDS.get(config.kind, Port)(
-            find_kind(config), config.name, device, mtu=mtu, queues=config.device_queues
-        )
+        kind, name = KINDS.get(config.kind, Port), config.name
+        queues, mode = config.device_queues, config.xdp_mode
+        return kind(find_kind(config), name, device, mtu=mtu, queues=queues, xdp_mode=mode)
     except ValueError as error:
         raise BadConfig(config.path, str(error)) from error
     except NoQueue as error:
         raise BadConfig(f"{config.path}/device-queues", error.strerror or str(error)) from error
     except OSError as error:
-        kind = FAILURES.get((config.kind, error.errno or 0), BadConfig)
-        raise kind(f"{config.path}/device", error.strerror or str(error)) from error
+        refusal = FAILURES.get((config.kind, error.errno or 0), BadConfig)
+        raise refusal(f"{config.path}/device", error.strerror or str(error)) from error
 
 
 def find_kind(config: PortConfig) -> str | Kind:

@@ -21,13 +21,14 @@ class Kind:
     @property
     def name(self) -> str: ...
 
+XDP_MODES: dict[str, int]  # by the names of the schema
 MAX_QUEUES: int
 
 class NoQueue(OSError):
     """A device has not so many queues."""
 
 class Port:
-    """A port of some *kind* (af_packet, tap, patch, memory, pcap, null) on a *device*.
+    """A port of some *kind* (af_packet, af_xdp, tap, patch, memory, pcap, null) on a *device*.
 
     Raises ValueError for a kind that does not exist and OSError, with what was
     wrong, for a device that cannot be opened; NoQueue if it is not the first
@@ -38,6 +39,7 @@ class Port:
     kind: str
     device: str
     queues: int
+    how: str  # how the kind works here, where there are several ways; else empty
     def __init__(
         self,
         kind: str | Kind,
@@ -47,6 +49,7 @@ class Port:
         mtu: int = 0,
         ring_len: int = 0,
         queues: int = 1,
+        xdp_mode: str = "auto",
     ) -> None: ...
     def close(self) -> None:
         """Let go of the device; RuntimeError while the port is in a bridge.  Idempotent."""

@@ -7,6 +7,10 @@ from libc.string cimport memcpy, memset, strlen
 from raicho.cext.port cimport (
     PACKET_LARGE,
     PORT_NAME_MAX,
+    PORT_XDP_AUTO,
+    PORT_XDP_GENERIC,
+    PORT_XDP_NATIVE,
+    PORT_XDP_ZERO_COPY,
     offload,
     port,
     port_config,
@@ -27,6 +31,10 @@ cdef enum:
     WHY_SIZE = 256
 
 MAX_QUEUES = 64
+XDP_MODES = {
+    "auto": PORT_XDP_AUTO, "zero-copy": PORT_XDP_ZERO_COPY, "native": PORT_XDP_NATIVE,
+    "generic": PORT_XDP_GENERIC,
+}
 
 
 class Link(NamedTuple):
@@ -64,7 +72,8 @@ cdef class Port:
     # The workers that own its queues use .handle without the GIL; see port.pxd.
 
     def __cinit__(self, kind not None, str name not None, str device not None="", *,
-                  unsigned mtu=0, unsigned ring_len=0, unsigned queues=1):
+                  unsigned mtu=0, unsigned ring_len=0, unsigned queues=1,
+                  str xdp_mode not None="auto"):
         cdef port_config config
         cdef Kind opened = kind if isinstance(kind, Kind) else Kind(kind)
 
@@ -80,6 +89,7 @@ cdef class Port:
         memset(&config, 0, sizeof(config))
         _copy(config.device, sizeof(config.device), os.fsencode(device), "device")
         config.mtu, config.ring_len, config.n_queues = mtu, ring_len, queues
+        config.xdp_mode = XDP_MODES[xdp_mode]
         try:
             self._open(&config)
         except BaseException:
@@ -98,6 +108,7 @@ cdef class Port:
         for queue in range(self.queues):
             why[0] = 0
             config.queue = queue
+            config.sibling = self.handle if queue else NULL
             error = self.handle.ops.open(&self.handle[queue], config, why, WHY_SIZE)
             if error:
                 reason = why[:strlen(why)].decode(errors="replace") or os.strerror(error)
@@ -152,6 +163,10 @@ cdef class Port:
         error = port_patch_join(self.handle, fresh.handle)
         if error:
             raise OSError(error, f"port {self.name} or {fresh.name} has another peer")
+
+    @property
+    def how(self):
+        return self.handle.how.decode()
 
     def counters(self):
         cdef dict sums = dict.fromkeys(

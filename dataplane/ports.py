@@ -180,6 +180,13 @@ class Ports:
             log.warning("port %s: %s", name, error.reason)
         return True
 
+    def refuse(self, name: str, reason: str) -> None:
+        """Close a port that cannot be used after all, and wait for its interface to change."""
+        self.open.pop(name).close()
+        self.settings.forget(name)
+        self._miss(name, self.missing.get(name, ""))
+        self._refused(name, reason)
+
     def _refused(self, name: str, reason: str) -> None:
         self.counters["refused"] += 1
         if self.missing.get(name) != reason:

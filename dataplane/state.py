@@ -50,12 +50,15 @@ def _port(switch: Switch, name: str) -> dict[str, Any]:
         "up": False,
     }
     try:
-        link = switch.ports.open[name].link()
+        port = switch.ports.open[name]
+        link = port.link()
     except KeyError:
         return row | {"trouble": switch.ports.missing.get(name, "it is not open")}
     except OSError as error:
         return row | {"trouble": error.strerror}
     shown = {"up": link.up, "admin-up": link.admin_up, "mac": link.mac.hex(":")}
+    if port.how:
+        shown["xdp-mode"] = port.how
     return row | shown | {"mtu": link.mtu, "speed": link.speed}
 
 

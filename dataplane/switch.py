@@ -155,7 +155,10 @@ class Switch:
         """Give the queues of a port to the workers that are to serve them."""
         bridge = self.bridges[place.bridge]
         if tuple(bridge.port_state(place.number)["workers"]) != config.workers:
-            bridge.move(place.number, config.workers)
+            try:
+                bridge.move(place.number, config.workers)
+            except OSError as error:
+                raise BadConfig(f"{config.path}/worker", error.strerror or str(error)) from error
 
     def _put_in(self, name: str, place: Place, now_ms: int) -> None:
         """Put a port, if it is open, where it is wanted; set it as it is wanted."""
@@ -164,7 +167,11 @@ class Switch:
         config = self.config.ports[name]
         port, bridge, wanted = self.ports.open[name], self.bridges[place.bridge], config.enabled
         if name not in self._places:
-            bridge.attach(port, place.number, config.workers, now_ms, enabled=wanted)
+            try:
+                bridge.attach(port, place.number, config.workers, now_ms, enabled=wanted)
+            except OSError as error:
+                reason = error.strerror or str(error)
+                raise BadConfig(f"{config.path}/device", reason) from error
             self._places[name] = place
         elif self._enabled[name] != wanted:
             bridge.set_enabled(place.number, wanted)
@@ -188,8 +195,8 @@ class Switch:
                 self._lose(name)
             elif step is Step.LOOK:
                 self._look(name, event.up if event else None)
-            elif self.ports.reopen(name) and (place := _places(self.config).get(name)):
-                self._put_in(name, place, now_ms)
+            else:
+                self._reopen(name, now_ms)
             if self.ports.up[name] != old:
                 changes.append(LinkChange(name, old, not old))
         return changes
@@ -209,6 +216,13 @@ class Switch:
             self._lose(name)
         elif place := self._places.get(name):
             self.bridges[place.bridge].refresh_link(place.number, up)
+
+    def _reopen(self, name: str, now_ms: int) -> None:
+        if self.ports.reopen(name) and (place := _places(self.config).get(name)):
+            try:
+                self._put_in(name, place, now_ms)
+            except BadConfig as error:
+                self.ports.refuse(name, error.reason)
 
     def _lose(self, name: str) -> None:
         if name in self._places:

@@ -88,16 +88,20 @@ def ports(bridge: str | None) -> None:
         for member in owner.get("port", [])
     }
     counters = _try_view("port-stats")
+    configured = read("/raicho/port", defaults=True) or []
+    modes = _xdp_modes() if any(port["kind"] == "af_xdp" for port in configured) else {}
     seen = {(row["bridge"], row["port_no"]): row for row in counters or []}
     rows = []
-    for port in read("/raicho/port", defaults=True) or []:
+    for port in configured:
         place = places.get(port["name"], (None, None))
         counted = {k: v for k, v in seen.get(place, {}).items() if k not in ("bridge", "port_no")}
+        if port["name"] in modes:
+            counted["xdp-mode"] = modes[port["name"]]
         rows.append({**port, "bridge": place[0], "number": place[1], **counted})
     rows = [row for row in rows if bridge in (None, row["bridge"])]
     columns = ("name", "kind", "device", "enabled", "bridge", "number")
     packets = ("rx_packets", "tx_packets", "rx_dropped", "tx_dropped")
-    emit_rows(rows, (*columns, *packets), "no ports")
+    emit_rows(rows, (*columns, *packets, *(["xdp-mode"] if modes else [])), "no ports")
 
 
 @show.command()
@@ -200,10 +204,21 @@ def _view(name: str, bridge: str | None = None) -> list[dict[str, Any]]:
 
 def _try_view(name: str) -> list[dict[str, Any]] | None:
     """Return the rows of a view; say so and go on where they cannot be had."""
+    return _try_state("openflow", f"/{name}")
+
+
+def _xdp_modes() -> dict[str, str]:
+    """Return how the ports of kind af_xdp get at their frames, those that do."""
+    rows = _try_state("dataplane", "/port") or []
+    return {row["name"]: row["xdp-mode"] for row in rows if "xdp-mode" in row}
+
+
+def _try_state(component: str, path: str) -> list[dict[str, Any]] | None:
     from ..message import CallError
 
     try:
-        return _view(name)
+        rows: list[dict[str, Any]] = _state(component, path)
     except CallError as error:
-        click.echo(f"warning: without {name}: {error}", err=True)
+        click.echo(f"warning: without {path.removeprefix('/')}: {error}", err=True)
         return None
+    return rows

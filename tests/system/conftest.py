@@ -28,10 +28,10 @@ class Site:
     switch: Switch
     folder: Path
 
-    def controlled(self) -> Controller:
+    def controlled(self, *kinds: str) -> Controller:
         """Start the controller and configure the bridge; return when pings go through."""
         controller = Controller(self.lab, self.place, self.folder)
-        self.switch.bridge(DEVICES)
+        self.switch.bridge(DEVICES, kinds=kinds)
         controller.wait_for_switch()
         self.wait_reachable()
         return controller

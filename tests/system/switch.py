@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -140,19 +141,24 @@ class Switch:
     def revision(self) -> int:
         return ask(self.run_dir, "datastore", GetConfig("/raicho")).revision
 
-    def bridge(self, devices: Sequence[str], controller: bool = True) -> None:
-        """Make the bridge br0 with one port for each device, numbered from 1."""
-        self.commit(*_bridge(devices, controller))
+    def bridge(
+        self, devices: Sequence[str], controller: bool = True, kinds: Sequence[str] = ()
+    ) -> None:
+        """Make the bridge br0 with one port for each device, numbered from 1.
+
+        *kinds* are those of the first ports, the others are of kind af_packet.
+        """
+        self.commit(*_bridge(devices, controller, kinds))
 
 
 def _raicho(argv: list[str]) -> list[str]:
     return [sys.executable, "-m", "raicho.control.cli", *argv]
 
 
-def _bridge(devices: Sequence[str], controller: bool) -> list[Set | Delete]:
+def _bridge(devices: Sequence[str], controller: bool, kinds: Sequence[str]) -> list[Set | Delete]:
     ops: list[Set | Delete] = []
-    for number, device in enumerate(devices, 1):
-        ops.append(Set(f"/raicho/port[name='{device}']", {"kind": "af_packet", "device": device}))
+    for number, (device, kind) in enumerate(zip_longest(devices, kinds, fillvalue="af_packet"), 1):
+        ops.append(Set(f"/raicho/port[name='{device}']", {"kind": kind, "device": device}))
         ops.append(Set(f"/raicho/bridge[name='br0']/port[name='{device}']/number", number))
     listen = {"address": "127.0.0.1", "port": CONTROLLER_PORT + 1}
     ops.append(Set("/raicho/bridge[name='br0']/listen[name='local']", listen))

@@ -1,36 +1,12 @@
 """Hosts behind the switch reach each other under a controller that nobody here wrote."""
 
-import hashlib
-import random
-import sys
-
 from .conftest import ADDRESSES, DEVICES, Site
-from .lab import wait_until
 from .needs import needs
 from .pinging import ping
-from .switch import environment
+from .transferring import transfer
 
 FLOOD = 100_000
 TCP_BYTES = 64 << 20
-
-RECEIVE = """
-import hashlib, socket, sys
-server = socket.create_server((sys.argv[1], 9000))
-print("listening", flush=True)
-connection, _ = server.accept()
-digest, size = hashlib.sha256(), 0
-while data := connection.recv(1 << 16):
-    digest.update(data)
-    size += len(data)
-print(size, digest.hexdigest(), flush=True)
-"""
-SEND = """
-import random, socket, sys
-data = random.Random(0).randbytes(1 << 20)
-with socket.create_connection((sys.argv[1], 9000)) as connection:
-    for _ in range(int(sys.argv[2]) >> 20):
-        connection.sendall(data)
-"""
 
 pytestmark = needs("ping")
 
@@ -53,17 +29,7 @@ def test_a_flood_of_pings_loses_none(site: Site) -> None:
 def test_tcp_goes_through_unharmed_with_the_offloads_of_the_devices_on(site: Site) -> None:
     """K9: what the sender left to hardware is carried through or completed."""
     site.controlled()
-    h1, h2 = site.hosts
-    log = site.folder / "received"
-    receiver = site.lab.start([sys.executable, "-c", RECEIVE, ADDRESSES[1]], log, h2, environment())
-    wait_until(lambda: "listening" in log.read_text(), "the receiver to listen")
-    h1.run(sys.executable, "-c", SEND, ADDRESSES[1], str(TCP_BYTES), timeout=120)
-    receiver.wait(60)
-    data = random.Random(0).randbytes(1 << 20)
-    digest = hashlib.sha256()
-    for _ in range(TCP_BYTES >> 20):
-        digest.update(data)
-    assert log.read_text().split()[1:] == [str(TCP_BYTES), digest.hexdigest()]
+    transfer(site, TCP_BYTES)
 
 
 def test_without_flows_a_secure_bridge_forwards_nothing(site: Site) -> None:

@@ -1,17 +1,13 @@
 """Hosts reach each other through bridges that are joined, and the host of the switch by a tap."""
 
-import hashlib
-import random
-import sys
-
 from raicho.control.message import Set
 
 from .conftest import ADDRESSES, DEVICES, Site
 from .lab import wait_until
 from .needs import needs
 from .pinging import ping, reached
-from .switch import environment
-from .test_forwarding import RECEIVE, SEND, TCP_BYTES
+from .test_forwarding import TCP_BYTES
+from .transferring import transfer
 
 pytestmark = needs("ping")
 
@@ -39,14 +35,7 @@ def test_the_host_of_the_switch_reaches_others_by_a_tap(site: Site) -> None:
     wait_until(lambda: reached(site.place, ADDRESSES[1]), "the first ping")
     counted = ping(site.hosts[0], TAP_ADDRESS, "-c", "20", "-i", "0.01")
     assert (counted.sent, counted.lost) == (20, 0)
-    log = site.folder / "received"
-    command = [sys.executable, "-c", RECEIVE, ADDRESSES[1]]
-    receiver = site.lab.start(command, log, site.hosts[1], environment())
-    wait_until(lambda: "listening" in log.read_text(), "the receiver to listen")
-    site.place.run(sys.executable, "-c", SEND, ADDRESSES[1], str(TCP_BYTES), timeout=120)
-    receiver.wait(60)
-    digest = hashlib.sha256(random.Random(0).randbytes(1 << 20) * (TCP_BYTES >> 20))
-    assert log.read_text().split()[1:] == [str(TCP_BYTES), digest.hexdigest()]
+    transfer(site, TCP_BYTES, site.place)
 
 
 def test_hosts_in_two_bridges_reach_each_other_by_patch_ports(site: Site) -> None:
