@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import goals, pcap, workload
+from bench import compiler, goals, pcap, workload
 from bench.churn import RATE, TICK, Churn
 from bench.floor import Floor
 from bench.harness import Pairs
@@ -159,3 +159,11 @@ def test_every_goal_is_of_a_workload_and_an_opponent_that_exist() -> None:
     names = {*workload.WORKLOADS, goals.COLD}
     assert set(goals.PIPELINE) <= names
     assert {opponent for goal in goals.PIPELINE.values() for opponent in goal} <= set(KINDS)
+
+
+def test_every_c_program_of_the_benchmarks_compiles_and_is_in_the_tree(tmp_path: Path) -> None:
+    folder = Path(compiler.__file__).parent
+    wanted = {"floor.c": ("-shared", "-fPIC"), "placement.c": ("-pthread",)}
+    assert {file.name for file in folder.glob("*.c")} == set(wanted)
+    for source, flags in wanted.items():
+        assert compiler.compiled(source, tmp_path, *flags).exists()
