@@ -36,6 +36,7 @@ class Row:
     goal: Goal | None = None
     more_is_better: bool = True
     note: str | None = None
+    fault: str | None = None  # why the numbers are not what they should be: no goal is met then
 
     @property
     def value(self) -> float:
@@ -57,7 +58,7 @@ class Row:
     @property
     def met(self) -> bool | None:
         """Whether the goal is met; None where there is none, or nothing to compare with."""
-        if self.goal is None:
+        if self.goal is None or self.fault:
             return None
         reached = []
         if self.goal.ratio is not None and self.ratio is not None:
@@ -86,6 +87,7 @@ class Row:
             "goal": self.goal.text(self.unit) if self.goal else None,
             "met": self.met,
             "note": self.note,
+            "fault": self.fault,
         }
         return {name: value for name, value in fields.items() if value is not None}
 
@@ -156,4 +158,5 @@ def line(row: Row) -> str:
     if row.goal:
         verdict = {True: ": met", False: ": missed", None: ""}[row.met]
         text += f"  (goal {row.goal.text(row.unit)}{verdict})"
-    return text + (f"  [{row.note}]" if row.note else "")
+    text += f"  [{row.note}]" if row.note else ""
+    return text + (f"  NOT AS IT SHOULD BE: {row.fault}" if row.fault else "")

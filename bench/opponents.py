@@ -17,15 +17,19 @@ from .peers.testpmd import Testpmd
 from .rig import Rig
 from .workload import Workload, at_rest
 
-WARM_UP = 45.0  # seconds at most; how fast the peer lets flows in is not limited by work alone
+WARM_UP = 150.0  # seconds at most; how fast the peer lets flows in is not limited by work alone
+WARM_AGAIN = 10.0  # the same before each turn: it stood still, and its caches are others
+TOO_COLD = 1e-3  # of the packets: above it the figure is one of misses, and compared with nothing
 
 Turns = Mapping[str, Callable[[float], float]]
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Opponent(Protocol):
     """Something that carries the packets of a workload; `with` starts and ends it."""
 
     turns: Turns
+    faults: Mapping[str, str]  # by turn: why its figure is not what it should be
 
     def __enter__(self) -> Self: ...
 
@@ -36,6 +40,7 @@ class Site:
     """Open vSwitch with DPDK with the rules of a workload, and the controller that wrote them."""
 
     turns: Turns = MappingProxyType({})
+    faults: Mapping[str, str] = NOTHING
 
     def __init__(self, workload: Workload, core: int) -> None:
         self._workload = workload
@@ -75,13 +80,20 @@ class Warm(Site):
             self._closing.close()
             raise
         churn = self.churn()
+        self._faults: dict[str, str] = {}
+        self.faults = self._faults
         self.turns = {caches: partial(self._turn, caches, churn) for caches in CACHES}
         return self
 
     def _turn(self, caches: str, churn: Churn, seconds: float) -> float:
         with self.switch.running():
             self.switch.use(caches)
-            return self.switch.rate(seconds, churn.run)
+            if not self._workload.churn:  # whose flow-mods make it forget for ever
+                self.switch.warm_up(WARM_AGAIN)
+            found = self.switch.rate(seconds, churn.run)
+        if self.switch.missed > TOO_COLD and not self._workload.churn:
+            self._faults[caches] = f"not warm, {self.switch.missed:.1%} missed"
+        return found
 
 
 class New(Site):
@@ -111,6 +123,8 @@ def cold(workload: Workload, core: int, caches: str, seconds: float) -> float:
 class Ceiling:
     """testpmd: it looks at no packet."""
 
+    faults = NOTHING
+
     def __init__(self, workload: Workload, core: int) -> None:
         self._testpmd = Testpmd(workload.frames, core)
         self.turns: Turns = {"": self._testpmd.rate}
@@ -125,6 +139,8 @@ class Ceiling:
 class Yardstick(Floor):
     """The plain C pipeline with the flows of a workload."""
 
+    faults = NOTHING
+
     def __init__(self, workload: Workload, core: int) -> None:
         super().__init__(workload.frames, core)
         self.turns: Turns = {"": self.rate}
@@ -132,6 +148,8 @@ class Yardstick(Floor):
 
 class AtRest(Rig):
     """raicho with the rules of a workload that nobody changes."""
+
+    faults = NOTHING
 
     def __init__(self, workload: Workload, core: int) -> None:
         super().__init__(at_rest(workload), core)

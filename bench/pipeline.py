@@ -6,7 +6,7 @@ core, with the same rules and the same frames.
 """
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from . import cores, goals
 from .harness import Pairs, Row, alternate, sample, short
 from .needs import require
-from .opponents import ALWAYS, KINDS, PEERS, cold
+from .opponents import ALWAYS, KINDS, NOTHING, PEERS, cold
 from .peers.ovs_dpdk import CACHES
 from .peers.processes import enter_own_network
 from .rig import Rig
@@ -30,6 +30,7 @@ class Turn(NamedTuple):
     opponent: str
     way: str
     rate: Callable[[float], float]
+    faults: Mapping[str, str] = NOTHING  # of its opponent, as they come
 
     @property
     def name(self) -> str:
@@ -71,7 +72,9 @@ def measure(workload: Workload, options: Namespace) -> Iterator[Row]:
         for name in (*ALWAYS, *options.peer):
             if KINDS[name].takes(workload):
                 opponent = stack.enter_context(KINDS[name].start(workload, core))
-                turns += [Turn(name, way, rate) for way, rate in opponent.turns.items()]
+                turns += [
+                    Turn(name, way, rate, opponent.faults) for way, rate in opponent.turns.items()
+                ]
         own = partial(rig.rate, options.seconds)
         if turns:
             peers = [partial(turn.rate, options.seconds) for turn in turns]
@@ -93,8 +96,11 @@ def best_rows(name: str, turns: list[Turn], pairs: list[Pairs]) -> Iterator[Row]
         best, found = max(ways, key=lambda way: way[1].best)
         others = [f"{t.way} {short(p.best):,}" for t, p in ways if t is not best]
         goal = goals.PIPELINE.get(name, {}).get(opponent)
+        faults = ", ".join(f"{t.way}: {t.faults[t.way]}" for t, _ in ways if t.way in t.faults)
         note = ", ".join(others) or None
-        yield Row(name, UNIT, found.own, best.name, found.peer, goal, note=note)
+        yield Row(
+            *(name, UNIT, found.own, best.name, found.peer, goal), note=note, fault=faults or None
+        )
 
 
 def first_seconds(workload: Workload, options: Namespace) -> Row:

@@ -25,6 +25,9 @@ HUGE_PAGES = 768  # for the 262144 packets that it makes for all ports together
 MOST_FRAMES = 200_000  # that a port which repeats them can hold of those
 SETTLE = 0.1  # seconds that it runs before it is measured
 STEADY = 1e-5  # misses for each packet under which it counts as warm
+ROOM = 1.5  # what it allows itself of flows, for each that it has, before it is warm for good
+MOST_FLOWS = 200_000  # that it ever allows itself
+LOOK = 0.3  # seconds between two looks at whether it is
 
 # Its caches in front of the flows: the exact match cache (an entry made for 1 packet in 20), the
 # signature cache, none.
@@ -35,6 +38,7 @@ CACHES = {
 }
 
 _LOOKUPS = re.compile(r"lookups: hit:(\d+) missed:(\d+)")
+_FLOWS = re.compile(r"flows\s*: \(current (\d+)\).*\(limit (\d+)\)")
 _SENT = re.compile(r"port \d+: out \(.*?TX packets:(\d+)", re.DOTALL)
 
 
@@ -52,6 +56,24 @@ def counters(text: str) -> Counters:
     if not lookups or not sent:
         raise RuntimeError(f"dpctl/show says no lookups, or nothing of the port out:\n{text}")
     return Counters(int(lookups[1]), int(lookups[2]), int(sent[1]))
+
+
+def miss_share(before: Counters, now: Counters) -> float:
+    """Say how many of the packets between two looks met no flow of the datapath."""
+    misses = now.misses - before.misses
+    return misses / max(1, now.hits - before.hits + misses)
+
+
+def has_room(text: str) -> bool:
+    """Tell from `upcall/show` whether the datapath may have clearly more flows than it has.
+
+    The limit climbs slowly, and sinks when the process stood still for over a second: a switch
+    whose flows just fit would throw them out for that.
+    """
+    found = _FLOWS.search(text)
+    if not found:
+        raise RuntimeError(f"upcall/show says no limit of flows:\n{text}")
+    return int(found[2]) >= min(MOST_FLOWS, ROOM * int(found[1]))
 
 
 class OvsDpdk(OpenVswitch):
@@ -73,6 +95,7 @@ class OvsDpdk(OpenVswitch):
         self._limit: float = 0  # packets that the input has
         self._began = 0  # how many had left when it came
         self._pages: HugePages | None = None
+        self.missed = 0.0  # of the packets of the last rate, the share that met no flow
 
     def start(self, port: int) -> None:
         """Start it with huge pages of its own."""
@@ -109,13 +132,16 @@ class OvsDpdk(OpenVswitch):
         self._set(*configure(CACHES[caches]))
 
     def warm_up(self, at_most: float) -> float:
-        """Run until packets meet flows of the datapath; return the seconds that it took."""
+        """Run until packets meet flows of the datapath and those may stay; return the seconds.
+
+        A switch that is not warm by 'at_most' is left as it is: `missed` tells after the next rate.
+        """
         start, before = time.monotonic(), self._counters()
         while (spent := time.monotonic() - start) < at_most:
-            time.sleep(1)
+            time.sleep(LOOK)
             now = self._counters()
-            packets = now.hits - before.hits + now.misses - before.misses
-            if now.misses - before.misses <= packets * STEADY:
+            steady = now.hits > before.hits and miss_share(before, now) <= STEADY
+            if steady and has_room(self._ask("upcall/show")):
                 break
             before = now
         return spent
@@ -123,7 +149,10 @@ class OvsDpdk(OpenVswitch):
     def rate(self, seconds: float, meanwhile: Callable[[float], None] = time.sleep) -> float:
         """Return packets per second of the PMD's CPU time."""
         meanwhile(SETTLE)
-        return self._measure(seconds, meanwhile)
+        before = self._counters()
+        found = self._measure(seconds, meanwhile)
+        self.missed = miss_share(before, self._counters())
+        return found
 
     def first_rate(self, seconds: float) -> float:
         """The same from the first packets of the input on, for as long as it lasts."""

@@ -71,6 +71,13 @@ def test_a_ratio_that_nothing_was_compared_for_is_neither_met_nor_missed() -> No
     assert "(goal 2x: missed)" in line(Row("a", "x", [20], "peer", [20], Goal(2)))
 
 
+def test_a_row_that_is_not_what_it_should_be_meets_and_misses_nothing() -> None:
+    row = Row("a", "x", [20], "peer", [1], Goal(2), fault="not warm")
+    assert row.met is None
+    assert row.form()["fault"] == "not warm"
+    assert line(row).endswith("(goal 2x)  NOT AS IT SHOULD BE: not warm")
+
+
 def test_every_turn_of_a_peer_follows_one_of_raicho_and_the_first_round_does_not_count() -> None:
     order: list[str] = []
 

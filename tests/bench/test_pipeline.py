@@ -16,7 +16,7 @@ from bench.needs import MissingError, require
 from bench.opponents import KINDS
 from bench.peers import hugepages, testpmd
 from bench.peers.ovs import configure
-from bench.peers.ovs_dpdk import CACHES, Counters, OvsDpdk, counters
+from bench.peers.ovs_dpdk import CACHES, Counters, OvsDpdk, counters, has_room, miss_share
 from bench.pipeline import Turn, best_rows
 from bench.rig import Rig
 
@@ -54,6 +54,33 @@ def test_what_left_by_the_port_out_is_read_and_not_another_port() -> None:
 def test_an_answer_without_the_port_out_is_an_error_that_shows_it() -> None:
     with pytest.raises(RuntimeError, match="lookups: hit"):
         counters(SHOWN.replace("out (", "other ("))
+
+
+def test_the_share_of_misses_is_that_between_two_looks() -> None:
+    assert miss_share(Counters(1_000, 500, 0), Counters(1_003, 501, 0)) == 0.25
+    assert miss_share(Counters(1, 1, 0), Counters(1, 1, 0)) == 0
+
+
+@pytest.mark.parametrize(
+    ("flows", "limit", "room"),
+    [(0, 10_000, True), (10_000, 12_000, False), (10_000, 15_000, True), (190_000, 200_000, True)],
+)
+def test_a_switch_whose_flows_just_fit_is_not_warm_for_good(
+    flows: int, limit: int, room: bool
+) -> None:
+    text = f"""netdev@ovs-netdev:
+  flows         : (current {flows}) (avg 7) (max 9) (limit {limit})
+  offloaded flows : 0
+  dump duration : 189ms
+"""
+    assert has_room(text) is room
+
+
+def test_the_fault_of_any_way_of_an_opponent_is_one_of_its_row() -> None:
+    faults = {"b": "not warm"}
+    turns = [Turn("p", way, float, faults) for way in ("a", "b")]
+    (row,) = best_rows("1 rule, 1 flow", turns, [Pairs([8], [1]), Pairs([6], [2])])
+    assert (row.fault, row.met) == ("b: not warm", None)
 
 
 def test_every_answer_of_testpmd_is_read() -> None:
