@@ -181,7 +181,7 @@ def test_a_session_waits_for_its_commit(raicho: Raicho) -> None:
     ("words", "where", "what"),
     [
         (["bridge", "add", "br0", "--fail-mode", "open"], "fail-mode", "secure, standalone"),
-        (["port", "add", "p1", "--kind", "carrier"], "kind", "af_packet, tap"),
+        (["port", "add", "p1", "--kind", "carrier"], "kind", "af_packet, af_xdp, tap"),
         (["port", "add", "p1"], "/raicho/port[name='p1']", "needs a device"),
         (["config", "set", "/raicho/bridg", "x"], "/raicho/bridg", "bridg"),
         (["bridge", "add-port", "none", "p1", "1"], "name='none'", "`raicho bridge add none`"),
