@@ -114,7 +114,7 @@ def test_an_unknown_path_is_told_what_is_near(root: Node, path: str, reason: str
 
 
 WRONG = [
-    (f"{P1}/kind", "carrier", "enumeration", "none of af_packet, tap, patch, memory"),
+    (f"{P1}/kind", "carrier", "enumeration", "none of af_packet, af_xdp, tap, patch, memory"),
     (f"{P1}/mtu", 67, "range", "68..65535 is right"),
     (f"{P1}/mtu", "many", "type", "no uint16"),
     (f"{P1}/mtu", True, "type", "no uint16"),
