@@ -80,7 +80,8 @@ def test_a_typedef_is_resolved_with_its_restrictions(root: Node) -> None:
 def test_a_description_has_what_a_command_line_needs(root: Node) -> None:
     """D5: completion and help are made from this."""
     kind = describe(locate(root, parse_path("/raicho/port/kind")))
-    assert kind["type"]["values"] == ["af_packet", "tap", "patch", "memory", "pcap", "dpdk", "null"]
+    kinds = ["af_packet", "af_xdp", "tap", "patch", "memory", "pcap", "dpdk", "null"]
+    assert kind["type"]["values"] == kinds
     assert kind["mandatory"] is True
     worker = describe(locate(root, parse_path("/raicho/port/worker")))
     assert worker["default"] == 0
