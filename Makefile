@@ -9,6 +9,7 @@ FUZZ_RUNS ?= 1000000
 
 .DEFAULT_GOAL := help
 .PHONY: help packages venv build lint format test test-c test-fuzz test-python test-dpdk fuzz soak \
+        soak-tables \
         bench conformance demo run clean distclean
 .DELETE_ON_ERROR:
 
@@ -74,6 +75,10 @@ test-dpdk: build/packages.stamp ## Ports on devices of DPDK, which is installed 
 
 soak: build ## The tests that take minutes
 	$(PY) -m pytest -m soak -s
+
+soak-tables: build/packages.stamp ## Every lookup against a list: 1 000 tables of 1 000 000 packets
+	@$(MAKE) --no-print-directory -j$(shell nproc) build/ctest/plain/tests/cext/test_finders
+	build/ctest/plain/tests/cext/test_finders 1000000
 
 conformance: build ## Ryu's 991 OpenFlow 1.3 switch tests (needs root, takes half an hour)
 	@PATH="$$PATH:/usr/sbin:/sbin" .ci/packages $(or $(PYTHON),python3.11) openvswitch-switch

@@ -56,15 +56,15 @@ struct finder_ops {
     char name[16];
 
     /* Whether it would be quicker than what comes after it in the list of table.c.  'in_use': it is
-     * there already; to change costs something, so it should let go later than it takes hold.  Looks
-     * at few masks: it is called often. */
+     * there already; to change costs something, so it should let go later than it takes hold.  One
+     * that is in use, or changed to at once, is asked with every change, the others now and then. */
     bool (*fits)(const struct table_shape *shape, bool in_use);
 
     /* Whether it is changed to with the very flow-mod that makes it fit: it is filled quickly. */
     bool at_once;
 
-    /* An empty one; null without memory. */
-    struct finder *(*open)(struct epoch *epoch);
+    /* An empty one for a table of this shape; null without memory. */
+    struct finder *(*open)(const struct table_shape *shape, struct epoch *epoch);
     void (*close)(struct finder *);
 
     /* Puts 'flow' in, in the place of 'old', which has the same match and stays readable, if that is
@@ -86,6 +86,8 @@ struct finder_ops {
 };
 
 /* Those of table.c, in the order in which they are asked. */
-extern const struct finder_ops finder_few;
+extern const struct finder_ops finder_few, finder_prefix;
+
+enum { FEW = 8 /* Most entries of finder_few. */ };
 
 #endif

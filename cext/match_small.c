@@ -8,8 +8,6 @@
 #include "table.h"
 #include "tuple.h"
 
-enum { FEW = 8 };
-
 struct few {
     uint32_t n;
     struct {
@@ -50,11 +48,12 @@ small_fits(const struct table_shape *shape, bool in_use)
 }
 
 static struct finder *
-small_open(struct epoch *epoch)
+small_open(const struct table_shape *shape, struct epoch *epoch)
 {
     struct small *small = calloc(1, sizeof *small);
     struct few *few = calloc(1, sizeof *few);
 
+    (void) shape;
     if (!small || !few) {
         free(small);
         free(few);

@@ -76,6 +76,7 @@ flow_match(const struct flow *flow, struct flow_key *key, struct flow_key *mask)
 /* The first that fits is the one; if none does, the record. */
 static const struct finder_ops *const finders[] = {
     &finder_few,
+    &finder_prefix,
 };
 
 enum { N_FINDERS = sizeof finders / sizeof finders[0] };
@@ -114,14 +115,16 @@ shape_of(const struct table *table)
     return (struct table_shape) { table->n_flows, tuple_masks(table->record), table->record };
 }
 
+/* 'at_once': without those that are changed to later. */
 static const struct finder_ops *
-best_finder(const struct table *table)
+best_finder(const struct table *table, bool at_once)
 {
     const struct table_shape shape = shape_of(table);
 
     for (unsigned i = 0; i < N_FINDERS; i++) {
         bool in_use = table->current && table->current->ops == finders[i];
-        if (finders[i]->fits(&shape, in_use)) {
+        bool asked = in_use || finders[i]->at_once || !at_once;
+        if (asked && finders[i]->fits(&shape, in_use)) {
             return finders[i];
         }
     }
@@ -172,8 +175,10 @@ let_work(struct table *table, unsigned budget)
 static void
 change_to(struct table *table, const struct finder_ops *ops)
 {
+    const struct table_shape shape = shape_of(table);
+
     drop_finder(table);
-    table->current = ops ? ops->open(table->epoch) : NULL;
+    table->current = ops ? ops->open(&shape, table->epoch) : NULL;
     if (table->current) {
         fill(table);
     }
@@ -192,10 +197,10 @@ has_finder(const struct table *table, const struct finder_ops *ops)
 static void
 after_change(struct table *table)
 {
-    const struct finder_ops *ops = best_finder(table);
+    const struct finder_ops *ops = best_finder(table, true);
 
     table->pending = true;
-    if (!has_finder(table, ops) && (!ops || ops->at_once)) {
+    if (!has_finder(table, ops)) {
         change_to(table, ops);
     }
 }
@@ -206,7 +211,7 @@ table_work(struct table *table, unsigned budget)
     if (!table->pending) {
         return;
     }
-    const struct finder_ops *ops = best_finder(table);
+    const struct finder_ops *ops = best_finder(table, false);
     table->pending = false;
     if (!has_finder(table, ops)) {
         change_to(table, ops);

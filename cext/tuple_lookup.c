@@ -112,13 +112,6 @@ candidate(compare_tags compare, uintptr_t segment, uint64_t hash)
     return NULL;
 }
 
-/* Fetches what a worker needs of an entry; of none, nothing. */
-INLINE void
-prefetch_hot(const struct flow *flow)
-{
-    __builtin_prefetch((const void *) ((uintptr_t) flow + offsetof(struct flow, program)));
-}
-
 /* The candidate if it is the one; else, which is rare, the one that is. */
 INLINE const struct flow *
 confirm(const struct flow *flow, const struct exact *exact, const struct flow_mask *mask,
@@ -163,7 +156,7 @@ lookup_group(compare_tags compare, const struct subtable *subtable,
     }
     for (unsigned i = 0; i < n; i++) {
         found[i] = candidate(compare, segment[i], hash[i]);
-        prefetch_hot(found[i]);
+        flow_prefetch(found[i]);
     }
     for (unsigned i = 0; i < n; i++) {
         found[i] = confirm(found[i], &subtable->exact, mask, keys[i], hash[i], n_words);
@@ -323,7 +316,7 @@ seek_chosen(compare_tags compare, const struct flow_key *const keys[], struct pr
     }
     for (unsigned i = 0; i < pruned->n; i++) {
         pruned->flow[i] = candidate(compare, pruned->segment[i], pruned->hash[i]);
-        prefetch_hot(pruned->flow[i]);
+        flow_prefetch(pruned->flow[i]);
     }
     for (unsigned i = 0; i < pruned->n; i++) {
         const struct subtable *subtable = pruned->subtable[i];

@@ -1,4 +1,4 @@
-/* match_tuple.c under ThreadSanitizer: threads look up while flows come, change and go.  A flow that
+/* Lookups under ThreadSanitizer (K8): threads look up while flows come, change and go.  A flow that
  * stays is never overlooked; what is found matches, and has not been freed. */
 
 #include <pthread.h>
@@ -112,10 +112,28 @@ step(struct shared *shared, struct random *random, struct coming *coming)
     }
 }
 
-static void
-set_up(struct shared *shared, struct random *random)
+/* Masks that a few hash tables hold, or prefixes of one field. */
+static struct flow_key
+draw_masks(struct shared *shared, struct random *random, bool prefixes)
 {
     const struct flow_key exact = { .word[W_ETH_DST] = UINT64_MAX, .word[W_L4] = UINT64_MAX };
+    const struct flow_key address = { .word[W_IPV4] = UINT32_MAX };
+
+    for (unsigned i = 0; i < N_MASKS; i++) {
+        if (prefixes) {
+            shared->masks[i] = (struct flow_key) { .word[W_IPV4] = UINT32_MAX << (N_MASKS - i) };
+        } else {
+            draw_mask(random, &shared->masks[i]);
+        }
+    }
+    shared->masks[0] = prefixes ? address : exact;      /* In one chain with those that stay. */
+    return shared->masks[0];
+}
+
+static void
+set_up(struct shared *shared, struct random *random, bool prefixes)
+{
+    struct flow_key exact = draw_masks(shared, random, prefixes);
 
     epoch_init(&shared->epoch);
     check(!table_open(&shared->table, &shared->epoch), "the table opens");
@@ -123,16 +141,23 @@ set_up(struct shared *shared, struct random *random)
         draw_key(random, &shared->staying[i], 1000000);
         insert(shared, &shared->staying[i], &exact, 100);
     }
-    for (unsigned i = 0; i < N_MASKS; i++) {
-        draw_mask(random, &shared->masks[i]);
-    }
-    shared->masks[0] = exact;           /* In one chain with those that stay. */
 }
 
-/* Looks up while flows change, in a table of that many. */
-static void
-run(unsigned n_staying, unsigned n_coming)
+/* Whether the table has the implementation that is meant. */
+static bool
+has(const struct shared *shared, const char *implementation)
 {
+    struct table_stats stats;
+
+    table_stats(&shared->table, &stats);
+    return !strcmp(stats.implementation, implementation);
+}
+
+/* Looks up while flows change, in a table of that many, which has an implementation at times. */
+static void
+run(unsigned n_staying, unsigned n_coming, const char *implementation)
+{
+    unsigned n_right = 0;
     struct shared *shared = aligned_alloc(64, (sizeof *shared + 63) & ~(size_t)63);
     struct coming coming[N_COMING] = { { .flow = NULL } };
     struct random random = { 1 };
@@ -141,15 +166,18 @@ run(unsigned n_staying, unsigned n_coming)
     memset(shared, 0, sizeof *shared);
     shared->n_staying = n_staying;
     shared->n_coming = n_coming;
-    set_up(shared, &random);
+    set_up(shared, &random, !strcmp(implementation, "prefix"));
     for (unsigned i = 0; i < N_READERS; i++) {
         shared->readers[i] = (struct reader) { .shared = shared, .id = i };
         pthread_create(&shared->readers[i].thread, NULL, look_up, &shared->readers[i]);
     }
     for (unsigned i = 0; i < N_STEPS; i++) {
         step(shared, &random, &coming[draw(&random, n_coming)]);
+        table_work(&shared->table, 1000);
+        n_right += has(shared, implementation);
         epoch_reclaim(&shared->epoch);
     }
+    check(n_right > N_STEPS / 1000, implementation);
     atomic_store(&shared->done, true);
     for (unsigned i = 0; i < N_READERS; i++) {
         pthread_join(shared->readers[i].thread, NULL);
@@ -158,13 +186,15 @@ run(unsigned n_staying, unsigned n_coming)
     table_close(&shared->table, release_flow, NULL);
     epoch_close(&shared->epoch);
     free(shared);
-    printf("%llu flows found during %u changes\n", (unsigned long long)n_found, N_STEPS);
+    printf("%s: %llu flows found during %u changes\n", implementation,
+           (unsigned long long)n_found, N_STEPS);
 }
 
 int
 main(void)
 {
-    run(N_STAYING, N_COMING);
-    run(3, 12);                     /* Now a few, now more than a few: see match_small.c. */
+    run(N_STAYING, N_COMING, "tuple");
+    run(N_STAYING, N_COMING, "prefix");
+    run(3, 12, "few");              /* Now a few, now more than a few: see match_small.c. */
     return 0;
 }
