@@ -218,6 +218,7 @@ free_bridge(struct bridge *bridge)
     idmap_each(&bridge->groups.map, retire_group, bridge);
     idmap_close(&bridge->groups.map);
     bridge_close_meters(bridge);
+    bridge_close_templates(bridge);
     bridge_close_features(bridge);
     free(bridge_ports(bridge));
     mac_close(&bridge->macs);

@@ -116,6 +116,7 @@ struct bridge {
                                          * ever have the same (cache.h). */
     struct group_table groups;
     struct meter_table meters;
+    struct idmap templates;
     struct timer_wheel wheel;           /* Of flows; ticks of TICK_MS. */
     _Atomic uint32_t frag_mode;         /* FRAG_*. */
     uint16_t miss_send_len;
@@ -186,7 +187,7 @@ void bridge_resubmit(struct worker *worker, struct bridge *bridge, struct packet
 /* --- Control: OpenFlow messages (bridge_apply.c, bridge_flow.c, bridge_*.c) ----- */
 
 /* Applies one whole OpenFlow 1.3 message of a kind that changes state or sends a packet:
- * FLOW_MOD, GROUP_MOD, METER_MOD, TABLE_MOD, PORT_MOD, PACKET_OUT.  Returns OFWIRE_OK
+ * FLOW_MOD, GROUP_MOD, METER_MOD, TABLE_MOD, PORT_MOD, PACKET_OUT, EXPERIMENTER (a template).  Returns OFWIRE_OK
  * (see ofwire.h) or the error of the specification; on error nothing has changed. */
 uint32_t bridge_apply(struct bridge *bridge, const uint8_t *message, size_t size, uint64_t now_ms);
 
@@ -195,8 +196,7 @@ uint32_t bridge_apply(struct bridge *bridge, const uint8_t *message, size_t size
 size_t bridge_apply_all(struct bridge *bridge, const uint8_t *messages, size_t size,
                         uint32_t *results, size_t max, uint64_t now_ms);
 
-/* Applies consecutive whole messages, all or none.  FLOW_MOD, GROUP_MOD, METER_MOD, PORT_MOD and
- * PACKET_OUT may be among them; packets go out when all else is done.  With 'atomic' the workers
+/* Applies consecutive whole messages, all or none.  All of these but TABLE_MOD may be among them; packets go out when all else is done.  With 'atomic' the workers
  * stand still meanwhile, so that no packet meets a part of it.  Returns OFWIRE_OK or the error of
  * message number '*failed', and then nothing has changed.  Costs what its messages cost. */
 uint32_t bridge_apply_bundle(struct bridge *bridge, const uint8_t *messages, size_t size,

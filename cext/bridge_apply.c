@@ -233,6 +233,7 @@ static const struct handler handlers[] = {
     { OFPT_PACKET_OUT, bridge_packet_out },
     { OFPT_GROUP_MOD, bridge_group_mod },
     { OFPT_METER_MOD, bridge_meter_mod },
+    { OFPT_EXPERIMENTER, bridge_template_mod },
     { OFPT_PORT_MOD, apply_port_mod },
     { OFPT_TABLE_MOD, apply_table_mod },
 };

@@ -62,7 +62,7 @@ put_back_flow(struct bridge *bridge, struct flow *flow)
     flow->mask = &mask;
     UNTIL_DONE(bridge, !find_mask(table, flow) && (flow->mask = &mask));
     UNTIL_DONE(bridge, bridge_table_insert(bridge, flow, &replaced));
-    bridge_count_references(bridge, flow->program, flow_args(flow), 1);
+    bridge_count_flow(bridge, flow, 1);
     bridge_schedule_flow(bridge, flow);
 }
 
@@ -73,7 +73,7 @@ undo_flow(struct bridge *bridge, const struct change *change)
 
     if (after) {
         timer_stop(&bridge->wheel, &after->timer);
-        bridge_count_references(bridge, after->program, flow_args(after), -1);
+        bridge_count_flow(bridge, after, -1);
     }
     if (before) {
         put_back_flow(bridge, before);
@@ -192,6 +192,39 @@ undo_bands(struct bridge *bridge, const struct change *change)
 }
 
 static void
+keep_template(struct bridge *bridge, const struct change *change)
+{
+    if (change->before) {
+        bridge_retire_template(change->before, bridge);
+    }
+}
+
+static void
+undo_template(struct bridge *bridge, const struct change *change)
+{
+    if (change->before) {
+        UNTIL_DONE(bridge, idmap_insert(&bridge->templates, &bridge->dataplane->epoch,
+                                        change->before));
+    } else {
+        idmap_remove(&bridge->templates, change->after);
+        bridge_retire_template(change->after, bridge);
+    }
+}
+
+static void
+keep_version(struct bridge *bridge, const struct change *change)
+{
+    bridge_retire_version(bridge, change->before);
+}
+
+static void
+undo_version(struct bridge *bridge, const struct change *change)
+{
+    bridge_set_version(bridge, change->owner, change->before);
+    bridge_retire_version(bridge, change->after);
+}
+
+static void
 keep_port(struct bridge *bridge, const struct change *change)
 {
     (void) bridge;
@@ -221,6 +254,8 @@ static const struct change_ops {
     [CHANGE_METER] = { keep_meter, undo_meter },
     [CHANGE_BANDS] = { keep_bands, undo_bands },
     [CHANGE_PORT] = { keep_port, undo_port },
+    [CHANGE_TEMPLATE] = { keep_template, undo_template },
+    [CHANGE_VERSION] = { keep_version, undo_version },
 };
 
 /* --- The log --------------------------------------------------------------------------------------- */
@@ -277,7 +312,7 @@ static bool
 may_be_bundled(uint8_t type)
 {
     return type == OFPT_FLOW_MOD || type == OFPT_GROUP_MOD || type == OFPT_METER_MOD
-           || type == OFPT_PORT_MOD || type == OFPT_PACKET_OUT;
+           || type == OFPT_PORT_MOD || type == OFPT_PACKET_OUT || type == OFPT_EXPERIMENTER;
 }
 
 /* What is to be done with each message of a bundle. */

@@ -497,13 +497,14 @@ weed(struct flow *flow, void *weeding_)
 {
     const struct weeding *weeding = weeding_;
     struct buffer match = { 0 };
+    struct instructions what = bridge_flow_instructions(flow);
     struct flow_key key, mask;
 
     flow_match(flow, &key, &mask);
     ofwire_put_match(&match, &key, &mask);
     if (match.failed
         || bridge_check_features(weeding->bridge, flow->table, flow_is_miss(flow), match.data,
-                                 flow_args(flow), flow->args_size) != OFWIRE_OK) {
+                                 what.bytes, what.size) != OFWIRE_OK) {
         bridge_remove_flow(weeding->bridge, flow, REMOVED_DELETE, weeding->now_ms);
     }
     buffer_close(&match);

@@ -25,8 +25,9 @@ struct flow_mod {
     uint16_t idle_timeout, hard_timeout, flags;
     uint32_t buffer_id;
     uint8_t command;
-    const uint8_t *instructions;
-    size_t instructions_size;
+    const uint8_t *args;            /* The instructions, or the arguments of a template. */
+    size_t args_size;
+    const struct template *template;    /* Null: none. */
     uint64_t now_ms;
     uint32_t result;                /* Of flows that were visited. */
     struct insn_list list;
@@ -48,8 +49,7 @@ program_uses(const struct program *program, const uint8_t *args, enum op op, uin
     return false;
 }
 
-/* Whether the program, or its write-actions, has an action 'op'. */
-static bool
+bool
 program_has(const struct program *program, enum op op)
 {
     for (unsigned i = 0; i < program->n; i++) {
@@ -84,13 +84,13 @@ actions_name_port(const uint8_t *actions, size_t size, uint32_t port)
 static bool
 flow_names_port(const struct flow *flow, uint32_t port)
 {
-    const uint8_t *args = flow_args(flow);
+    struct instructions what = bridge_flow_instructions(flow);
 
-    for (size_t at = 0, size; at < flow->args_size; at += size) {
-        unsigned type = get_be16(args + at);
-        size = get_be16(args + at + 2);
+    for (size_t at = 0, size; at < what.size; at += size) {
+        unsigned type = get_be16(what.bytes + at);
+        size = get_be16(what.bytes + at + 2);
         if ((type == INSTRUCTION_WRITE || type == INSTRUCTION_APPLY)
-            && actions_name_port(args + at + ACTIONS_AT, size - ACTIONS_AT, port)) {
+            && actions_name_port(what.bytes + at + ACTIONS_AT, size - ACTIONS_AT, port)) {
             return true;
         }
     }
@@ -147,6 +147,18 @@ bridge_count_references(struct bridge *bridge, const struct program *program, co
     }
 }
 
+void
+bridge_count_flow(struct bridge *bridge, const struct flow *flow, int by)
+{
+    struct template *template = program_template(flow->program);
+    struct instructions what = bridge_flow_instructions(flow);
+
+    if (template) {
+        template->n_flows += by;
+    }
+    bridge_count_references(bridge, what.program, what.bytes, by);
+}
+
 /* --- Filters --------------------------------------------------------------------------- */
 
 /* Whether every packet that 'flow' matches the filter's match matches too. */
@@ -169,16 +181,27 @@ covers(const struct of_match *match, const struct flow *flow)
     return true;
 }
 
+/* Whether the instructions of 'flow' name what the filter asks for. */
+static bool
+names_all(const struct flow_filter *filter, const struct flow *flow)
+{
+    struct instructions what = bridge_flow_instructions(flow);
+
+    return (filter->out_group == GROUP_ANY
+            || program_uses_group(what.program, what.bytes, filter->out_group))
+           && (!filter->in_groups || program_has(what.program, OP_group))
+           && (!filter->meter || uses_meter(what.program, what.bytes, filter->meter));
+}
+
 static bool
 passes(const struct flow_filter *filter, const struct flow *flow)
 {
+    bool names = filter->out_group != GROUP_ANY || filter->in_groups || filter->meter;
+
     return !((flow->cookie ^ filter->cookie) & filter->cookie_mask)
            && (filter->out_port == PORT_ANY
                || flow_names_port(flow, filter->out_port))
-           && (filter->out_group == GROUP_ANY
-               || program_uses_group(flow->program, flow_args(flow), filter->out_group))
-           && (!filter->in_groups || program_has(flow->program, OP_group))
-           && (!filter->meter || uses_meter(flow->program, flow_args(flow), filter->meter));
+           && (!names || names_all(filter, flow));
 }
 
 struct filtering {
@@ -316,7 +339,7 @@ bridge_remove_flow(struct bridge *bridge, struct flow *flow, enum flow_removed_r
         put_flow_removed(bridge, flow, reason, now_ms);
     }
     timer_stop(&bridge->wheel, &flow->timer);
-    bridge_count_references(bridge, flow->program, flow_args(flow), -1);
+    bridge_count_flow(bridge, flow, -1);
     bridge_table_remove(bridge, flow);
     bridge->n_flows--;
     bridge_changed(bridge, (struct change) { CHANGE_FLOW, .before = flow });
@@ -385,8 +408,8 @@ make_flow(const struct flow_mod *mod, const struct program *program)
 {
     struct table *table = &mod->bridge->tables[mod->filter.table].table;
     const struct flow_mask *mask = table_mask(table, &mod->filter.match.mask);
-    struct flow *flow = mask ? flow_new(mask, &mod->filter.match.key, mod->instructions,
-                                        mod->instructions_size) : NULL;
+    struct flow *flow = mask ? flow_new(mask, &mod->filter.match.key, mod->args,
+                                        mod->args_size) : NULL;
 
     if (!flow) {
         return NULL;
@@ -431,10 +454,10 @@ put_flow(struct bridge *bridge, struct flow *flow, struct flow *old, bool reset)
         flow_free(flow);
         return OFWIRE_OFPFMFC_TABLE_FULL;
     }
-    bridge_count_references(bridge, flow->program, flow_args(flow), 1);
+    bridge_count_flow(bridge, flow, 1);
     if (replaced) {
         timer_stop(&bridge->wheel, &replaced->timer);
-        bridge_count_references(bridge, replaced->program, flow_args(replaced), -1);
+        bridge_count_flow(bridge, replaced, -1);
         replaced->counter_moved = !reset;
     } else {
         bridge->n_flows++;
@@ -442,6 +465,21 @@ put_flow(struct bridge *bridge, struct flow *flow, struct flow *old, bool reset)
     bridge_schedule_flow(bridge, flow);
     bridge_changed(bridge, (struct change) { CHANGE_FLOW, replaced, flow, NULL, 0 });
     return OFWIRE_OK;
+}
+
+/* Returns a reference to the program of the entries that a flow-mod makes; null without memory. */
+static const struct program *
+take_program(struct flow_mod *mod)
+{
+    if (mod->template) {
+        return program_refer(mod->template->program);
+    }
+    const struct program *program = program_intern(&mod->bridge->dataplane->programs,
+                                                   mod->list.insns, mod->list.n);
+    if (program) {
+        mod->list.write = NULL;
+    }
+    return program;
 }
 
 static uint32_t
@@ -458,12 +496,10 @@ flow_add(struct flow_mod *mod)
     if (!old && is_full(bridge)) {
         return OFWIRE_OFPFMFC_TABLE_FULL;
     }
-    const struct program *program = program_intern(&bridge->dataplane->programs, mod->list.insns,
-                                                   mod->list.n);
+    const struct program *program = take_program(mod);
     if (!program) {
         return OFWIRE_OFPFMFC_TABLE_FULL;
     }
-    mod->list.write = NULL;
     struct flow *flow = make_flow(mod, program);
     if (!flow) {
         program_release(&bridge->dataplane->programs, program);
@@ -489,13 +525,12 @@ modify_one(struct bridge *bridge, struct flow *old, void *modifying_)
     struct flow_key key, mask;
 
     flow_match(old, &key, &mask);
-    struct flow *flow = flow_new(old->mask, &key, mod->instructions, mod->instructions_size);
+    struct flow *flow = flow_new(old->mask, &key, mod->args, mod->args_size);
     if (!flow) {
         mod->result = OFWIRE_OFPFMFC_TABLE_FULL;
         return;
     }
-    flow->program = modifying->program;
-    ((struct program *) modifying->program)->refs++;
+    flow->program = program_refer(modifying->program);
     flow->cookie = old->cookie;
     flow->priority = old->priority;
     flow->table = old->table;
@@ -511,12 +546,11 @@ static uint32_t
 flow_modify(struct flow_mod *mod)
 {
     struct program_store *programs = &mod->bridge->dataplane->programs;
-    struct modifying modifying = { mod, program_intern(programs, mod->list.insns, mod->list.n) };
+    struct modifying modifying = { mod, take_program(mod) };
 
     if (!modifying.program) {
         return OFWIRE_OFPFMFC_TABLE_FULL;
     }
-    mod->list.write = NULL;
     mod->filter.out_port = PORT_ANY;
     mod->filter.out_group = GROUP_ANY;
     mod->result = OFWIRE_OK;
@@ -601,6 +635,45 @@ is_miss(const struct flow_mod *mod)
            && !memcmp(&mod->filter.match.mask, &nothing, sizeof nothing);
 }
 
+/* The instructions are those of a template. */
+static uint32_t
+get_arguments(struct flow_mod *mod, const struct of_scope *scope, const struct entry_kind *kind,
+              const struct of_template_use *use)
+{
+    mod->template = template_find(mod->bridge, use->id);
+    mod->args = use->args;
+    mod->args_size = use->size;
+    if (!mod->template) {
+        return OFWIRE_TEMPLATE(UNKNOWN);
+    }
+    return bridge_check_arguments(scope, kind, template_version(mod->template), use->args, use->size);
+}
+
+static uint32_t
+get_instructions(struct flow_mod *mod, const uint8_t *match, const uint8_t *data, size_t size)
+{
+    const struct of_scope scope = {
+        .bridge = mod->bridge, .match = &mod->filter.match, .table = mod->filter.table,
+    };
+    const struct entry_kind kind = { is_miss(mod), mod->command == OFPFC_ADD ? match : NULL };
+    struct of_template_use use;
+    uint32_t result = ofwire_get_template_use(data, size, &use);
+
+    if (result != OFWIRE_OK) {
+        return result;
+    }
+    if (use.found) {
+        return get_arguments(mod, &scope, &kind, &use);
+    }
+    mod->args = data;
+    mod->args_size = size;
+    result = ofwire_get_instructions(&scope, data, size, &mod->list);
+    if (result != OFWIRE_OK) {
+        return result;
+    }
+    return bridge_check_features(mod->bridge, mod->filter.table, kind.miss, kind.match, data, size);
+}
+
 static uint32_t
 get_variable(struct flow_mod *mod, const uint8_t *message, size_t size)
 {
@@ -611,18 +684,8 @@ get_variable(struct flow_mod *mod, const uint8_t *message, size_t size)
     if (result != OFWIRE_OK || !commands[mod->command].instructs) {
         return result;
     }
-    struct of_scope scope = {
-        .bridge = mod->bridge, .match = &mod->filter.match, .table = mod->filter.table,
-    };
-    mod->instructions = message + FLOW_MOD_MATCH + match_size;
-    mod->instructions_size = size - FLOW_MOD_MATCH - match_size;
-    result = ofwire_get_instructions(&scope, mod->instructions, mod->instructions_size, &mod->list);
-    if (result != OFWIRE_OK) {
-        return result;
-    }
-    return bridge_check_features(mod->bridge, mod->filter.table, is_miss(mod),
-                                 mod->command == OFPFC_ADD ? message + FLOW_MOD_MATCH : NULL,
-                                 mod->instructions, mod->instructions_size);
+    return get_instructions(mod, message + FLOW_MOD_MATCH, message + FLOW_MOD_MATCH + match_size,
+                            size - FLOW_MOD_MATCH - match_size);
 }
 
 uint32_t

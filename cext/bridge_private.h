@@ -12,7 +12,7 @@ enum {
     OFP_VERSION = 4,
     OFP_HEADER = 8,
 
-    OFPT_FLOW_REMOVED = 11, OFPT_PORT_STATUS = 12, OFPT_PACKET_OUT = 13, OFPT_FLOW_MOD = 14,
+    OFPT_EXPERIMENTER = 4, OFPT_FLOW_REMOVED = 11, OFPT_PORT_STATUS = 12, OFPT_PACKET_OUT = 13, OFPT_FLOW_MOD = 14,
     OFPT_GROUP_MOD = 15, OFPT_PORT_MOD = 16, OFPT_TABLE_MOD = 17, OFPT_METER_MOD = 29,
 
     OFP_NO_BUFFER = 0xffffffff,
@@ -74,11 +74,28 @@ void bridge_remove_flow(struct bridge *bridge, struct flow *flow,
 uint32_t bridge_flow_mod(struct bridge *, const uint8_t *message, size_t size, uint64_t now_ms);
 uint32_t bridge_group_mod(struct bridge *, const uint8_t *message, size_t size, uint64_t now_ms);
 uint32_t bridge_meter_mod(struct bridge *, const uint8_t *message, size_t size, uint64_t now_ms);
+uint32_t bridge_template_mod(struct bridge *, const uint8_t *message, size_t size, uint64_t now_ms);
 uint32_t bridge_packet_out(struct bridge *, const uint8_t *message, size_t size, uint64_t now_ms);
+
+/* The instructions of an entry: as they were sent, or as its template makes them of its arguments.
+ * Those of a template stand until the next call for the same one. */
+struct instructions {
+    const struct program *program;      /* Its offsets count from 'bytes'. */
+    const uint8_t *bytes;
+    size_t size;
+};
+
+struct instructions bridge_flow_instructions(const struct flow *flow);
+
+/* Adds 'by' to the reference counts of what a flow refers to: groups, a meter, a template. */
+void bridge_count_flow(struct bridge *bridge, const struct flow *flow, int by);
 
 /* Adds 'by' to the reference counts of the groups and the meter that a program names. */
 void bridge_count_references(struct bridge *bridge, const struct program *program,
                              const uint8_t *args, int by);
+
+/* Whether the program, or its write-actions, has an action 'op'. */
+bool program_has(const struct program *program, enum op op);
 
 /* Whether a group action of the program, or of its write-actions, names 'id'. */
 bool program_uses_group(const struct program *program, const uint8_t *args, uint32_t id);
@@ -99,13 +116,15 @@ uint32_t bridge_send_packet(struct bridge *bridge, const uint8_t *message, size_
 
 enum change_kind {
     CHANGE_FLOW, CHANGE_GROUP, CHANGE_BUCKETS, CHANGE_METER, CHANGE_BANDS, CHANGE_PORT,
+    CHANGE_TEMPLATE, CHANGE_VERSION,
 };
 
 /* What has been done to a bridge: 'after' took the place of 'before'; each may be null. */
 struct change {
     enum change_kind kind;
     void *before, *after;
-    void *owner;                        /* Of buckets the group, of bands the meter. */
+    void *owner;                        /* Of buckets the group, of bands the meter, of a version the
+                                         * template. */
     uint32_t config;                    /* Of a port, before. */
 };
 
@@ -116,6 +135,41 @@ bool bridge_may_change(struct bridge *bridge);
 /* Notes a change that has been made, with all counts and timers right.  Lets go of 'before', or
  * keeps it until the bundle is through. */
 void bridge_changed(struct bridge *bridge, struct change change);
+
+/* --- Templates (bridge_template.c) --- */
+
+/* Null if there is no such template. */
+static inline struct template *
+template_find(const struct bridge *bridge, uint32_t id)
+{
+    return idmap_find(&bridge->templates, id);
+}
+
+/* What the features of a table ask of an entry besides its instructions. */
+struct entry_kind {
+    bool miss;                          /* It is the table-miss entry. */
+    const uint8_t *match;               /* As bridge_check_features() has it. */
+};
+
+/* Whether an entry that is in 'scope' may have these arguments: what they make of the version is
+ * checked as if it had been sent, and must be of the version's shape. */
+uint32_t bridge_check_arguments(const struct of_scope *scope, const struct entry_kind *kind,
+                                struct template_version *version, const uint8_t *args, size_t size);
+
+/* Calls visit(bridge, flow, context) for each entry of a template until it returns false. */
+void bridge_template_users(struct bridge *bridge, const struct template *template,
+                           bool (*visit)(struct bridge *, struct flow *, void *), void *context);
+
+/* Gives a template another version, and counts what its entries name anew. */
+void bridge_set_version(struct bridge *bridge, struct template *template,
+                        struct template_version *version);
+
+/* Let go of what has been taken out.  The context of the second is the bridge. */
+void bridge_retire_version(struct bridge *bridge, struct template_version *version);
+void bridge_retire_template(void *template, void *bridge);
+
+/* Lets go of all templates; their entries are retired already. */
+void bridge_close_templates(struct bridge *bridge);
 
 /* --- Lanes (bridge_lane.c) --- */
 
@@ -173,6 +227,9 @@ struct reply {
  * before it. */
 void reply_end_entry(struct reply *reply, size_t begin);
 
+/* The part ends here. */
+void reply_end_part(struct reply *reply);
+
 struct counter_sum reply_counter(const struct reply *reply, uint32_t counter);
 
 /* One replier for each kind of request that is not in bridge_stats.c; see bridge_multipart(). */
@@ -181,5 +238,6 @@ uint32_t reply_meter_config(struct reply *reply);
 uint32_t reply_meter_features(struct reply *reply);
 uint32_t reply_table_features(struct reply *reply);
 uint32_t reply_queue_stats(struct reply *reply);
+uint32_t reply_templates(struct reply *reply);
 
 #endif

@@ -11,11 +11,11 @@ enum {
     OFPMP_FLOW = 1, OFPMP_AGGREGATE = 2, OFPMP_TABLE = 3, OFPMP_PORT_STATS = 4, OFPMP_QUEUE = 5,
     OFPMP_GROUP = 6, OFPMP_GROUP_DESC = 7, OFPMP_GROUP_FEATURES = 8, OFPMP_METER = 9,
     OFPMP_METER_CONFIG = 10, OFPMP_METER_FEATURES = 11, OFPMP_TABLE_FEATURES = 12,
-    OFPMP_PORT_DESC = 13,
+    OFPMP_PORT_DESC = 13, OFPMP_EXPERIMENTER = 0xffff,
 };
 
-static void
-end_part(struct reply *reply)
+void
+reply_end_part(struct reply *reply)
 {
     uint32_t end = reply->out->len;
 
@@ -83,7 +83,8 @@ put_flow(const struct flow *flow, struct reply *reply)
     put_be64(at + 40, sum.bytes);
     flow_match(flow, &key, &mask);
     ofwire_put_match(reply->out, &key, &mask);
-    buffer_add(reply->out, flow_args(flow), flow->args_size);
+    struct instructions what = bridge_flow_instructions(flow);
+    buffer_add(reply->out, what.bytes, what.size);
     put_be16(reply->out->data + begin, reply->out->len - begin);
     reply_end_entry(reply, begin);
 }
@@ -372,6 +373,7 @@ static const struct replier repliers[] = {
     { OFPMP_METER_CONFIG, reply_meter_config },
     { OFPMP_METER_FEATURES, reply_meter_features },
     { OFPMP_TABLE_FEATURES, reply_table_features },
+    { OFPMP_EXPERIMENTER, reply_templates },
 };
 
 uint32_t
@@ -385,7 +387,7 @@ bridge_multipart(struct bridge *bridge, uint16_t type, const uint8_t *body, size
     for (size_t i = 0; i < sizeof repliers / sizeof repliers[0]; i++) {
         if (repliers[i].type == type) {
             uint32_t result = repliers[i].reply(&reply);
-            end_part(&reply);
+            reply_end_part(&reply);
             return result;
         }
     }

@@ -20,6 +20,7 @@
 #include "field.h"
 #include "program.h"
 #include "subfield.h"
+#include "template.h"
 
 #define OFWIRE_OK 0xffffffffu
 #define OFWIRE_ERROR(TYPE, CODE) ((uint32_t) (TYPE) << 16 | (CODE))
@@ -52,6 +53,50 @@ uint32_t ofwire_get_subfield(const uint8_t *header, unsigned at, unsigned n, str
 /* The port that a number from a field names: one of 16 bits may be a reserved port of OpenFlow 1.0. */
 uint32_t ofwire_port(unsigned __int128 number);
 
+/* The experimenter of raicho's own messages and instructions: the letters RCH, which as an OUI are a
+ * locally administered one, so they are nobody else's. */
+enum { RAICHO = 0x00524348 };
+
+/* Errors of that experimenter, as results: type OFPET_EXPERIMENTER. */
+enum template_error {
+    TEMPLATE_BAD_COMMAND = 1, TEMPLATE_EXISTS, TEMPLATE_UNKNOWN, TEMPLATE_IN_USE,
+    TEMPLATE_BAD_PARAMETERS, TEMPLATE_BAD_ARGUMENTS, TEMPLATE_BAD_ID, TEMPLATE_NO_MEMORY,
+};
+#define OFWIRE_TEMPLATE(CODE) OFWIRE_ERROR(0xffff, TEMPLATE_##CODE)
+
+enum { TEMPLATE_ALL = 0xffffffff };     /* Not the number of a template. */
+
+/* Commands of a template-mod. */
+enum { TEMPLATE_ADD, TEMPLATE_MODIFY, TEMPLATE_DELETE };
+
+/* struct rch_template_mod: an experimenter's message of type EXP_TEMPLATE_MOD. */
+struct of_template_mod {
+    uint16_t command;
+    uint32_t id;
+    uint64_t parameters;                /* A bit for each item of the instructions. */
+    const char *name;                   /* TEMPLATE_NAME bytes. */
+    const uint8_t *instructions;
+    size_t size;
+};
+
+uint32_t ofwire_get_template_mod(const uint8_t *message, size_t size, struct of_template_mod *mod);
+
+/* Finds the items of instructions, which have been decoded well, that are 'parameters'; 'n' gets how
+ * many there are.  Returns OFWIRE_OK or TEMPLATE_BAD_PARAMETERS: there are not so many items. */
+uint32_t ofwire_get_holes(const uint8_t *instructions, size_t size, uint64_t parameters,
+                          struct hole holes[TEMPLATE_ITEMS], unsigned *n);
+
+/* struct rch_instruction_template: the instructions of an entry are those of a template. */
+struct of_template_use {
+    bool found;
+    uint32_t id;
+    const uint8_t *args;
+    size_t size;
+};
+
+/* Looks whether instructions, not decoded yet, are that one; if so they are checked. */
+uint32_t ofwire_get_template_use(const uint8_t *data, size_t size, struct of_template_use *use);
+
 /* A list of instructions that grows; the write-actions' list apart. */
 struct insn_list {
     struct insn *insns;
@@ -69,6 +114,7 @@ struct of_scope {
                                          * are not checked. */
     uint8_t table;                      /* Of the flow entry; 0xff for none. */
     bool in_packet_out;                 /* OFPP_TABLE is allowed. */
+    bool in_template;                   /* Groups and meters need not be there. */
 };
 
 /* Decodes a flow entry's instructions (all of 'size' bytes at 'data') into 'list'; offsets in insn.at

@@ -52,8 +52,10 @@ static uint32_t
 check_group(const struct of_scope *scope, const uint8_t *action, struct insn *insn)
 {
     (void)insn;
-    return group_find(&scope->bridge->groups, get_be32(action + 4)) ? OFWIRE_OK
-                                                                    : BAD_ACTION(BAD_OUT_GROUP);
+    uint32_t id = get_be32(action + 4);
+    bool fine = scope->in_template ? id <= GROUP_MAX : group_find(&scope->bridge->groups, id) != NULL;
+
+    return fine ? OFWIRE_OK : BAD_ACTION(BAD_OUT_GROUP);
 }
 
 static uint32_t

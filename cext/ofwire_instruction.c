@@ -43,7 +43,8 @@ add_meter(struct decoder *d, struct insn insn)
 {
     uint32_t id = get_be32(d->base + insn.at + 4);
 
-    if (meter_is_virtual(id) || !meter_find(&d->scope->bridge->meters, id)) {
+    if (meter_is_virtual(id)
+        || !(d->scope->in_template || meter_find(&d->scope->bridge->meters, id))) {
         return OFWIRE_OFPMMFC_UNKNOWN_METER;
     }
     return insn_list_add(d->list, insn);
@@ -119,6 +120,17 @@ row_of(uint16_t type)
     return row;
 }
 
+/* What is wrong with an instruction that has no row; one that names a template stands alone. */
+static uint32_t
+refusal(const uint8_t *instruction)
+{
+    if (get_be16(instruction) != INSTRUCTION_EXPERIMENTER) {
+        return BAD_INSTRUCTION(UNKNOWN_INST);
+    }
+    return get_be32(instruction + 4) == RAICHO ? BAD_INSTRUCTION(UNSUP_INST)
+                                               : BAD_INSTRUCTION(BAD_EXPERIMENTER);
+}
+
 /* Finds the instruction of every row: insns[row].size is 0 where there is none. */
 static uint32_t
 find_all(const uint8_t *data, size_t size, struct insn insns[N_ROWS])
@@ -136,8 +148,7 @@ find_all(const uint8_t *data, size_t size, struct insn insns[N_ROWS])
             return BAD_INSTRUCTION(BAD_LEN);
         }
         if (row == N_ROWS) {
-            return type == INSTRUCTION_EXPERIMENTER ? BAD_INSTRUCTION(BAD_EXPERIMENTER)
-                                                    : BAD_INSTRUCTION(UNKNOWN_INST);
+            return refusal(data + at);
         }
         if (rows[row].longer ? len < rows[row].size : len != rows[row].size) {
             return BAD_INSTRUCTION(BAD_LEN);

@@ -60,8 +60,8 @@ shape_hash(const struct insn *insns, unsigned n)
     return hash >> 32 ^ hash;
 }
 
-static bool
-same_shape(const struct program *program, const struct insn *insns, unsigned n)
+bool
+program_is(const struct program *program, const struct insn *insns, unsigned n)
 {
     if (program->n != n) {
         return false;
@@ -141,7 +141,7 @@ static void
 drop_subs(struct program_store *store, const struct insn *insns, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
-        if (insns[i].sub) {
+        if (insns[i].op == OP_write_actions) {
             program_release(store, insns[i].sub);
         }
     }
@@ -154,7 +154,7 @@ program_intern(struct program_store *store, const struct insn *insns, unsigned n
     struct program *program;
 
     for (program = store->buckets[hash & (store->n_buckets - 1)]; program; program = program->next) {
-        if (program->hash == hash && same_shape(program, insns, n)) {
+        if (program->hash == hash && program_is(program, insns, n)) {
             drop_subs(store, insns, n);
             program->refs++;
             return program;
@@ -170,6 +170,13 @@ program_intern(struct program_store *store, const struct insn *insns, unsigned n
     program->next = store->buckets[hash & (store->n_buckets - 1)];
     store->buckets[hash & (store->n_buckets - 1)] = program;
     store->n_programs++;
+    return program;
+}
+
+const struct program *
+program_refer(const struct program *program)
+{
+    ((struct program *) program)->refs++;
     return program;
 }
 
@@ -213,4 +220,11 @@ program_run_here(struct worker *worker, const struct program *program, struct pa
                  unsigned n)
 {
     return run(worker, program->insns, program->insns + program->n - program->goes_on, packets, n);
+}
+
+unsigned
+program_run_part(struct worker *worker, const struct program *program, unsigned first, unsigned end,
+                 struct packet **packets, unsigned n)
+{
+    return run(worker, program->insns + first, program->insns + end, packets, n);
 }

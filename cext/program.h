@@ -34,6 +34,7 @@
 
 struct worker;
 struct insn;
+struct template;
 
 /* The action set runs in this order (OpenFlow 1.3.5, section 5.10). */
 enum set_order {
@@ -92,7 +93,8 @@ enum sight {
     X(learn,         16, SET_NEVER,        KNOWN)                           \
     X(action_set,     0, SET_NEVER,        KNOWN)  /* Runs the action set; ends the program. */ \
     X(done,           0, SET_NEVER,        KNOWN)  /* Nothing more to do: ends the program. */ \
-    X(tables,         0, SET_NEVER,        OPAQUE)  /* Sends the packets into their bridge's tables. */
+    X(tables,         0, SET_NEVER,        OPAQUE)  /* Sends the packets into their bridge's tables. */ \
+    X(template,       0, SET_NEVER,        OPAQUE)  /* Runs a template (template.h). */
 
 enum op {
 #define X(NAME, ...) OP_##NAME,
@@ -128,7 +130,10 @@ struct insn {
     uint8_t source;             /* reg_move: enum field. */
     uint16_t at;                /* Where in the arguments the action or instruction begins. */
     uint16_t size;              /* Its size there, header included; 0 for ours. */
-    const struct program *sub;  /* write_actions: the actions, in the order of the action set. */
+    union {
+        const struct program *sub;  /* write_actions: the actions, in the order of the action set. */
+        struct template *template;  /* template: whose. */
+    };
 };
 
 struct program {
@@ -154,9 +159,15 @@ void program_store_close(struct program_store *store);
 /* Returns the program with these instructions, with one more reference, or
  * null without memory.  Takes over the caller's references to the subs, unless it
  * returns null.  Sets INSN_LAST.  'insns' ends with an ending instruction
- * (action_set, done, tables or goto_table). */
+ * (action_set, done, tables, template or goto_table). */
 const struct program *program_intern(struct program_store *store, const struct insn *insns,
                                      unsigned n);
+
+/* Whether it is the program with these instructions. */
+bool program_is(const struct program *program, const struct insn *insns, unsigned n);
+
+/* Returns it with one more reference. */
+const struct program *program_refer(const struct program *program);
 
 /* Drops a reference.  Only after the readers have passed. */
 void program_release(struct program_store *store, const struct program *program);
@@ -169,6 +180,17 @@ unsigned program_run(struct worker *worker, const struct program *program,
 /* The same without the goto_table at its end, if it has one: for packets whose table is known. */
 unsigned program_run_here(struct worker *worker, const struct program *program,
                           struct packet **packets, unsigned n);
+
+/* The same for its instructions from 'first' up to 'end'. */
+unsigned program_run_part(struct worker *worker, const struct program *program, unsigned first,
+                          unsigned end, struct packet **packets, unsigned n);
+
+/* The template whose program it is; null: it is none of a template's. */
+static inline struct template *
+program_template(const struct program *program)
+{
+    return program->insns[0].op == OP_template ? program->insns[0].template : NULL;
+}
 
 /* --- For the functions in op_*.c ------------------------------------------- */
 

@@ -23,12 +23,17 @@ flow_mask_from(struct flow_mask *mask, const struct flow_key *bits)
     }
 }
 
+static size_t
+flow_size(unsigned n_words, size_t args_size)
+{
+    return offsetof(struct flow, words) + (n_words + (args_size + 7) / 8) * sizeof(uint64_t);
+}
+
 struct flow *
 flow_new(const struct flow_mask *mask, const struct flow_key *key, const void *args,
          size_t args_size)
 {
-    size_t words = mask->n + (args_size + 7) / 8;
-    size_t size = offsetof(struct flow, words) + words * sizeof(uint64_t);
+    size_t size = flow_size(mask->n, args_size);
     bool in_slab = mask->slab && slab_lines(size) <= SLAB_LINES;
     struct flow *flow = in_slab ? slab_alloc(mask->slab, slab_lines(size))
                                 : aligned_alloc(64, (size + 63) & ~(size_t) 63);
@@ -58,6 +63,12 @@ flow_free(struct flow *flow)
     } else {
         free(flow);
     }
+}
+
+size_t
+flow_memory(const struct flow *flow)
+{
+    return slab_lines(flow_size(flow->n_words, flow->args_size)) * (size_t) SLAB_LINE;
 }
 
 void

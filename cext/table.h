@@ -91,6 +91,9 @@ struct flow *flow_new(const struct flow_mask *mask, const struct flow_key *key,
 /* Not before the readers have passed, if it was in a table. */
 void flow_free(struct flow *flow);
 
+/* The bytes that a flow takes. */
+size_t flow_memory(const struct flow *flow);
+
 /* flow_mask_hash() of its own key. */
 static inline uint64_t
 flow_hash(const struct flow *flow, const struct flow_mask *mask)

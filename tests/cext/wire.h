@@ -12,7 +12,7 @@ enum { WIRE_SEND_FLOW_REM = 1, WIRE_CHECK_OVERLAP = 2, WIRE_RESET_COUNTS = 4 };
 enum { WIRE_GROUP_ADD, WIRE_GROUP_MODIFY, WIRE_GROUP_DELETE };
 
 /* Types of messages and of instructions. */
-enum { WIRE_PACKET_OUT = 13, WIRE_FLOW_MOD, WIRE_GROUP_MOD, WIRE_PORT_MOD, WIRE_TABLE_MOD,
+enum { WIRE_EXPERIMENTER = 4, WIRE_PACKET_OUT = 13, WIRE_FLOW_MOD, WIRE_GROUP_MOD, WIRE_PORT_MOD, WIRE_TABLE_MOD,
        WIRE_METER_MOD = 29 };
 enum { WIRE_GOTO = 1, WIRE_METADATA, WIRE_WRITE, WIRE_APPLY, WIRE_CLEAR, WIRE_METER };
 
@@ -219,6 +219,69 @@ wire_meter(struct frame *f, const struct wire_meter *meter)
     for (unsigned i = 0; i < meter->n; i++) {
         wire_band(f, &meter->band[i]);
     }
+    of_end(f, start);
+}
+
+/* A template of the instructions of a flow; items are numbered as they lie there, from 0. */
+struct wire_template {
+    unsigned command;
+    uint32_t id;
+    uint64_t parameters;
+    const char *name;
+    struct wire_flow of;
+};
+
+/* The part of a template-mod in front of its instructions. */
+static inline size_t
+wire_template_head(struct frame *f, const struct wire_template *template)
+{
+    char name[32] = "";
+    size_t start = wire_begin(f, WIRE_EXPERIMENTER);
+
+    strncpy(name, template->name ? template->name : "", sizeof name - 1);
+    frame_add32(f, 0x00524348);
+    frame_add32(f, 1);
+    frame_add32(f, template->command << 16);
+    frame_add32(f, template->id);
+    frame_add64(f, template->parameters);
+    frame_add(f, name, sizeof name);
+    return start;
+}
+
+static inline void
+wire_template(struct frame *f, const struct wire_template *template)
+{
+    size_t start = wire_template_head(f, template);
+
+    wire_instructions(f, &template->of);
+    of_end(f, start);
+}
+
+/* Begins the instruction of a flow that refers to a template; its arguments follow. */
+static inline size_t
+wire_begin_use(struct frame *f, uint32_t id)
+{
+    size_t start = f->len;
+
+    frame_add32(f, 0xffffu << 16);
+    frame_add32(f, 0x00524348);
+    frame_add32(f, 1 << 16);
+    frame_add32(f, id);
+    return start;
+}
+
+/* A flow whose one argument is an output to 'port', or which has none if that is 0. */
+static inline void
+wire_flow_of(struct frame *f, const struct wire_flow *flow, uint32_t id, uint32_t port)
+{
+    size_t start = wire_flow_head(f, flow), use;
+
+    wire_match(f, flow->match, flow->n_match);
+    use = wire_begin_use(f, id);
+    if (port) {
+        of_output(f, port);
+    }
+    of_end(f, use);
     of_end(f, start);
 }
 
