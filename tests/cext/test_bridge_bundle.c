@@ -88,6 +88,24 @@ show_kind(struct rig *rig, const struct kind *kind, struct buffer *shown)
     buffer_close(&ends);
 }
 
+/* Templates, but for the memory that tables take: that depends on what was in them before. */
+static void
+show_templates(struct rig *rig, struct buffer *shown)
+{
+    enum { HEADER = 8, INDEX_AT = 72 };
+    struct buffer out = { 0 }, ends = { 0 };
+
+    frame_add64(&rig->f, (uint64_t)RAICHO << 32 | 1);
+    frame_add64(&rig->f, (uint64_t)TEMPLATE_ALL << 32);
+    assert_int_equal(rig_multipart(rig, 0xffff, &out, &ends), OFWIRE_OK);
+    for (size_t at = HEADER; at < out.len; at += get_be16(out.data + at)) {
+        memset(out.data + at + INDEX_AT, 0, 8);
+    }
+    show_entries(&(struct buffer) { .data = out.data + HEADER, .len = out.len - HEADER }, 0, 0, shown);
+    buffer_close(&out);
+    buffer_close(&ends);
+}
+
 static struct buffer
 show(struct rig *rig)
 {
@@ -96,6 +114,7 @@ show(struct rig *rig)
     for (unsigned i = 0; i < N_KINDS; i++) {
         show_kind(rig, &kinds[i], &shown);
     }
+    show_templates(rig, &shown);
     show_entries(&rig->bridge->events, 2, 0, &shown);
     return shown;
 }
@@ -162,10 +181,31 @@ add_port(struct frame *f)
 }
 
 static void
+add_template(struct frame *f)
+{
+    wire_template(f, &(const struct wire_template) {
+        .command = draw(8) ? draw(2) : TEMPLATE_DELETE, .id = draw(12) ? 1 + draw(3) : TEMPLATE_ALL,
+        .parameters = 1, .of = {
+            .output = { 1 }, .group = draw(2) ? 1 + draw(4) : 0, .go_to = draw(2) ? 1 + draw(4) : 0,
+        },
+    });
+}
+
+static void
+add_entry(struct frame *f)
+{
+    wire_flow_of(f, &(const struct wire_flow) {
+        .command = draw(3), .table = draw(2), .priority = 3, .n_match = 1,
+        .match = { { FIELD_eth_dst, draw(8), 0 } },
+    }, 1 + draw(3), 1 + draw(4));
+}
+
+static void
 add_any(struct frame *f)
 {
     static void (*const adders[])(struct frame *) = {
         add_flow, add_flow, add_flow, add_flow, add_group, add_group, add_meter, add_port,
+        add_template, add_template, add_template, add_entry, add_entry, add_entry,
     };
 
     adders[draw(sizeof adders / sizeof *adders)](f);

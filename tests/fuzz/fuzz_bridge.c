@@ -33,7 +33,9 @@ try_messages(struct rig *rig, const uint8_t *data, size_t size)
 
     CHECK(n <= MAX_RESULTS);
     for (size_t i = 0; i < n; i++) {
-        CHECK(results[i] == OFWIRE_OK || results[i] >> 16 <= OFPET_TABLE_FEATURES_FAILED);
+        CHECK(results[i] == OFWIRE_OK || results[i] >> 16 <= OFPET_TABLE_FEATURES_FAILED
+              || (results[i] >= OFWIRE_TEMPLATE(BAD_COMMAND)
+                  && results[i] <= OFWIRE_TEMPLATE(NO_MEMORY)));
     }
 }
 
@@ -58,8 +60,8 @@ try_multipart(struct rig *rig, const uint8_t *data, size_t size)
     if (!size) {
         return;
     }
-    uint32_t result = bridge_multipart(rig->bridge, data[0] % 16, data + 1, size - 1, &out, &ends,
-                                       rig->now);
+    unsigned type = data[0] % 16 == 15 ? 0xffff : data[0] % 16;
+    uint32_t result = bridge_multipart(rig->bridge, type, data + 1, size - 1, &out, &ends, rig->now);
     CHECK(!out.failed && !ends.failed && ends.len % 4 == 0);
     for (size_t part = 0; result == OFWIRE_OK && part < ends.len / 4; part++) {
         uint32_t end = rig_part_end(&ends, part);
@@ -145,6 +147,10 @@ clear(struct rig *rig)
     add_meter(&rig->f, METER_DELETE, UINT32_MAX, 0);
     CHECK(rig_apply(rig) == OFWIRE_OK);
     CHECK(FLOW(.command = WIRE_DELETE, .table = 255) == OFWIRE_OK);
+    wire_template(&rig->f, &(const struct wire_template) {
+        .command = TEMPLATE_DELETE, .id = TEMPLATE_ALL,
+    });
+    CHECK(rig_apply(rig) == OFWIRE_OK);
     CHECK(GROUP(.command = WIRE_GROUP_DELETE, .id = GROUP_ALL_GROUPS) == OFWIRE_OK);
     CHECK(!rig->bridge->n_flows && !rig->bridge->groups.map.n && !rig->bridge->wheel.n_running);
     check_events(&rig->bridge->events);
@@ -234,6 +240,21 @@ add_flows(struct frame *f, unsigned i)
 }
 
 static void
+add_templates(struct frame *f, unsigned i)
+{
+    wire_template(f, &(const struct wire_template) {
+        .id = 1, .parameters = 1 << i % 4, .name = "fuzzed",
+        .of = { .output = { 2, 3 }, .write_output = 4, .go_to = 1 },
+    });
+    wire_flow_of(f, &(const struct wire_flow) { .priority = 7 }, 1, 1 + i % 4);
+    wire_template(f, &(const struct wire_template) {
+        .command = TEMPLATE_MODIFY, .id = 1, .parameters = 1,
+        .of = { .output = { 1 }, .group = i % 2, .metadata = i % 3 },
+    });
+    wire_template(f, &(const struct wire_template) { .command = TEMPLATE_DELETE, .id = 1 });
+}
+
+static void
 add_groups(struct frame *f, unsigned i)
 {
     wire_group(f, &(const struct wire_group) { .id = 1, .type = i % 4, .n = 1 + (i % 4 != 2), .bucket = {
@@ -268,8 +289,11 @@ add_request(struct frame *f, unsigned i)
 {
     size_t start = begin_record(f, 2);
 
-    frame_add8(f, i % 14);
-    if (i % 2) {
+    frame_add8(f, i % 16);
+    if (i % 16 == 15) {
+        frame_add64(f, (uint64_t)RAICHO << 32 | 1);
+        frame_add64(f, (uint64_t)TEMPLATE_ALL << 32);
+    } else if (i % 2) {
         wire_flow_request(f, &(const struct wire_flow) { .table = 255 });
     } else {
         frame_add64(f, UINT64_MAX << 32);
@@ -288,6 +312,7 @@ fuzz_seed(unsigned i, uint8_t *buf, size_t cap)
     size_t start = begin_record(&f, 0);
     add_groups(&f, i);
     add_flows(&f, i);
+    add_templates(&f, i);
     end_record(&f, start);
     add_packets(&f, i);
     start = begin_record(&f, 0);

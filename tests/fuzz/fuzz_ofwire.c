@@ -1,5 +1,6 @@
 /* A match that decodes is the same after it was encoded and decoded again; instructions that decode
- * point to nothing but what was sent, and end. */
+ * point to nothing but what was sent, and end; a template of them, given its own examples as arguments, is
+ * what was sent, and all that runs of it lies in its bytes or in the arguments. */
 
 #include "driver.h"
 
@@ -110,6 +111,88 @@ check_order(const struct insn_list *list)
     }
 }
 
+/* --- Templates ------------------------------------------------------------------------------- */
+
+/* Parts of the template's program point into its bytes, or into an entry's arguments. */
+static void
+check_stretches(const struct template_version *version)
+{
+    const struct program *program = version->program;
+    unsigned at = 0;
+
+    for (unsigned i = 0; i < version->n_stretches; i++) {
+        size_t size = version->stretches[i].own ? version->args_size : version->size;
+        check(version->stretches[i].end > at);
+        for (; at < version->stretches[i].end; at++) {
+            const struct insn *insn = &program->insns[at];
+            check(!insn->size || (size_t)insn->at + insn->size <= size);
+            check(op_table[insn->op].run == op_table[version->shape->insns[at].op].run);
+            for (unsigned j = 0; insn->op == OP_write_actions && j < insn->sub->n; j++) {
+                check((size_t)insn->sub->insns[j].at + insn->sub->insns[j].size <= size);
+            }
+        }
+    }
+    check(at == program->n && at == version->shape->n);
+}
+
+/* The arguments that are the examples themselves. */
+static void
+check_examples(struct template_version *version)
+{
+    uint8_t *args = malloc(version->args_size ? version->args_size : 1);
+    size_t from = 0;
+
+    check(args);
+    for (unsigned i = 0; i < version->n_holes; i++) {
+        const struct hole *hole = &version->holes[i];
+        check(hole->from == from && hole->size && hole->at + hole->size <= version->size);
+        check(!i || hole->at >= version->holes[i - 1].at + version->holes[i - 1].size);
+        memcpy(args + from, version->bytes + hole->at, hole->size);
+        from += hole->size;
+    }
+    check(from == version->args_size);
+    check(!memcmp(template_expand(version, args), version->bytes, version->size));
+    free(args);
+}
+
+/* Makes a template of instructions that decode; their first bytes say what its parameters are. */
+static void
+try_template(struct program_store *store, const struct insn_list *list, const uint8_t *data,
+             size_t size)
+{
+    uint64_t parameters = size >= 24 ? get_be64(data + 16) : size;
+    struct hole holes[TEMPLATE_ITEMS];
+    unsigned n;
+
+    if (size > TEMPLATE_SIZE || ofwire_get_holes(data, size, parameters, holes, &n) != OFWIRE_OK) {
+        return;
+    }
+    const struct template_plan plan = {
+        .name = "fuzzed", .parameters = parameters, .bytes = data, .size = (uint16_t)size,
+        .insns = list->insns, .n = list->n, .holes = holes, .n_holes = n,
+    };
+    struct template_version *version = template_version_new(store, &plan);
+    check(version && n == (unsigned)__builtin_popcountll(parameters));
+    check_stretches(version);
+    check_examples(version);
+    template_version_free(store, version);
+}
+
+/* What a message or an instruction that names a template says lies in it. */
+static void
+try_names(const uint8_t *data, size_t size)
+{
+    struct of_template_use use;
+    struct of_template_mod mod;
+
+    if (ofwire_get_template_use(data, size, &use) == OFWIRE_OK && use.found) {
+        check(use.args + use.size == data + size && use.size % 8 == 0);
+    }
+    if (ofwire_get_template_mod(data, size, &mod) == OFWIRE_OK) {
+        check(mod.instructions + mod.size == data + size && mod.command <= TEMPLATE_DELETE);
+    }
+}
+
 static void
 try_scope(const struct of_scope *scope, const uint8_t *data, size_t size)
 {
@@ -125,6 +208,7 @@ try_scope(const struct of_scope *scope, const uint8_t *data, size_t size)
     }
     if (ofwire_get_instructions(scope, data, size, &list) == OFWIRE_OK) {
         check_insns(list.insns, list.n, size);
+        try_template(store, &list, data, size);
         program_release(store, program_intern(store, list.insns, list.n));
     } else {
         check(!list.write);
@@ -140,6 +224,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t used;
 
     try_match(data, size, &match);
+    try_names(data, size);
     if (size < 2) {
         return 0;
     }
@@ -254,11 +339,56 @@ seed_entry(struct frame *f)
     seed_instructions(f);
 }
 
+static void
+seed_use(struct frame *f)
+{
+    size_t start = f->len;
+
+    frame_add32(f, 0xffffu << 16);
+    frame_add32(f, RAICHO);
+    frame_add32(f, 1 << 16);
+    frame_add32(f, 1);
+    of_output(f, 1);
+    of_end(f, start);
+}
+
+static void
+seed_template(struct frame *f)
+{
+    frame_add32(f, 4u << 24 | 4 << 16);
+    frame_add32(f, 1);
+    frame_add32(f, RAICHO);
+    frame_add32(f, 1);
+    frame_add32(f, 0);
+    frame_add32(f, 1);
+    frame_add32(f, 0);
+    frame_add32(f, 5);
+    for (unsigned i = 0; i < TEMPLATE_NAME; i++) {
+        frame_add8(f, i < 5 ? 'a' : 0);
+    }
+    seed_instructions(f);
+}
+
+/* Items 0, 2 and 12: what follows has 24 bytes and more in front of it that say so. */
+static void
+seed_parameters(struct frame *f)
+{
+    frame_add16(f, 0);
+    of_metadata(f, 0, 0x1005);
+    size_t start = of_begin_actions(f, 4);
+    seed_actions(f);
+    of_end(f, start);
+    start = of_begin_actions(f, 3);
+    seed_actions(f);
+    of_end(f, start);
+}
+
 size_t
 fuzz_seed(unsigned i, uint8_t *buf, size_t cap)
 {
     static void (*const seeds[])(struct frame *) = {
-        seed_tcp, seed_nd, seed_tags, seed_flow, seed_list, seed_entry,
+        seed_tcp, seed_nd, seed_tags, seed_flow, seed_list, seed_entry, seed_use, seed_template,
+        seed_parameters,
     };
     struct frame f = { .len = 0 };
 
