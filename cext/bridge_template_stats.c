@@ -96,7 +96,8 @@ put_template(void *template_, void *reply_)
     buffer_add(reply->out, version->bytes, version->size);
 }
 
-/* struct rch_templates_request: experimenter, exp_type 4, template_id 8, pad. */
+/* struct rch_templates_request: experimenter, exp_type 4, template_id 8, pad.  One that is not there is no
+ * error: there is nothing to tell of it. */
 uint32_t
 reply_templates(struct reply *reply)
 {
@@ -114,14 +115,11 @@ reply_templates(struct reply *reply)
     }
     uint32_t id = get_be32(reply->body + 8);
     struct template *template = template_find(reply->bridge, id);
-    if (id != TEMPLATE_ALL && !template) {
-        return OFWIRE_TEMPLATE(UNKNOWN);
-    }
     begin_entry(reply, 0);
-    if (template) {
-        put_template(template, reply);
-    } else {
+    if (id == TEMPLATE_ALL) {
         idmap_each(&reply->bridge->templates, put_template, reply);
+    } else if (template) {
+        put_template(template, reply);
     }
     return OFWIRE_OK;
 }

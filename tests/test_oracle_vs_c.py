@@ -9,9 +9,18 @@ import pytest
 from hypothesis import given, settings
 from oracle.drills import drills
 from oracle.generate import EVERYTHING, Scenario, scenario, scenarios
-from oracle.judge import disagreements
+from oracle.judge import (
+    change,
+    change_entries,
+    disagreements,
+    explained,
+    load,
+    load_templated,
+    sent,
+)
 from oracle.shrink import described, shrunk
 from oracle.subject import Subject
+from oracle.templates import Templated, changed, templated
 
 PACKETS = 100  # For each pipeline.
 PIPELINES = 250  # For each seed.
@@ -69,6 +78,38 @@ def test_packets_whose_way_is_known_go_the_same_way() -> None:
         check(switch, replace(each, packets=each.packets * 3))
     print(f"{pairs} pairs of tables and packet agree, {switch.cache_hits} hits")
     assert switch.cache_hits >= pairs
+
+
+@pytest.mark.parametrize("caching", ["measured", "always"])
+def test_entries_of_templates_do_what_their_instructions_would(caching: str) -> None:
+    """P6: send each packet through a switch with templates and one without; change them halfway."""
+    switch, twin = Subject(EVERYTHING.n_ports, caching), Subject(EVERYTHING.n_ports, caching)
+    rng, n_uses, n_changed = Random(FIRST_SEED + SEEDS + 1), 0, 0
+    for _ in range(PIPELINES):
+        before = templated(rng, scenario(rng, PACKETS))
+        after = changed(rng, before)
+        load_templated(switch, before)
+        load(twin, before.expanded())
+        compare(switch, twin, before)
+        change(switch, before, after)
+        change_entries(twin, after)
+        compare(switch, twin, after)
+        n_uses += len(before.uses)
+        n_changed += sum(new != before.templates[n] for n, new in after.templates.items())
+    print(f"{n_uses} entries, {n_changed} changes of templates")
+    assert n_uses > 4 * PIPELINES
+    assert n_changed > PIPELINES
+
+
+def compare(switch: Subject, twin: Subject, each: Templated) -> None:
+    """Fail where the switch differs from the oracle, or from its twin that has no templates."""
+    pipeline = each.expanded().pipeline()
+    for port, frame in each.scenario.packets:
+        allowed, outcome = pipeline.outcomes(frame, port), sent(switch, port, frame)
+        if not any(outcome.same(one) for one in allowed):
+            pytest.fail(f"{explained(port, frame, allowed, outcome)}\n{each.templates}")
+        assert outcome.same(sent(twin, port, frame))
+    assert switch.flows() == twin.flows()
 
 
 @given(scenarios(n_packets=20))

@@ -15,6 +15,7 @@ from .life import down, ping, status, up
 from .objects import bridge, port
 from .place import placed
 from .show import show
+from .template import template
 from .workers import top
 
 FAILED, INTERRUPTED = 1, 130
@@ -27,7 +28,7 @@ def cli() -> None:
     """Run and configure raicho, a programmable software switch."""
 
 
-for command in (up, down, status, ping, config, port, bridge, show, top):
+for command in (up, down, status, ping, config, port, bridge, show, template, top):
     cli.add_command(command)
 
 

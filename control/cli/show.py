@@ -26,7 +26,7 @@ def show() -> None:
 @click.argument("bridge", required=False)
 def flows(bridge: str | None) -> None:
     """List the flows of BRIDGE, or of all bridges."""
-    rows = _view("flows", bridge)
+    rows = view("flows", bridge)
     bridges = list(dict.fromkeys(row["bridge"] for row in rows))
     blocks = [
         "\n".join([f"{name}:", *(f"  {row['text']}" for row in rows if row["bridge"] == name)])
@@ -40,7 +40,7 @@ def flows(bridge: str | None) -> None:
 @click.argument("bridge", required=False)
 def groups(bridge: str | None) -> None:
     """List the groups of BRIDGE, or of all bridges."""
-    rows = _view("groups", bridge)
+    rows = view("groups", bridge)
     for row in rows:
         kind = row["type"]
         row["type"] = GROUP_TYPES[kind] if kind in range(len(GROUP_TYPES)) else kind
@@ -70,7 +70,7 @@ show.add_command(workers)
 @click.argument("bridge", required=False)
 def controllers(bridge: str | None) -> None:
     """List the controllers of BRIDGE, or of all bridges, and whether they are connected."""
-    rows = [row for row in _view("controllers") if bridge in (None, row.get("bridge"))]
+    rows = [row for row in view("controllers") if bridge in (None, row.get("bridge"))]
     columns = ("bridge", "name", "peer", "connected", "role", "trouble")
     emit_rows(rows, columns, "no controller is configured")
 
@@ -196,7 +196,7 @@ def _state(component: str, path: str) -> Any:
     return ask(component, Get(path)).data
 
 
-def _view(name: str, bridge: str | None = None) -> list[dict[str, Any]]:
+def view(name: str, bridge: str | None = None) -> list[dict[str, Any]]:
     """Return the rows of a view of the OpenFlow agent."""
     rows: list[dict[str, Any]] = _state("openflow", f"/{name}/{bridge}" if bridge else f"/{name}")
     return rows

@@ -9,7 +9,7 @@ import struct
 from typing import NamedTuple
 
 from . import framing
-from .bundles import ERROR_TYPE, ONF, BundleFailed, error_of
+from .bundles import ERROR_TYPE, FIRST_ERROR, ONF, BundleFailed, error_of
 from .connection import COPIED, HEADER, Message
 from .spec import VERSION, MessageType
 from .spec.errors import BadRequest, reason
@@ -51,7 +51,7 @@ def failure_of(answer: Answer) -> int:
 
 def failed(data: bytes, code: int) -> bytes:
     """Return the error about the message *data*; those of bundles say whose they are."""
-    if code >> 16 != ERROR_TYPE:
+    if code >> 16 != ERROR_TYPE or code & 0xFFFF < FIRST_ERROR:
         return framing.failures(data, b"", code)
     (xid,) = struct.unpack_from("!I", data, 4)
     body = struct.pack("!II", code, ONF) + data[:COPIED]

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from .errors import RemoteError
 from .spec import VERSION, MessageType
 from .spec.errors import BadRequest, reason
+from .spec.templates import RAICHO
 
 ONF = 0x4F4E4600
 CONTROL, ADD = 2300, 2301  # types of experimenter messages
@@ -101,6 +102,12 @@ def refusal(code: BundleFailed, text: str) -> RemoteError:
     return RemoteError(text, error_of(code), HEADER)
 
 
+def is_own(message: bytes) -> bool:
+    """Return whether it is an experimenter's message of raicho's own: they are about templates."""
+    number = int.from_bytes(message[HEADER : HEADER + 4])
+    return message[1] == MessageType.EXPERIMENTER and number == RAICHO
+
+
 def reply(request: Request) -> bytes:
     """Return the data of the experimenter's message that says it is done."""
     return _CONTROL.pack(request.ident, request.do + 1, request.flags)
@@ -149,7 +156,7 @@ class Bundles:
             raise refusal(BundleFailed.MSG_BAD_LEN, f"a bundled message of {size} bytes")
         if inner != xid:
             raise refusal(BundleFailed.MSG_BAD_XID, f"a bundled message numbered {inner}")
-        if kind not in BUNDLED:
+        if kind not in BUNDLED and not is_own(message):
             raise refusal(BundleFailed.MSG_UNSUP, f"a bundled message of type {kind}")
         if ident not in self._bundles:
             self._open(ident, flags)

@@ -13,6 +13,8 @@ cdef enum:
     COPY = 64                   # bytes of the offending message in an error
     ERROR_HEADER = HEADER + 4
     ERROR_TYPE = 1
+    EXPERIMENTER = 0xFFFF       # type of errors that say whose they are
+    RAICHO = 0x00524348         # and whose those of the dataplane are
 
 RUN = -1
 BAD_VERSION = -2
@@ -75,6 +77,11 @@ cdef Py_ssize_t copied(Py_ssize_t size) noexcept nogil:
     return size if size < COPY else COPY
 
 
+cdef Py_ssize_t error_size(uint32_t result, const uint8_t *p) noexcept nogil:
+    """Return the size of the error about the message at *p*."""
+    return ERROR_HEADER + (4 if result >> 16 == EXPERIMENTER else 0) + copied(size_of(p))
+
+
 cdef Py_ssize_t failed_size(const uint8_t *p, Py_ssize_t end, const uint8_t *results,
                             Py_ssize_t n_results, uint32_t missing) noexcept nogil:
     """Return the size of the error messages that failures() will make."""
@@ -83,7 +90,7 @@ cdef Py_ssize_t failed_size(const uint8_t *p, Py_ssize_t end, const uint8_t *res
     while at < end:
         result = little(results + 4 * i) if i < n_results else missing
         if result != <uint32_t>0xFFFFFFFF:
-            total += ERROR_HEADER + copied(size_of(p + at))
+            total += error_size(result, p + at)
         at += size_of(p + at)
         i += 1
     return total
@@ -94,7 +101,7 @@ def failures(const uint8_t[::1] run not None, const uint8_t[::1] results not Non
     """Return the error messages for a run, from one little-endian result for each.
 
     A result is DONE, or error type << 16 | code; *missing* stands for results
-    that are not there.
+    that are not there.  Errors of an experimenter's are raicho's own.
     """
     cdef Py_ssize_t end = run.shape[0], n_results = results.shape[0] // 4
     cdef Py_ssize_t at = 0, i = 0, size, copy, total
@@ -115,13 +122,16 @@ def failures(const uint8_t[::1] run not None, const uint8_t[::1] results not Non
         result = little(r + 4 * i) if i < n_results else missing
         if result != <uint32_t>0xFFFFFFFF:
             copy = copied(size)
-            total = ERROR_HEADER + copy
+            total = error_size(result, p + at)
             out[0], out[1] = p[at], ERROR_TYPE
             out[2], out[3] = total >> 8, total & 0xFF
             memcpy(out + 4, p + at + 4, 4)
             out[8], out[9] = result >> 24, result >> 16 & 0xFF
             out[10], out[11] = result >> 8 & 0xFF, result & 0xFF
-            memcpy(out + ERROR_HEADER, p + at, copy)
+            if result >> 16 == EXPERIMENTER:
+                out[12], out[13] = RAICHO >> 24, RAICHO >> 16 & 0xFF
+                out[14], out[15] = RAICHO >> 8 & 0xFF, RAICHO & 0xFF
+            memcpy(out + total - copy, p + at, copy)
             out += total
         at += size
         i += 1

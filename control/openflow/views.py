@@ -6,22 +6,32 @@ from typing import Any, NamedTuple
 from . import framing
 from .answers import Answer, Ask
 from .spec import multipart as mp
-from .spec import pack_part, unpack_part
+from .spec import pack_part, templates, unpack_part
 from .spec.errors import describe
-from .text import flow_dict, format_flow, values
+from .spec.families import Item
+from .text import flow_dict, format_flow, format_instructions, values
 
 
 class View(NamedTuple):
     """A question, the class of the answer's parts, the attribute with its rows, and a row."""
 
     request: mp.Request
-    reply: type[mp.Reply]
+    reply: type[Item]
     rows: str
     row: Callable[[Any], dict[str, Any]]
 
 
 def _flow(entry: Any) -> dict[str, Any]:
     return {**flow_dict(entry), "text": format_flow(entry)}
+
+
+def _template(entry: templates.TemplateStats) -> dict[str, Any]:
+    numbers = [n for n in range(entry.parameters.bit_length()) if entry.parameters >> n & 1]
+    row = {**values(entry), "parameters": numbers}
+    for part in ("flow", "index", "counter"):  # of one entry
+        total = row[f"{part}_bytes"]
+        row[f"{part}_bytes_each"] = round(total / entry.flow_count, 1) if entry.flow_count else None
+    return {**row, "text": format_instructions(entry.instructions)}
 
 
 VIEWS: dict[str, View] = {
@@ -34,6 +44,7 @@ VIEWS: dict[str, View] = {
     "meters": View(mp.MeterConfigRequest(), mp.MeterConfigReply, "meters", values),
     "meter-stats": View(mp.MeterStatsRequest(), mp.MeterStatsReply, "meters", values),
     "queue-stats": View(mp.QueueStatsRequest(), mp.QueueStatsReply, "queues", values),
+    "templates": View(templates.request(), templates.TemplatesReply, "templates", _template),
 }
 
 

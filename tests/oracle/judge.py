@@ -6,6 +6,7 @@ from typing import Protocol
 from . import wire
 from .generate import Scenario
 from .pipeline import Outcome
+from .templates import Templated
 
 DONE = 0xFFFFFFFF
 
@@ -22,6 +23,31 @@ def load(switch: Switch, scenario: Scenario) -> None:
     messages = wire.delete_all()
     messages += [wire.group_mod(group) for group in scenario.groups]
     messages += [wire.flow_mod(entry) for entry in scenario.entries]
+    do(switch, messages)
+
+
+def load_templated(switch: Switch, each: Templated) -> None:
+    """Do the same where entries refer to templates."""
+    load(switch, each.scenario)
+    templates = [wire.delete_templates()]
+    templates += [wire.template_mod(template) for template in each.templates.values()]
+    do(switch, templates + [wire.use_mod(use) for use in each.uses])
+
+
+def change(switch: Switch, before: Templated, after: Templated) -> None:
+    """Change the templates of a switch that are others afterwards."""
+    others = [new for n, new in after.templates.items() if new != before.templates[n]]
+    do(switch, [wire.template_mod(new, wire.MODIFY) for new in others])
+
+
+def change_entries(switch: Switch, after: Templated) -> None:
+    """Do the same to a switch that knows of no templates."""
+    entries = after.expanded().entries
+    do(switch, [wire.flow_mod(entry, wire.MODIFY_STRICT) for entry in entries])
+
+
+def do(switch: Switch, messages: list[bytes]) -> None:
+    """Apply messages, none of which may be refused."""
     codes = switch.apply(b"".join(messages))
     refused = [
         f"{code:#010x} for {message.hex()}"

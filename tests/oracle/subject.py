@@ -1,9 +1,20 @@
 """The switch that the oracle judges: a bridge with memory ports in this process."""
 
+import struct
 import time
+from collections.abc import Iterator
 
 from raicho.dataplane.datapath import Dataplane
 from raicho.dataplane.port import MemoryPort
+
+FLOW, ALL_TABLES, ANY = 1, 0xFF, 0xFFFFFFFF
+
+
+def _entries(data: bytes) -> Iterator[bytes]:
+    while data:
+        size = int.from_bytes(data[:2])
+        yield data[:size]
+        data = data[size:]
 
 
 def now_ms() -> int:
@@ -32,6 +43,12 @@ class Subject:
         codes = self._bridge.apply(messages, now_ms())
         self._dataplane.tick(now_ms())
         return memoryview(codes).cast("I").tolist()
+
+    def flows(self) -> list[bytes]:
+        """Return the statistics of all entries, without how long they have been there."""
+        about = struct.pack("!B3xII4xQQHH4x", ALL_TABLES, ANY, ANY, 0, 0, 1, 4)
+        data = b"".join(self._bridge.multipart(FLOW, about, now_ms()))
+        return sorted(each[:4] + bytes(8) + each[12:] for each in _entries(data))
 
     def send(self, port: int, frame: bytes) -> tuple[list[tuple[int, bytes]], list[bytes]]:
         """Receive *frame* on *port*; return what left, as port and frame, and packet-ins."""

@@ -8,13 +8,16 @@ from .fields import FIELDS
 from .groups import ANY_GROUP, ANY_PORT, GroupEntry
 from .match import Apply, Clear, Entry, Goto, Instruction, Match, Meter, Write, WriteMetadata
 from .pipeline import PacketIn
+from .templates import Item, Template, Use
 
 VERSION = 4
 HELLO, ERROR, PACKET_IN, PACKET_OUT, FLOW_MOD, GROUP_MOD = 0, 1, 10, 13, 14, 15
 ADD, MODIFY, DELETE = 0, 1, 3  # OFPFC_*; a group's delete is 2.
+MODIFY_STRICT = 2
 ALL_TABLES, ALL_GROUPS, NO_BUFFER = 0xFF, 0xFFFFFFFC, 0xFFFFFFFF
 OXM_CLASS = 0x8000
 EXPERIMENTER, NICIRA = 0xFFFF, 0x2320
+EXPERIMENTER_MESSAGE, RAICHO, ALL_TEMPLATES = 4, 0x00524348, 0xFFFFFFFF
 
 
 def message(kind: int, body: bytes, xid: int = 0) -> bytes:
@@ -124,6 +127,35 @@ def _with_actions(kind: int, actions: Iterable[act.Action]) -> bytes:
 
 def flow_mod(entry: Entry, command: int = ADD) -> bytes:
     """Pack a flow-mod."""
+    return _flow_mod(entry, command, b"".join(map(pack_instruction, entry.instructions)))
+
+
+def use_mod(use: Use) -> bytes:
+    """Pack a flow-mod that adds an entry of a template."""
+    arguments = b"".join(map(pack_item, use.arguments))
+    head = (EXPERIMENTER, 16 + len(arguments), RAICHO, 1, use.template_id)
+    return _flow_mod(use.entry, ADD, struct.pack("!HHIH2xI", *head) + arguments)
+
+
+def template_mod(template: Template, command: int = ADD) -> bytes:
+    """Pack a message that defines or changes a template."""
+    head = _template_head(command, template.template_id, template.parameters)
+    return message(EXPERIMENTER_MESSAGE, head + b"".join(map(pack_instruction, template.examples)))
+
+
+def _template_head(command: int, template_id: int, parameters: int = 0) -> bytes:
+    name = f"number {template_id}".encode()
+    return struct.pack("!IIH2xIQ32s", RAICHO, 1, command, template_id, parameters, name)
+
+
+def pack_item(item: Item) -> bytes:
+    """Pack an argument."""
+    if isinstance(item, Instruction):
+        return pack_instruction(item)
+    return pack_action(item)
+
+
+def _flow_mod(entry: Entry, command: int, instructions: bytes) -> bytes:
     body = struct.pack(
         "!QQBBHHHIIIH2x",
         entry.cookie,
@@ -138,7 +170,6 @@ def flow_mod(entry: Entry, command: int = ADD) -> bytes:
         ANY_GROUP,
         0,  # flags
     )
-    instructions = b"".join(map(pack_instruction, entry.instructions))
     return message(FLOW_MOD, body + pack_match(entry.match) + instructions)
 
 
@@ -156,6 +187,11 @@ def delete_all() -> list[bytes]:
     """Pack what empties all tables and the group table."""
     flows = flow_mod(Entry(ALL_TABLES, 0), DELETE)
     return [flows, message(GROUP_MOD, struct.pack("!HBxI", 2, 0, ALL_GROUPS))]
+
+
+def delete_templates() -> bytes:
+    """Pack what removes all templates."""
+    return message(EXPERIMENTER_MESSAGE, _template_head(2, ALL_TEMPLATES))
 
 
 def packet_out(frame: bytes, in_port: int, actions: Iterable[act.Action]) -> bytes:

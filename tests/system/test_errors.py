@@ -45,7 +45,7 @@ DEPTH = 16  # of groups in groups
 MAX_FLOWS = 3  # of the bridge: what stands in BASE
 NARROW, GONE = 7, 9  # tables: one that can little, one that is not there
 XID = 0x1234
-ONF, NICIRA = 0x4F4E4600, 0x2320
+ONF, NICIRA, RAICHO = 0x4F4E4600, 0x2320, 0x00524348
 MASTER, SLAVE = 2, 3
 
 
@@ -274,6 +274,10 @@ PROVOKED: dict[str, Case] = {
     "an experimenter's instruction": Case(
         flow_mod(instruction(0xFFFF, struct.pack("!I", 1))), BadInstruction.BAD_EXPERIMENTER
     ),
+    "a type of an experimenter's instruction that is not known": Case(
+        flow_mod(instruction(0xFFFF, struct.pack("!IH2xI", RAICHO, 9, 1))),
+        BadInstruction.BAD_EXP_TYPE,
+    ),
     "an instruction of a wrong length": Case(
         flow_mod(instruction(1, bytes(12))), BadInstruction.BAD_LEN
     ),
@@ -424,7 +428,6 @@ NOT_PROVOKED: tuple[tuple[IntEnum, str], ...] = (
     (BadAction.EPERM, NO_RIGHTS),
     (BadAction.UNSUPPORTED_ORDER, "actions run in any order"),
     (BadAction.BAD_TAG, "tags are BAD_ARGUMENT, as the specification's text has it"),
-    (BadInstruction.BAD_EXP_TYPE, "no experimenter's instructions are known at all"),
     (BadInstruction.EPERM, NO_RIGHTS),
     (BadMatch.BAD_TAG, "that is of matches before OXM"),
     (BadMatch.BAD_DL_ADDR_MASK, OPTIONAL),
