@@ -5,7 +5,7 @@ inherit an error from what it measures.
 """
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ Bytes = NDArray[np.uint8]
 VERSION, FLOW_MOD, ADD = 4, 14, 0
 GOTO_TABLE, APPLY_ACTIONS = 1, 4
 OUTPUT, DEC_NW_TTL, SET_FIELD = 0, 24, 25
+EXPERIMENTER, RAICHO = 4, 0x00524348
 ANY, NO_BUFFER = 0xFFFFFFFF, 0xFFFFFFFF
 HEADER_SIZE = 48  # of a FLOW_MOD, before its match
 
@@ -79,6 +80,20 @@ def goto(table: int) -> bytes:
     return struct.pack("!HHB3x", GOTO_TABLE, 8, table)
 
 
+def template(number: int, parameters: int, *instructions: bytes) -> bytes:
+    """Pack the message of raicho's that defines a template; a bit of 'parameters' for each item."""
+    body = struct.pack("!IIH2xIQ32s", RAICHO, 1, ADD, number, parameters, b"") + b"".join(
+        instructions
+    )
+    return struct.pack("!BBHI", VERSION, EXPERIMENTER, 8 + len(body), 0) + body
+
+
+def use(number: int, *arguments: bytes) -> bytes:
+    """Pack the instruction of an entry of a template."""
+    body = b"".join(arguments)
+    return struct.pack("!HHIH2xI", 0xFFFF, 16 + len(body), RAICHO, 1, number) + body
+
+
 def flow_mod(
     fields: Mapping[str, int | tuple[int, int]],
     *instructions: bytes,
@@ -93,6 +108,26 @@ def flow_mod(
         "!QQBBHHHIIIH2x", 0, 0, table, command, 0, 0, priority, NO_BUFFER, ANY, ANY, 0
     )
     return header + fixed + body
+
+
+def sized(message: bytes) -> bytes:
+    """Write into a message how long it is."""
+    return message[:2] + len(message).to_bytes(2) + message[4:]
+
+
+def split(messages: bytes) -> Iterator[bytes]:
+    """Cut messages apart."""
+    while messages:
+        size = int.from_bytes(messages[2:4])
+        yield messages[:size]
+        messages = messages[size:]
+
+
+def cut(flow_mod: bytes) -> tuple[bytes, bytes]:
+    """Cut a FLOW_MOD into what is before its instructions, and these."""
+    size = int.from_bytes(flow_mod[HEADER_SIZE + 2 : HEADER_SIZE + 4])
+    at = HEADER_SIZE + (size + 7) // 8 * 8
+    return flow_mod[:at], flow_mod[at:]
 
 
 def many(template: bytes, columns: Mapping[int, tuple[int, NDArray[Any]]]) -> bytes:

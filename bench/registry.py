@@ -26,6 +26,10 @@ BENCHMARKS = {
         "bench.pipeline",
         "packets per second of one worker: parse, tables, one output, between memory ports",
     ),
+    "templates": Benchmark(
+        "bench.templates",
+        "packets per second of one worker by entries of a template against entries without; memory",
+    ),
     "workers": Benchmark(
         "bench.workers",
         "packets per second of several workers against one: what they take from each other",

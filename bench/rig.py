@@ -69,6 +69,10 @@ class Rig:
         """Count what was received and did not leave: a rate of dropped packets says nothing."""
         return sum(self._worker.totals()["drops"].values())
 
+    def multipart(self, kind: int, body: bytes) -> list[bytes]:
+        """Ask the bridge; return the bodies of the parts of its answer."""
+        return self._bridge.multipart(kind, body, _now_ms())
+
     @contextmanager
     def _running(self) -> Iterator[threading.Thread]:
         ready = threading.Event()

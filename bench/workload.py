@@ -98,7 +98,7 @@ def _shuffled(rng: np.random.Generator, frames: Bytes) -> Bytes:
     return frames[rng.permutation(len(frames))]
 
 
-def exact_rules(flows: Flows) -> bytes:
+def exact_rules(flows: Flows, instruction: bytes = FORWARD) -> bytes:
     """Write one 5-tuple rule for each flow."""
     fields = {
         "eth_type": IPV4,
@@ -115,7 +115,7 @@ def exact_rules(flows: Flows) -> bytes:
         "udp_dst": (2, flows.dport),
     }
     columns = {of.value_offset(fields, name): column for name, column in values.items()}
-    return of.many(of.flow_mod(fields, FORWARD, priority=100), columns)
+    return of.many(of.flow_mod(fields, instruction, priority=100), columns)
 
 
 def wildcard(rng: np.random.Generator, flows: int) -> tuple[bytes, int, Bytes]:

@@ -130,6 +130,7 @@ bridge_set_version(struct bridge *bridge, struct template *template,
 {
     count_users(bridge, template, -1);
     atomic_store_explicit(&template->version, version, memory_order_release);
+    bridge_begin_generation(bridge);
     count_users(bridge, template, 1);
 }
 

@@ -49,8 +49,7 @@ index_memory(const struct bridge *bridge, const struct usage *usage)
 static size_t
 template_memory(const struct template_version *version)
 {
-    return sizeof(struct template) + sizeof *version
-           + version->n_stretches * sizeof version->stretches[0] + 2 * version->size
+    return sizeof(struct template) + sizeof *version + 2 * version->size
            + sizeof *version->program + version->program->n * sizeof version->program->insns[0];
 }
 

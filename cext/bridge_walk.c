@@ -133,13 +133,15 @@ drop_misses(struct worker *worker, struct packet **packets, const struct flow **
     return kept;
 }
 
-/* Tells the result cache what packets meet whose way it is to remember. */
+/* Tells the result cache what packets meet whose way it is to remember.  Of a template, the version
+ * that runs is told when it runs (op_template.c). */
 static void
 note_entries(struct packet *const *packets, const struct flow *const *flows, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
-        if (packet_walk(packets[i])->recording) {
-            cache_meet(packets[i], flows[i], packet_walk(packets[i])->table);
+        if (packet_walk(packets[i])->recording && !program_template(flows[i]->program)) {
+            cache_meet(packets[i], flows[i], packet_walk(packets[i])->table, flows[i]->program,
+                       flow_args(flows[i]));
         }
     }
 }

@@ -225,9 +225,9 @@ cache_record(struct cache *cache, uint64_t generation, struct packet *const *pac
 }
 
 void
-cache_meet(struct packet *packet, const struct flow *flow, unsigned table)
+cache_meet(struct packet *packet, const struct flow *flow, unsigned table,
+           const struct program *program, const uint8_t *args)
 {
-    const struct program *program = flow->program;
     struct walk *walk = packet_walk(packet);
     struct trace *trace = walk->recording;
     struct shape *shape = &trace->shape;
@@ -238,8 +238,8 @@ cache_meet(struct packet *packet, const struct flow *flow, unsigned table)
     }
     trace->counter[shape->n_tables] = flow->counter;
     trace->table[shape->n_tables++] = table;
-    shape->next_table = program->goes_on ? flow_args(flow)[program->insns[program->n - 1].at
-                                                           + GOTO_TABLE_AT] : 0;
+    shape->next_table = program->goes_on ? args[program->insns[program->n - 1].at + GOTO_TABLE_AT]
+                                         : 0;
     if (!program->passes) {
         trace->steps[shape->n_steps] = (struct step) { program, (uintptr_t) flow | flow->n_words };
         shape->behind[shape->n_steps++] = shape->n_tables;

@@ -136,8 +136,10 @@ void cache_record(struct cache *cache, uint64_t generation, struct packet *const
 /* Remembers what was recorded. */
 void cache_keep(struct cache *cache);
 
-/* A packet that is being recorded meets 'flow' in 'table'. */
-void cache_meet(struct packet *packet, const struct flow *flow, unsigned table);
+/* A packet that is being recorded meets 'flow' in 'table', and 'program' is about to run on it; if that
+ * goes on to a table, the instruction which says so counts from 'args'. */
+void cache_meet(struct packet *packet, const struct flow *flow, unsigned table,
+                const struct program *program, const uint8_t *args);
 
 /* Whether the next vector is to use the cache. */
 bool cache_chosen(const struct cache *cache);

@@ -1,15 +1,21 @@
-/* The instruction of entries that refer to a template. */
+/* The instructions of entries that refer to a template. */
 
+#include "cache.h"
 #include "table.h"
 #include "template.h"
 #include "worker.h"
 
-/* Points packets to where the bytes of the next instructions are. */
+/* Tells the result cache which version packets meet, if it remembers their way. */
 static void
-point(const struct template_version *version, bool own, struct packet **packets, unsigned n)
+note_version(const struct template_version *version, struct packet *const *packets, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
-        packets[i]->args = own ? flow_args(packet_walk(packets[i])->flow) : version->bytes;
+        const struct walk *walk = packet_walk(packets[i]);
+
+        if (walk->recording) {
+            cache_meet(packets[i], walk->flow, walk->table, version->program,
+                       version->own_end ? packets[i]->args : version->bytes);
+        }
     }
 }
 
@@ -18,16 +24,19 @@ op_template(struct worker *worker, const struct insn *insn, struct packet **pack
 {
     const struct template_version *version = atomic_load_explicit(&insn->template->version,
                                                                   memory_order_acquire);
-    unsigned first = 0;
 
-    for (unsigned i = 0; i < version->n_stretches && n; i++) {
-        const struct stretch *stretch = &version->stretches[i];
+    if (worker->cache.n_recordings) {
+        note_version(version, packets, n);
+    }
+    return program_run(worker, version->program, packets, n);
+}
 
-        if (i || !stretch->own) {
-            point(version, stretch->own, packets, n);
-        }
-        n = program_run_part(worker, version->program, first, stretch->end, packets, n);
-        first = stretch->end;
+unsigned
+op_point(struct worker *worker, const struct insn *insn, struct packet **packets, unsigned n)
+{
+    (void) worker;
+    for (unsigned i = 0; i < n; i++) {
+        packets[i]->args = insn->bytes ? insn->bytes : flow_args(packet_walk(packets[i])->flow);
     }
     return n;
 }

@@ -124,12 +124,13 @@ program_new(const struct insn *insns, unsigned n, uint32_t hash)
     }
     *program = (struct program) { .refs = 1, .hash = hash, .n = n };
     memcpy(program->insns, insns, n * sizeof *insns);
+    program->goes_on = insns[n - 1].op == OP_goto_table;
+    program->passes = program->goes_on;
     for (unsigned i = 0; i < n; i++) {
         program->insns[i].flags = 0;
         program->opaque |= is_opaque(&insns[i]);
+        program->passes &= i + 1 == n || insns[i].op == OP_point;
     }
-    program->goes_on = insns[n - 1].op == OP_goto_table;
-    program->passes = program->goes_on && n == 1;
     if (n > 1 && !program->goes_on) {
         program->insns[n - 2].flags |= INSN_LAST;
     }
@@ -220,11 +221,4 @@ program_run_here(struct worker *worker, const struct program *program, struct pa
                  unsigned n)
 {
     return run(worker, program->insns, program->insns + program->n - program->goes_on, packets, n);
-}
-
-unsigned
-program_run_part(struct worker *worker, const struct program *program, unsigned first, unsigned end,
-                 struct packet **packets, unsigned n)
-{
-    return run(worker, program->insns + first, program->insns + end, packets, n);
 }

@@ -94,7 +94,8 @@ enum sight {
     X(action_set,     0, SET_NEVER,        KNOWN)  /* Runs the action set; ends the program. */ \
     X(done,           0, SET_NEVER,        KNOWN)  /* Nothing more to do: ends the program. */ \
     X(tables,         0, SET_NEVER,        OPAQUE)  /* Sends the packets into their bridge's tables. */ \
-    X(template,       0, SET_NEVER,        OPAQUE)  /* Runs a template (template.h). */
+    X(template,       0, SET_NEVER,        OPAQUE)  /* Runs a template (template.h). */ \
+    X(point,          0, SET_NEVER,        KNOWN)  /* What follows has its arguments elsewhere. */
 
 enum op {
 #define X(NAME, ...) OP_##NAME,
@@ -133,6 +134,7 @@ struct insn {
     union {
         const struct program *sub;  /* write_actions: the actions, in the order of the action set. */
         struct template *template;  /* template: whose. */
+        const uint8_t *bytes;       /* point: the arguments; null: the entry's. */
     };
 };
 
@@ -143,7 +145,7 @@ struct program {
     uint16_t n;                 /* Instructions, the ending one included. */
     bool opaque;                /* Behind it, more than the key counts: see enum sight. */
     bool goes_on;               /* It ends with a goto_table; */
-    bool passes;                /* and has nothing else. */
+    bool passes;                /* and does nothing else. */
     struct insn insns[];
 };
 
@@ -180,10 +182,6 @@ unsigned program_run(struct worker *worker, const struct program *program,
 /* The same without the goto_table at its end, if it has one: for packets whose table is known. */
 unsigned program_run_here(struct worker *worker, const struct program *program,
                           struct packet **packets, unsigned n);
-
-/* The same for its instructions from 'first' up to 'end'. */
-unsigned program_run_part(struct worker *worker, const struct program *program, unsigned first,
-                          unsigned end, struct packet **packets, unsigned n);
 
 /* The template whose program it is; null: it is none of a template's. */
 static inline struct template *

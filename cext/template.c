@@ -20,6 +20,13 @@ hole_at(const struct template_plan *plan, unsigned at)
 
 /* --- The program that runs -------------------------------------------------------------------- */
 
+/* Instructions that have bytes, but nothing in them that they look at. */
+static const bool bare[N_OPS] = {
+    [OP_copy_ttl_out] = true, [OP_copy_ttl_in] = true, [OP_dec_mpls_ttl] = true,
+    [OP_dec_nw_ttl] = true, [OP_pop_vlan] = true, [OP_pop_pbb] = true, [OP_clear_actions] = true,
+    [OP_note] = true,
+};
+
 /* Lets an instruction find its bytes among an entry's arguments. */
 static struct insn
 moved(struct insn insn, const struct hole *hole)
@@ -72,45 +79,50 @@ drop_sets(struct program_store *store, const struct insn *insns, unsigned n)
     }
 }
 
-/* Interns the plan's instructions, each with its own reference to its actions; null without memory. */
-static const struct program *
-make_program(struct program_store *store, const struct template_plan *plan)
+/* Appends the plan's instructions, each with its own reference to its actions, and where their bytes
+ * change places a "point" in front: to 'bytes' or to the entry's.  Without 'bytes' they stay where they
+ * are.  Returns how many there are; 0 without memory. */
+static unsigned
+place_all(struct program_store *store, const struct template_plan *plan, const uint8_t *bytes,
+          struct insn *insns)
 {
-    struct insn *insns = malloc(plan->n * sizeof *insns);
-    const struct program *program = NULL;
+    bool own = true;            /* So it is when an entry is met. */
     unsigned n = 0;
 
-    while (insns && n < plan->n && place(store, plan, &plan->insns[n], &insns[n])) {
+    for (unsigned i = 0; i < plan->n; i++) {
+        const struct insn *insn = &plan->insns[i];
+        bool looks = insn->size && !bare[insn->op];
+        bool owned = looks ? hole_at(plan, insn->at) != NULL : own;
+
+        if (bytes && owned != own) {
+            insns[n++] = (struct insn) { .op = OP_point, .bytes = owned ? NULL : bytes };
+            own = owned;
+        }
+        if (!place(store, plan, insn, &insns[n])) {
+            drop_sets(store, insns, n);
+            return 0;
+        }
+        if (bytes && !looks) {
+            insns[n].at = insns[n].size = 0;    /* They may be elsewhere. */
+        }
         n++;
     }
-    if (insns && n == plan->n) {
-        program = program_intern(store, insns, n);
-    }
-    if (insns && !program) {
+    return n;
+}
+
+/* Null without memory. */
+static const struct program *
+make_program(struct program_store *store, const struct template_plan *plan, const uint8_t *bytes)
+{
+    struct insn *insns = malloc(2 * plan->n * sizeof *insns);
+    unsigned n = insns ? place_all(store, plan, bytes, insns) : 0;
+    const struct program *program = n ? program_intern(store, insns, n) : NULL;
+
+    if (n && !program) {
         drop_sets(store, insns, n);
     }
     free(insns);
     return program;
-}
-
-/* Divides the program by where its bytes are.  The ends and others without bytes join what is before
- * them.  Returns how many stretches there are. */
-static unsigned
-divide(const struct template_plan *plan, struct stretch *stretches)
-{
-    unsigned n = 0;
-    bool own = true;            /* So it is when an entry is met. */
-
-    for (unsigned i = 0; i < plan->n; i++) {
-        bool owned = plan->insns[i].size ? hole_at(plan, plan->insns[i].at) != NULL : own;
-
-        if (!n || owned != own) {
-            stretches[n++] = (struct stretch) { .own = owned };
-        }
-        own = owned;
-        stretches[n - 1].end = (uint16_t) (i + 1);
-    }
-    return n;
 }
 
 /* --- Versions ---------------------------------------------------------------------------------- */
@@ -118,14 +130,12 @@ divide(const struct template_plan *plan, struct stretch *stretches)
 static struct template_version *
 version_alloc(const struct template_plan *plan)
 {
-    size_t stretches = plan->n * sizeof(struct stretch);
-    struct template_version *version = calloc(1, sizeof *version + stretches + 2 * plan->size);
+    struct template_version *version = calloc(1, sizeof *version + 2 * plan->size);
 
     if (version) {
-        version->expanded = (uint8_t *) version->stretches + stretches;
-        version->bytes = version->expanded + plan->size;
+        version->expanded = version->bytes + plan->size;
+        memcpy(version->bytes, plan->bytes, plan->size);
         memcpy(version->expanded, plan->bytes, plan->size);
-        memcpy(version->expanded + plan->size, plan->bytes, plan->size);
     }
     return version;
 }
@@ -137,7 +147,7 @@ fill(struct template_version *version, const struct template_plan *plan)
     version->parameters = plan->parameters;
     version->size = plan->size;
     version->n_holes = (uint8_t) plan->n_holes;
-    version->n_stretches = (uint16_t) divide(plan, version->stretches);
+    version->own_end = hole_at(plan, plan->insns[plan->n - 1].at);
     for (unsigned i = 0; i < plan->n_holes; i++) {
         version->holes[i] = plan->holes[i];
         version->args_size += plan->holes[i].size;
@@ -155,8 +165,8 @@ template_version_new(struct program_store *store, const struct template_plan *pl
     }
     fill(version, plan);
     whole.n_holes = 0;
-    version->shape = make_program(store, &whole);
-    version->program = version->shape ? make_program(store, plan) : NULL;
+    version->shape = make_program(store, &whole, NULL);
+    version->program = version->shape ? make_program(store, plan, version->bytes) : NULL;
     if (!version->program) {
         template_version_free(store, version);
         return NULL;

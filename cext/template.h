@@ -15,10 +15,11 @@
  * ===
  * The program of an entry is the template's own, of one instruction, so all entries of a template
  * are one run of packets.  That instruction reads which version of the template there is now, once for
- * a vector, and runs its program: 'packet->args' points to the version's bytes or to the entry's,
- * whichever the next instructions are from.  Nothing is copied or converted.
+ * a vector, and runs its program.  There, 'point' instructions let 'packet->args' point to the version's
+ * bytes or to the entry's, whichever those behind them are from.  Nothing is copied or converted.
  *
- * To change a template is to store the pointer to another version.
+ * To change a template is to store the pointer to another version.  The result cache remembers the
+ * program of the version that a packet met, until the bridge's next generation.
  *
  * Cost
  * ====
@@ -50,26 +51,19 @@ struct hole {
     uint16_t from;              /* The argument in the entry's. */
 };
 
-/* Instructions in a row whose bytes are in one place. */
-struct stretch {
-    uint16_t end;               /* The first that is not in it. */
-    bool own;                   /* They are the entry's, not the template's. */
-};
-
 /* What a template is until it is changed. */
 struct template_version {
     char name[TEMPLATE_NAME];
     uint64_t parameters;        /* A bit for each item, the first one 1 << 0. */
     const struct program *shape;        /* As an entry without a template would have it. */
-    const struct program *program;      /* What runs: arguments where they lie. */
+    const struct program *program;      /* What runs. */
+    bool own_end;               /* Its last instruction has its bytes in the entry. */
+    uint8_t n_holes;
     uint16_t size;              /* Of the instructions, */
     uint16_t args_size;         /* and of an entry's arguments. */
-    uint16_t n_stretches;
-    uint8_t n_holes;
+    uint8_t *expanded;          /* The instructions with the arguments looked at last.  Control thread's. */
     struct hole holes[TEMPLATE_ITEMS];
-    const uint8_t *bytes;       /* The instructions, with examples. */
-    uint8_t *expanded;          /* The same with the arguments looked at last.  Control thread's. */
-    struct stretch stretches[]; /* Of 'program'.  The bytes lie behind them. */
+    uint8_t bytes[];            /* The instructions with examples; 'expanded' is behind them. */
 };
 
 struct template {

@@ -469,6 +469,71 @@ test_an_entry_takes_at_most_128_bytes(void **state)
     buffer_close(&out);
 }
 
+static bool
+add_memory(struct flow *flow, void *sum)
+{
+    *(size_t *)sum += flow_memory(flow);
+    return true;
+}
+
+/* The actions of a router: both addresses, the TTL, the port. */
+static void
+add_routing(struct frame *f)
+{
+    size_t start = of_begin_actions(f, WIRE_APPLY);
+
+    of_set_field(f, FIELD_eth_src, 1);
+    of_set_field(f, FIELD_eth_dst, 2);
+    of_short(f, 24, 0);
+    of_output(f, 2);
+    of_end(f, start);
+}
+
+/* Adds an entry for a connection with the instructions that 'add' adds; returns its bytes. */
+static size_t
+memory_of(struct rig *rig, void (*add)(struct frame *))
+{
+    struct frame *f = &rig->f;
+    size_t start = wire_flow_head(f, &(const struct wire_flow) { .priority = 1 }), match, sum = 0;
+
+    match = of_begin_match(f);
+    of_oxm(f, FIELD_eth_type, ETH_TYPE_IPV4);
+    of_oxm(f, FIELD_ip_proto, IP_PROTO_TCP);
+    of_oxm(f, FIELD_ipv4_src, 1);
+    of_oxm(f, FIELD_ipv4_dst, 2);
+    of_oxm(f, FIELD_tcp_src, 3);
+    of_oxm(f, FIELD_tcp_dst, 80);
+    of_end_match(f, match);
+    add(f);
+    of_end(f, start);
+    assert_done(rig_apply(rig));
+    table_each(&rig->bridge->tables[0].table, add_memory, &sum);
+    return sum;
+}
+
+static void
+add_use(struct frame *f)
+{
+    size_t start = wire_begin_use(f, THE_ID);
+
+    of_output(f, 2);
+    of_end(f, start);
+}
+
+static void
+test_an_entry_does_not_keep_what_its_template_has(void **state)
+{
+    RIG;
+    assert_int_equal(memory_of(rig, add_routing), 192);
+    size_t start = wire_template_head(&rig->f, &(const struct wire_template) {
+        .id = THE_ID, .parameters = 8,
+    });
+    add_routing(&rig->f);
+    of_end(&rig->f, start);
+    assert_done(rig_apply(rig));
+    assert_int_equal(memory_of(rig, add_use), 128);
+}
+
 static void
 test_a_request_that_is_wrong_gets_its_error(void **state)
 {
@@ -544,6 +609,7 @@ main(void)
         TEST(test_a_change_that_an_entry_may_not_have_changes_nothing),
         TEST(test_an_entry_must_match_what_its_template_needs),
         TEST(test_an_entry_takes_at_most_128_bytes),
+        TEST(test_an_entry_does_not_keep_what_its_template_has),
         TEST(test_a_request_that_is_wrong_gets_its_error),
         TEST(test_many_templates_are_told_in_parts),
     };

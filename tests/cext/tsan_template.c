@@ -1,11 +1,13 @@
 /* Templates under ThreadSanitizer: a worker forwards by entries of a template while the control thread
- * changes it.  Versions write one number into two places of a packet, at once or in an action set, and the
- * entry's own action stands between them: no packet shows two numbers (P6). */
+ * changes it.  Versions write one number into two places of a packet: at once around the entry's own action,
+ * in an action set, or the second one in a table that they lead to.  No packet shows two numbers, whether
+ * the worker remembers ways or not (P6). */
 
 #include "flows.h"
 #include "threads.h"
 
-enum { N_STEPS = 20000, N_ENTRIES = 8, N_NUMBERS = 251, IN = 1, COPY = 2, OUT = 3, THE_ID = 1 };
+enum { N_STEPS = 20000, N_ENTRIES = 8, N_NUMBERS = 251, IN = 1, COPY = 2, OUT = 3, THE_ID = 1,
+       FIRST_TABLE = 10, N_TABLES = 8 };
 
 /* Puts frames in and takes them out. */
 struct traffic {
@@ -81,49 +83,96 @@ add_in_set(struct frame *f, unsigned number)
     of_end(f, start);
 }
 
+/* The first one at once; the table that follows knows the other. */
 static void
-change(struct threads *t, unsigned command, unsigned number, bool in_set)
+add_with_table(struct frame *f, unsigned number)
+{
+    size_t start = of_begin_actions(f, WIRE_APPLY);
+
+    of_set_field(f, FIELD_eth_src, number % N_TABLES);
+    of_output(f, 1);
+    of_end(f, start);
+    of_short(f, WIRE_GOTO, (FIRST_TABLE + number % N_TABLES) << 24);
+}
+
+/* Kinds of versions, and which item is the parameter. */
+static const struct {
+    void (*add)(struct frame *, unsigned number);
+    uint64_t parameters;
+} kinds[] = { { add_at_once, 2 }, { add_in_set, 1 }, { add_with_table, 2 } };
+
+enum { N_KINDS = sizeof kinds / sizeof *kinds };
+
+static void
+change(struct threads *t, unsigned command, unsigned number, unsigned kind)
 {
     size_t start = wire_template_head(&t->f, &(const struct wire_template) {
-        .command = command, .id = THE_ID, .parameters = in_set ? 1 : 2,
+        .command = command, .id = THE_ID, .parameters = kinds[kind].parameters,
     });
 
-    (in_set ? add_in_set : add_at_once)(&t->f, number);
+    kinds[kind].add(&t->f, number);
     of_end(&t->f, start);
     CHECK(threads_apply(t) == OFWIRE_OK);
 }
 
-int
-main(void)
+static void
+set_up(struct threads *t)
+{
+    CHECK(THREADS_FLOW(.go_to = 1) == OFWIRE_OK);
+    change(t, TEMPLATE_ADD, 0, 0);
+    for (unsigned i = 0; i < N_ENTRIES; i++) {
+        wire_flow_of(&t->f, &(const struct wire_flow) {
+            .table = 1, .n_match = 1, .match = { { FIELD_eth_dst, TEST_ETH_DST - 2 + i, 0 } },
+        }, THE_ID, COPY);
+        CHECK(threads_apply(t) == OFWIRE_OK);
+    }
+    for (unsigned i = 0; i < N_TABLES; i++) {
+        size_t start = wire_flow_head(&t->f, &(const struct wire_flow) { .table = FIRST_TABLE + i });
+        wire_match(&t->f, NULL, 0);
+        size_t apply = of_begin_actions(&t->f, WIRE_APPLY);
+        of_set_field(&t->f, FIELD_eth_dst, i);
+        of_output(&t->f, OUT);
+        of_end(&t->f, apply);
+        of_end(&t->f, start);
+        CHECK(threads_apply(t) == OFWIRE_OK);
+    }
+}
+
+static void
+run(enum cache_mode caching)
 {
     struct threads *t = threads_new();
     struct traffic traffic = { .t = t };
     struct random random = { 1 };
     unsigned n_numbers = 0;
 
-    change(t, TEMPLATE_ADD, 0, false);
-    for (unsigned i = 0; i < N_ENTRIES; i++) {
-        wire_flow_of(&t->f, &(const struct wire_flow) {
-            .n_match = 1, .match = { { FIELD_eth_dst, TEST_ETH_DST - 2 + i, 0 } },
-        }, THE_ID, COPY);
-        CHECK(threads_apply(t) == OFWIRE_OK);
-    }
+    atomic_store(&t->workers[0]->cache.mode, caching);
+    set_up(t);
     CHECK(!pthread_create(&traffic.thread, NULL, make_traffic, &traffic));
     for (unsigned i = 0; i < N_STEPS; i++) {
-        change(t, TEMPLATE_MODIFY, i % N_NUMBERS, draw(&random, 2));
+        change(t, TEMPLATE_MODIFY, i % N_NUMBERS, draw(&random, N_KINDS));
         dataplane_tick(&t->dataplane, threads_now());
         if (i % 64 == 0) {
             sched_yield();
         }
     }
+    uint64_t hits = atomic_load(&t->workers[0]->cache.hits);
     atomic_store(&traffic.done, true);
     pthread_join(traffic.thread, NULL);
     for (unsigned i = 0; i < N_NUMBERS; i++) {
         n_numbers += traffic.n_seen[i] > 0;
     }
     CHECK(n_numbers > 1);
+    CHECK(caching != CACHE_ALWAYS || hits);
     threads_free(t);
-    printf("%llu packets, %u versions among them, %u changes\n",
-           (unsigned long long)traffic.n_taken, n_numbers, N_STEPS);
+    printf("%llu packets, %llu by ways that were known, %u versions among them, %u changes\n",
+           (unsigned long long)traffic.n_taken, (unsigned long long)hits, n_numbers, N_STEPS);
+}
+
+int
+main(void)
+{
+    run(CACHE_NEVER);
+    run(CACHE_ALWAYS);
     return 0;
 }

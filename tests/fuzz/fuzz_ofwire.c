@@ -113,26 +113,29 @@ check_order(const struct insn_list *list)
 
 /* --- Templates ------------------------------------------------------------------------------- */
 
-/* Parts of the template's program point into its bytes, or into an entry's arguments. */
+/* What the template's program does is what was sent, and its bytes lie where it points: among the
+ * template's or an entry's. */
 static void
-check_stretches(const struct template_version *version)
+check_points(const struct template_version *version)
 {
     const struct program *program = version->program;
-    unsigned at = 0;
+    size_t size = version->args_size;
+    unsigned n = 0;
 
-    for (unsigned i = 0; i < version->n_stretches; i++) {
-        size_t size = version->stretches[i].own ? version->args_size : version->size;
-        check(version->stretches[i].end > at);
-        for (; at < version->stretches[i].end; at++) {
-            const struct insn *insn = &program->insns[at];
-            check(!insn->size || (size_t)insn->at + insn->size <= size);
-            check(op_table[insn->op].run == op_table[version->shape->insns[at].op].run);
-            for (unsigned j = 0; insn->op == OP_write_actions && j < insn->sub->n; j++) {
-                check((size_t)insn->sub->insns[j].at + insn->sub->insns[j].size <= size);
-            }
+    for (unsigned i = 0; i < program->n; i++) {
+        const struct insn *insn = &program->insns[i];
+        if (insn->op == OP_point) {
+            check(!insn->bytes || insn->bytes == version->bytes);
+            size = insn->bytes ? version->size : version->args_size;
+            continue;
+        }
+        check(insn->op == version->shape->insns[n++].op);
+        check(!insn->size || (size_t)insn->at + insn->size <= size);
+        for (unsigned j = 0; insn->op == OP_write_actions && j < insn->sub->n; j++) {
+            check((size_t)insn->sub->insns[j].at + insn->sub->insns[j].size <= size);
         }
     }
-    check(at == program->n && at == version->shape->n);
+    check(n == version->shape->n && program->goes_on == version->shape->goes_on);
 }
 
 /* The arguments that are the examples themselves. */
@@ -173,7 +176,7 @@ try_template(struct program_store *store, const struct insn_list *list, const ui
     };
     struct template_version *version = template_version_new(store, &plan);
     check(version && n == (unsigned)__builtin_popcountll(parameters));
-    check_stretches(version);
+    check_points(version);
     check_examples(version);
     template_version_free(store, version);
 }
