@@ -205,15 +205,6 @@ grow_and_shrink(struct model *model, unsigned steps)
     }
 }
 
-/* Lets the record look up as other processors would, where this one can. */
-static void
-take_way(struct model *model, unsigned way)
-{
-    if (tuple_ways[way].runs()) {
-        model->table.record->finder.lookup = tuple_ways[way].lookup;
-    }
-}
-
 static void
 test_random_tables_agree_with_the_list(void **state)
 {
@@ -222,7 +213,6 @@ test_random_tables_agree_with_the_list(void **state)
     (void)state;
     for (uint64_t seed = 1; n < 1200000; seed++) {
         struct model *model = model_new(seed);
-        take_way(model, seed % TUPLE_WAYS);
         for (unsigned round = 0; round < 8; round++) {
             grow_and_shrink(model, draw(&model->random, seed % 8 ? 60 : 400));
             n += model_lookup(model);
