@@ -1,78 +1,20 @@
 /* port_af_xdp.c on a veth pair: the port on "one", a plain packet socket on "two". */
 
-#include "veth.h"
+#include "kernel_port.h"
 
-#include <setjmp.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
-#include <arpa/inet.h>
-#include <linux/if_ether.h>
-#include <linux/if_packet.h>
-#include <net/if.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "csum.h"
-#include "headers.h"
 #include "offload.h"
 #include "packets.h"
-#include "port.h"
 
-enum { N_SMALL = 4096, N_LARGE = 8, TRIES = 5000 };
+enum { N_SMALL = 4096, N_LARGE = 8 };
 
 struct fixture {
-    struct pool small, large;
+    struct pools pools;
     struct port port, other;    /* On "one"; on "three", if open. */
     int wire, far_wire;         /* Sockets on "two" and "four". */
 };
-
-/* --- The far end --------------------------------------------------------- */
-
-static int
-wire_open(const char *name)
-{
-    int fd = socket(AF_PACKET, SOCK_RAW, 0), one = 1, size = 8 << 20;
-    struct sockaddr_ll address = {
-        .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL),
-        .sll_ifindex = (int)if_nametoindex(name),
-    };
-
-    assert_true(fd >= 0);
-    assert_int_equal(setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &one, sizeof one), 0);
-    assert_int_equal(setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof one), 0);
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
-    return fd;
-}
-
-static void
-wire_send(int fd, const void *frame, size_t len, const struct offload *offload)
-{
-    struct offload none = {0};
-    struct iovec parts[2] = {
-        {offload ? (void *)(uintptr_t)offload : &none, sizeof none},
-        {(void *)(uintptr_t)frame, len},
-    };
-
-    assert_int_equal(writev(fd, parts, 2), len + sizeof none);
-}
-
-/* Waits for a frame; returns its length. */
-static size_t
-wire_receive(int fd, uint8_t *frame, size_t size)
-{
-    struct offload offload;
-    struct iovec parts[2] = {{&offload, sizeof offload}, {frame, size}};
-
-    assert_true(wait_readable(fd));
-    ssize_t n = readv(fd, parts, 2);
-    assert_true(n > (ssize_t)sizeof offload);
-    return (size_t)n - sizeof offload;
-}
 
 /* --- The near end -------------------------------------------------------- */
 
@@ -90,7 +32,7 @@ open_port(struct port *port, const char *device, const struct port_config *like)
 static int
 bind_port(struct fixture *f, struct port *port)
 {
-    int error = port->ops->bind(port, &f->small, port->why, sizeof port->why);
+    int error = port->ops->bind(port, &f->pools.small, port->why, sizeof port->why);
 
     if (error) {
         fprintf(stderr, "%s\n", port->why);
@@ -118,58 +60,11 @@ close_port(struct port *port)
 }
 
 static unsigned
-receive(struct fixture *f, struct port *port, struct packet **packets, unsigned limit)
-{
-    return port->ops->receive(port, &f->small, &f->large, packets, limit);
-}
-
-/* Waits for one packet. */
-static struct packet *
-receive_one(struct fixture *f, struct port *port)
-{
-    struct packet *packet;
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < TRIES && !n && wait_readable(port->fd); i++) {
-        n = receive(f, port, &packet, 1);
-    }
-    assert_int_equal(n, 1);
-    return packet;
-}
-
-static struct packet *
-new_packet(struct pool *pool, const void *frame, size_t len)
-{
-    struct packet *packet;
-
-    assert_int_equal(pool_get(pool, &packet, 1), 1);
-    memcpy(packet->data, frame, len);
-    packet_set_len(packet, (uint32_t)len);
-    return packet;
-}
-
-static unsigned
 transmit(struct fixture *f, struct port *port, const void *frame, size_t len)
 {
-    struct packet *packet = new_packet(len <= PACKET_SMALL ? &f->small : &f->large, frame, len);
+    struct packet *packet = new_packet(&f->pools, frame, len);
 
     return port->ops->transmit(port, &packet, 1);
-}
-
-/* Whether the port says this of its link; the kernel may take a moment. */
-static bool
-link_becomes(struct port *port, bool admin_up, bool up)
-{
-    struct port_link link = {.mtu = 0};
-
-    for (unsigned i = 0; i < TRIES; i++) {
-        assert_int_equal(port->ops->link(port, &link), 0);
-        if (link.admin_up == admin_up && link.up == up) {
-            return true;
-        }
-        usleep(1000);
-    }
-    return false;
 }
 
 /* Lets a port have all the packets it wants to wait with. */
@@ -179,9 +74,9 @@ fill_up(struct fixture *f, struct port *port)
     unsigned before;
 
     do {
-        before = f->small.n_free;
-        receive(f, port, NULL, 0);
-    } while (f->small.n_free != before);
+        before = f->pools.small.n_free;
+        receive(port, &f->pools, NULL, 0);
+    } while (f->pools.small.n_free != before);
 }
 
 /* Waits until a frame gets through from the far end: a veth that is told to do something else takes
@@ -197,13 +92,13 @@ wait_for_way(struct fixture *f, struct port *port, int wire)
     for (unsigned i = 0; i < TRIES && !n; i++) {
         wire_send(wire, frame, sizeof frame, NULL);
         usleep(1000);
-        n = receive(f, port, packets, PACKET_VECTOR);
+        n = receive(port, &f->pools, packets, PACKET_VECTOR);
     }
     assert_true(n > 0);
     do {
         packet_free(packets, n);
         usleep(1000);
-    } while ((n = receive(f, port, packets, PACKET_VECTOR)));
+    } while ((n = receive(port, &f->pools, packets, PACKET_VECTOR)));
     fill_up(f, port);
     atomic_store(&port->counters.rx_packets, 0);
     atomic_store(&port->counters.rx_bytes, 0);
@@ -233,8 +128,7 @@ set_up(void **state)
          *name; name++) {
         ip("link set %s up", *name);
     }
-    assert_int_equal(pool_open(&f->small, N_SMALL, PACKET_SMALL), 0);
-    assert_int_equal(pool_open(&f->large, N_LARGE, PACKET_LARGE), 0);
+    pools_open(&f->pools, N_SMALL, N_LARGE);
     open_and_bind(f, &f->port, "one", config_of(wanted_mode));
     f->wire = wire_open("two");
     f->far_wire = wire_open("four");
@@ -243,7 +137,6 @@ set_up(void **state)
     return 0;
 }
 
-/* Every packet must be back in its pool. */
 static int
 tear_down(void **state)
 {
@@ -253,11 +146,8 @@ tear_down(void **state)
     close_port(&f->other);
     close(f->wire);
     close(f->far_wire);
-    assert_int_equal(f->small.n_free, N_SMALL);
-    assert_int_equal(f->large.n_free, N_LARGE);
-    assert_int_equal(f->small.n_keepers, 0);
-    pool_close(&f->small);
-    pool_close(&f->large);
+    assert_int_equal(f->pools.small.n_keepers, 0);
+    pools_close(&f->pools);
     free(f);
     ip("link del two");
     if (if_nametoindex("four")) {
@@ -271,19 +161,6 @@ open_other(struct fixture *f)
 {
     open_and_bind(f, &f->other, "three", config_of(wanted_mode));
     wait_for_way(f, &f->other, f->far_wire);
-}
-
-/* A frame of a type nobody cares for, each byte of which differs from its neighbours. */
-static const uint8_t *
-plain(uint8_t *frame, size_t len)
-{
-    static const uint8_t header[ETH_SIZE] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x88, 0xb5};
-
-    for (size_t i = 0; i < len; i++) {
-        frame[i] = (uint8_t)(i * 7 + i / 256);
-    }
-    memcpy(frame, header, sizeof header);
-    return frame;
 }
 
 /* --- Frames -------------------------------------------------------------- */
@@ -306,10 +183,10 @@ test_a_frame_is_received_as_it_was_on_the_wire(void **state)
 
     for (size_t len = 14; len <= sizeof frame; len += 250) {
         wire_send(f->wire, plain(frame, len), len, NULL);
-        struct packet *packet = receive_one(f, &f->port);
+        struct packet *packet = receive_one(&f->port, &f->pools);
         assert_int_equal(packet->len, len);
         assert_memory_equal(packet->data, frame, len);
-        assert_ptr_equal(packet->pool, &f->small);
+        assert_ptr_equal(packet->pool, &f->pools.small);
         assert_int_equal(packet->headroom, PACKET_HEADROOM);
         assert_int_equal(packet->tailroom, PACKET_SMALL - len);
         assert_int_equal(packet->offload.flags | packet->offload.gso_type, 0);
@@ -326,7 +203,7 @@ test_a_frame_is_sent_as_it_is(void **state)
     uint8_t frame[60], seen[100];
 
     assert_int_equal(transmit(f, &f->port, plain(frame, sizeof frame), sizeof frame), 1);
-    assert_int_equal(wire_receive(f->wire, seen, sizeof seen), sizeof frame);
+    assert_int_equal(wire_receive(f->wire, seen, sizeof seen, NULL), sizeof frame);
     assert_memory_equal(seen, frame, sizeof frame);
     assert_int_equal(f->port.counters.tx_packets, 1);
     assert_int_equal(f->port.counters.tx_bytes, sizeof frame);
@@ -343,23 +220,23 @@ test_a_packet_from_port_to_port_is_not_copied(void **state)
 
     open_other(f);
     wire_send(f->wire, plain(frame, sizeof frame), sizeof frame, NULL);
-    packet = receive_one(f, &f->port);
+    packet = receive_one(&f->port, &f->pools);
     fill_up(f, &f->port);
     assert_true(packet_push(packet, 4));            /* Also with something in front. */
     memmove(packet->data, packet->data + 4, 12);
     put_be32(packet->data + 12, 0x81000005);
-    free_before = f->small.n_free;
+    free_before = f->pools.small.n_free;
     assert_int_equal(f->other.ops->transmit(&f->other, &packet, 1), 1);
-    assert_int_equal(wire_receive(f->far_wire, seen, sizeof seen), sizeof frame);
+    assert_int_equal(wire_receive(f->far_wire, seen, sizeof seen, NULL), sizeof frame);
     assert_memory_equal(seen + 12, frame + 12, sizeof frame - 12);      /* Its tag is beside it. */
 
     /* No packet but itself has been used, and it comes back. */
-    assert_int_equal(f->small.n_free, free_before);
-    while (receive(f, &f->other, &later, 1) || f->small.n_free == free_before) {
+    assert_int_equal(f->pools.small.n_free, free_before);
+    while (receive(&f->other, &f->pools, &later, 1) || f->pools.small.n_free == free_before) {
         continue;
     }
-    assert_int_equal(f->small.n_free, free_before + 1);
-    assert_ptr_equal(f->small.free[f->small.n_free - 1], packet);
+    assert_int_equal(f->pools.small.n_free, free_before + 1);
+    assert_ptr_equal(f->pools.small.free[f->pools.small.n_free - 1], packet);
 }
 
 static void
@@ -371,16 +248,16 @@ test_packets_from_elsewhere_are_copied_in(void **state)
     uint8_t frame[1000], seen[2000];
 
     assert_int_equal(pool_open(&foreign, 4, PACKET_SMALL), 0);
-    packet = new_packet(&foreign, plain(frame, sizeof frame), sizeof frame);
+    packet = packet_of(&foreign, plain(frame, sizeof frame), sizeof frame);
     assert_int_equal(f->port.ops->transmit(&f->port, &packet, 1), 1);
     assert_int_equal(foreign.n_free, 4);
-    assert_int_equal(wire_receive(f->wire, seen, sizeof seen), sizeof frame);
+    assert_int_equal(wire_receive(f->wire, seen, sizeof seen, NULL), sizeof frame);
     assert_memory_equal(seen, frame, sizeof frame);
 
-    packet = new_packet(&f->large, frame, sizeof frame);
+    packet = packet_of(&f->pools.large, frame, sizeof frame);
     assert_int_equal(f->port.ops->transmit(&f->port, &packet, 1), 1);
-    assert_int_equal(f->large.n_free, N_LARGE);
-    assert_int_equal(wire_receive(f->wire, seen, sizeof seen), sizeof frame);
+    assert_int_equal(f->pools.large.n_free, N_LARGE);
+    assert_int_equal(wire_receive(f->wire, seen, sizeof seen, NULL), sizeof frame);
     assert_memory_equal(seen, frame, sizeof frame);
     pool_close(&foreign);
 }
@@ -393,13 +270,13 @@ test_frames_that_cannot_be_sent_do_not_keep_others_back(void **state)
     struct packet *packets[4];
 
     plain(frame, sizeof frame);
-    packets[0] = new_packet(&f->small, frame, 60);
-    packets[1] = new_packet(&f->large, frame, PACKET_SMALL + 1);
-    packets[2] = new_packet(&f->small, frame, 13);
-    packets[3] = new_packet(&f->small, frame, 61);
+    packets[0] = packet_of(&f->pools.small, frame, 60);
+    packets[1] = packet_of(&f->pools.large, frame, PACKET_SMALL + 1);
+    packets[2] = packet_of(&f->pools.small, frame, 13);
+    packets[3] = packet_of(&f->pools.small, frame, 61);
     assert_int_equal(f->port.ops->transmit(&f->port, packets, 4), 2);
-    assert_int_equal(wire_receive(f->wire, seen, sizeof seen), 60);
-    assert_int_equal(wire_receive(f->wire, seen, sizeof seen), 61);
+    assert_int_equal(wire_receive(f->wire, seen, sizeof seen, NULL), 60);
+    assert_int_equal(wire_receive(f->wire, seen, sizeof seen, NULL), 61);
     assert_int_equal(f->port.counters.tx_packets, 2);
     assert_int_equal(f->port.counters.tx_bytes, 121);
     assert_int_equal(f->port.counters.tx_dropped, 2);
@@ -415,11 +292,11 @@ test_a_vector_goes_out_in_order(void **state)
     plain(frame, sizeof frame);
     for (unsigned i = 0; i < PACKET_VECTOR; i++) {
         put_be32(frame + 20, i);
-        packets[i] = new_packet(&f->small, frame, sizeof frame);
+        packets[i] = packet_of(&f->pools.small, frame, sizeof frame);
     }
     assert_int_equal(f->port.ops->transmit(&f->port, packets, PACKET_VECTOR), PACKET_VECTOR);
     for (unsigned i = 0; i < PACKET_VECTOR; i++) {
-        assert_int_equal(wire_receive(f->wire, seen, sizeof seen), sizeof frame);
+        assert_int_equal(wire_receive(f->wire, seen, sizeof seen, NULL), sizeof frame);
         assert_int_equal(get_be32(seen + 20), i);
     }
 }
@@ -440,11 +317,11 @@ test_a_hundred_thousand_frames_pass_and_none_is_lost(void **state)
             put_be32(frame + 20, n_sent);
             wire_send(f->wire, frame, sizeof frame, NULL);
         }
-        unsigned n = receive(f, &f->port, packets, PACKET_VECTOR);
+        unsigned n = receive(&f->port, &f->pools, packets, PACKET_VECTOR);
         assert_int_equal(f->other.ops->transmit(&f->other, packets, n), n);
-        receive(f, &f->other, packets, 1);
+        receive(&f->other, &f->pools, packets, 1);
         while (is_readable(f->far_wire)) {
-            wire_receive(f->far_wire, seen, sizeof seen);
+            wire_receive(f->far_wire, seen, sizeof seen, NULL);
             assert_int_equal(get_be32(seen + 20), n_seen++);
         }
     }
@@ -467,7 +344,7 @@ test_tags_in_the_frame_stay_there(void **state)
     put_be32(frame + 16, 0x81000065);
     put_be16(frame + 20, 0x88b5);
     wire_send(f->wire, frame, sizeof frame, NULL);
-    struct packet *packet = receive_one(f, &f->port);
+    struct packet *packet = receive_one(&f->port, &f->pools);
     assert_int_equal(packet->len, sizeof frame);
     assert_memory_equal(packet->data, frame, sizeof frame);
     packet_free(&packet, 1);
@@ -508,7 +385,7 @@ test_a_checksum_left_to_do_is_found_out(void **state)
         struct frame frame;
         struct offload left = transport_frame(&frame, rows[i].ipv6, rows[i].proto, rows[i].csum_at);
         wire_send(f->wire, frame.data, frame.len, &left);
-        struct packet *packet = receive_one(f, &f->port);
+        struct packet *packet = receive_one(&f->port, &f->pools);
         assert_memory_equal(packet->data, frame.data, frame.len);
         assert_memory_equal(&packet->offload, &left, sizeof left);
 
@@ -517,7 +394,7 @@ test_a_checksum_left_to_do_is_found_out(void **state)
         for (unsigned wrong = 0; wrong < 2; wrong++) {
             packet->data[packet->len - 1] ^= (uint8_t)wrong;
             wire_send(f->wire, packet->data, packet->len, NULL);
-            struct packet *second = receive_one(f, &f->port);
+            struct packet *second = receive_one(&f->port, &f->pools);
             assert_int_equal(second->offload.flags, 0);
             packet_free(&second, 1);
         }
@@ -540,8 +417,8 @@ test_ports_leave_packets_in_the_pool_for_others(void **state)
         open_and_bind(f, &more[i], name, config_of(wanted_mode));
         fill_up(f, &more[i]);
     }
-    assert_int_equal(f->small.n_keepers, 7);
-    assert_true(f->small.n_free > N_SMALL / 8);
+    assert_int_equal(f->pools.small.n_keepers, 7);
+    assert_true(f->pools.small.n_free > N_SMALL / 8);
     for (unsigned i = 0; i < 6; i++) {
         close_port(&more[i]);
         ip("link del more%u", i);
@@ -557,7 +434,7 @@ test_a_ring_length_bounds_what_is_in_flight(void **state)
     open_and_bind(f, &f->port, "one",
                   &(struct port_config){.ring_len = 128, .xdp_mode = wanted_mode});
     fill_up(f, &f->port);
-    assert_int_equal(f->small.n_free, N_SMALL - 128);
+    assert_int_equal(f->pools.small.n_free, N_SMALL - 128);
 }
 
 static void
@@ -571,7 +448,7 @@ test_what_came_and_was_not_received_is_back_after_unbind(void **state)
     }
     assert_true(wait_readable(f->port.fd));
     f->port.ops->unbind(&f->port);
-    assert_int_equal(f->small.n_free, N_SMALL);
+    assert_int_equal(f->pools.small.n_free, N_SMALL);
     assert_int_equal(f->port.fd, -1);
     assert_int_equal(bind_port(f, &f->port), 0);        /* And it can be bound again. */
     wait_for_way(f, &f->port, f->wire);
@@ -591,7 +468,7 @@ test_without_packets_what_comes_is_dropped_and_counted(void **state)
         wire_send(f->wire, plain(frame, sizeof frame), sizeof frame, NULL);
     }
     usleep(20000);
-    while ((n = receive(f, &f->port, packets, PACKET_VECTOR))) {
+    while ((n = receive(&f->port, &f->pools, packets, PACKET_VECTOR))) {
         packet_free(packets, n);
     }
     assert_int_equal(f->port.ops->link(&f->port, &link), 0);
@@ -613,7 +490,7 @@ test_a_frame_longer_than_a_packet_is_dropped_and_counted(void **state)
     wait_for_way(f, &f->port, f->wire);
     wire_send(f->wire, plain(frame, PACKET_SMALL + 1), PACKET_SMALL + 1, NULL);
     wire_send(f->wire, frame, PACKET_SMALL, NULL);
-    struct packet *packet = receive_one(f, &f->port);
+    struct packet *packet = receive_one(&f->port, &f->pools);
     assert_int_equal(packet->len, PACKET_SMALL);
     assert_memory_equal(packet->data, frame, PACKET_SMALL);
     assert_int_equal(f->port.ops->link(&f->port, &link), 0);
@@ -652,7 +529,7 @@ test_frames_that_meet_no_carrier_are_dropped(void **state)
     ip("link set two down");
     assert_true(link_becomes(&f->port, true, false));
     for (unsigned i = 0; i < 40; i++) {
-        packets[i] = new_packet(&f->small, frame, sizeof frame);
+        packets[i] = packet_of(&f->pools.small, frame, sizeof frame);
     }
     f->port.ops->transmit(&f->port, packets, 40);
     assert_int_equal(f->port.counters.tx_packets, 0);
@@ -685,7 +562,7 @@ test_a_device_that_is_removed_leaves_a_port_that_does_nothing(void **state)
     plain(frame, sizeof frame);
     ip("link del three");
     for (unsigned i = 0; i < 4; i++) {
-        assert_int_equal(receive(f, &f->other, packets, 4), 0);
+        assert_int_equal(receive(&f->other, &f->pools, packets, 4), 0);
         assert_int_equal(transmit(f, &f->other, frame, sizeof frame), 0);
     }
     assert_false(is_readable(f->other.fd));             /* It does not wake its worker for ever. */
@@ -725,7 +602,7 @@ does_not_bind(struct fixture *f, const char *device, const struct port_config *c
               const char *text)
 {
     assert_int_equal(open_port(&f->other, device, config), 0);
-    assert_int_equal(f->other.ops->bind(&f->other, &f->small, f->other.why, PORT_WHY_MAX), error);
+    assert_int_equal(f->other.ops->bind(&f->other, &f->pools.small, f->other.why, PORT_WHY_MAX), error);
     assert_string_equal(f->other.why, text);
     assert_int_equal(f->other.fd, -1);
     f->other.ops->close(&f->other);
@@ -815,7 +692,7 @@ test_when_all_are_gone_the_kernel_has_its_frames_back(void **state)
     close_port(&f->port);
     int fd = wire_open("one");
     wire_send(f->wire, plain(frame, sizeof frame), sizeof frame, NULL);
-    assert_int_equal(wire_receive(fd, seen, sizeof seen), sizeof frame);
+    assert_int_equal(wire_receive(fd, seen, sizeof seen, NULL), sizeof frame);
     close(fd);
 }
 

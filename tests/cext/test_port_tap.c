@@ -1,27 +1,12 @@
 /* port_tap.c: the port on one side, a packet socket on its interface on the other. */
 
-#include "veth.h"
-
-#include <setjmp.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
-#include <arpa/inet.h>
-#include <linux/if_ether.h>
-#include <linux/if_packet.h>
-#include <net/if.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
-#include <unistd.h>
-
+#include "kernel_port.h"
 #include "packets.h"
-#include "port.h"
 
-enum { N_SMALL = 512, N_LARGE = 8, TRIES = 5000 };
+enum { N_SMALL = 512, N_LARGE = 8 };
 
 struct fixture {
-    struct pool small, large;
+    struct pools pools;
     struct port port;
     int host;                   /* A socket on the interface. */
 };
@@ -36,35 +21,17 @@ open_tap(struct port *port, const struct port_config *config)
 }
 
 static int
-host_open(const char *name)
-{
-    int fd = socket(AF_PACKET, SOCK_RAW, 0), one = 1;
-    struct sockaddr_ll address = {
-        .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL),
-        .sll_ifindex = (int)if_nametoindex(name),
-    };
-
-    assert_true(fd >= 0);
-    assert_int_equal(setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &one, sizeof one), 0);
-    assert_int_equal(setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof one), 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
-    return fd;
-}
-
-static int
 set_up(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
 
-    assert_int_equal(pool_open(&f->small, N_SMALL, PACKET_SMALL), 0);
-    assert_int_equal(pool_open(&f->large, N_LARGE, PACKET_LARGE), 0);
+    pools_open(&f->pools, N_SMALL, N_LARGE);
     assert_int_equal(open_tap(&f->port, &(struct port_config){.device = "tap7", .mtu = 9000}), 0);
-    f->host = host_open("tap7");
+    f->host = wire_open("tap7");
     *state = f;
     return 0;
 }
 
-/* Every packet must be back in its pool. */
 static int
 tear_down(void **state)
 {
@@ -72,71 +39,9 @@ tear_down(void **state)
 
     f->port.ops->close(&f->port);
     close(f->host);
-    assert_int_equal(f->small.n_free, N_SMALL);
-    assert_int_equal(f->large.n_free, N_LARGE);
-    pool_close(&f->small);
-    pool_close(&f->large);
+    pools_close(&f->pools);
     free(f);
     return 0;
-}
-
-static const uint8_t *
-plain(uint8_t *frame, size_t len)
-{
-    static const uint8_t header[ETH_SIZE] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x88, 0xb5};
-
-    for (size_t i = 0; i < len; i++) {
-        frame[i] = (uint8_t)(i * 7 + i / 256);
-    }
-    memcpy(frame, header, sizeof header);
-    return frame;
-}
-
-static void
-host_send(struct fixture *f, const uint8_t *frame, size_t len, struct offload offload)
-{
-    struct iovec parts[2] = {{&offload, sizeof offload}, {(void *)(uintptr_t)frame, len}};
-
-    assert_int_equal(writev(f->host, parts, 2), len + sizeof offload);
-}
-
-static size_t
-host_receive(struct fixture *f, uint8_t *frame, size_t size, struct offload *offload)
-{
-    struct iovec parts[2] = {{offload, sizeof *offload}, {frame, size}};
-
-    assert_true(wait_readable(f->host));
-    return (size_t)readv(f->host, parts, 2) - sizeof *offload;
-}
-
-static unsigned
-receive(struct fixture *f, struct packet **packets, unsigned limit)
-{
-    return f->port.ops->receive(&f->port, &f->small, &f->large, packets, limit);
-}
-
-static struct packet *
-receive_one(struct fixture *f)
-{
-    struct packet *packet;
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < TRIES && !n && wait_readable(f->port.fd); i++) {
-        n = receive(f, &packet, 1);
-    }
-    assert_int_equal(n, 1);
-    return packet;
-}
-
-static struct packet *
-new_packet(struct fixture *f, const uint8_t *frame, size_t len)
-{
-    struct packet *packet;
-
-    assert_int_equal(pool_get(len <= PACKET_SMALL ? &f->small : &f->large, &packet, 1), 1);
-    memcpy(packet->data, frame, len);
-    packet_set_len(packet, (uint32_t)len);
-    return packet;
 }
 
 static void
@@ -148,13 +53,13 @@ test_frames_of_all_lengths_pass_both_ways(void **state)
     struct offload offload;
 
     for (unsigned i = 0; i < sizeof lens / sizeof lens[0]; i++) {
-        host_send(f, plain(frame, lens[i]), lens[i], (struct offload){0});
-        struct packet *packet = receive_one(f);
+        wire_send(f->host, plain(frame, lens[i]), lens[i], NULL);
+        struct packet *packet = receive_one(&f->port, &f->pools);
         assert_int_equal(packet->len, lens[i]);
         assert_memory_equal(packet->data, frame, lens[i]);
-        assert_ptr_equal(packet->pool, lens[i] <= PACKET_SMALL ? &f->small : &f->large);
+        assert_ptr_equal(packet->pool, lens[i] <= PACKET_SMALL ? &f->pools.small : &f->pools.large);
         assert_int_equal(f->port.ops->transmit(&f->port, &packet, 1), 1);
-        assert_int_equal(host_receive(f, seen, sizeof seen, &offload), lens[i]);
+        assert_int_equal(wire_receive(f->host, seen, sizeof seen, &offload), lens[i]);
         assert_memory_equal(seen, frame, lens[i]);
     }
     assert_int_equal(f->port.counters.rx_packets, 7);
@@ -181,15 +86,15 @@ test_a_frame_to_be_segmented_passes_whole_both_ways(void **state)
     plain(frame, LEN);
     put_be16(frame + 12, ETH_TYPE_IPV4);
     memcpy(frame + ETH_SIZE, headers, sizeof headers);
-    host_send(f, frame, LEN, offload);
-    struct packet *packet = receive_one(f);
+    wire_send(f->host, frame, LEN, &offload);
+    struct packet *packet = receive_one(&f->port, &f->pools);
     assert_int_equal(packet->len, LEN);
     assert_memory_equal(packet->data, frame, LEN);
     assert_int_equal(packet->offload.gso_type, 1);
     assert_int_equal(packet->offload.gso_size, 1448);
     assert_int_equal(packet->offload.csum_start, 34);
     assert_int_equal(f->port.ops->transmit(&f->port, &packet, 1), 1);
-    assert_int_equal(host_receive(f, seen, 70000, &back), LEN);
+    assert_int_equal(wire_receive(f->host, seen, 70000, &back), LEN);
     assert_memory_equal(seen, frame, LEN);
     assert_int_equal(back.gso_size, 1448);
     free(frame);
@@ -203,10 +108,10 @@ test_without_a_large_packet_only_the_long_frame_is_lost(void **state)
     struct packet *all[N_LARGE], *packet;
     uint8_t frame[3014];
 
-    assert_int_equal(pool_get(&f->large, all, N_LARGE), N_LARGE);
-    host_send(f, plain(frame, 3014), 3014, (struct offload){0});
-    host_send(f, plain(frame, 60), 60, (struct offload){0});
-    packet = receive_one(f);
+    assert_int_equal(pool_get(&f->pools.large, all, N_LARGE), N_LARGE);
+    wire_send(f->host, plain(frame, 3014), 3014, NULL);
+    wire_send(f->host, plain(frame, 60), 60, NULL);
+    packet = receive_one(&f->port, &f->pools);
     assert_int_equal(packet->len, 60);
     assert_int_equal(f->port.counters.rx_dropped, 1);
     packet_free(&packet, 1);
@@ -222,12 +127,12 @@ test_frames_that_cannot_be_sent_do_not_keep_others_back(void **state)
     struct packet *packets[3];
 
     plain(frame, sizeof frame);
-    packets[0] = new_packet(f, frame, 60);
-    packets[1] = new_packet(f, frame, 13);              /* Shorter than its header. */
-    packets[2] = new_packet(f, frame, 61);
+    packets[0] = new_packet(&f->pools, frame, 60);
+    packets[1] = new_packet(&f->pools, frame, 13);              /* Shorter than its header. */
+    packets[2] = new_packet(&f->pools, frame, 61);
     assert_int_equal(f->port.ops->transmit(&f->port, packets, 3), 2);
-    assert_int_equal(host_receive(f, seen, sizeof seen, &offload), 60);
-    assert_int_equal(host_receive(f, seen, sizeof seen, &offload), 61);
+    assert_int_equal(wire_receive(f->host, seen, sizeof seen, &offload), 60);
+    assert_int_equal(wire_receive(f->host, seen, sizeof seen, &offload), 61);
     assert_int_equal(f->port.counters.tx_packets, 2);
     assert_int_equal(f->port.counters.tx_dropped, 1);
     assert_int_equal(f->port.counters.tx_errors, 1);
@@ -239,7 +144,7 @@ test_a_port_set_down_drops_and_set_up_works_again(void **state)
     struct fixture *f = *state;
     struct port_link link;
     uint8_t frame[60];
-    struct packet *packet = new_packet(f, plain(frame, 60), 60);
+    struct packet *packet = new_packet(&f->pools, plain(frame, 60), 60);
 
     assert_int_equal(f->port.ops->set_admin(&f->port, false), 0);
     assert_int_equal(f->port.ops->link(&f->port, &link), 0);
@@ -250,7 +155,7 @@ test_a_port_set_down_drops_and_set_up_works_again(void **state)
     assert_int_equal(f->port.ops->link(&f->port, &link), 0);
     assert_true(link.admin_up);
     assert_int_equal(link.mtu, 9000);
-    packet = new_packet(f, frame, 60);
+    packet = new_packet(&f->pools, frame, 60);
     assert_int_equal(f->port.ops->transmit(&f->port, &packet, 1), 1);
 }
 
@@ -260,11 +165,11 @@ test_an_interface_that_is_removed_leaves_a_port_that_does_nothing(void **state)
     struct fixture *f = *state;
     struct port_link link;
     uint8_t frame[60];
-    struct packet *packet = new_packet(f, plain(frame, 60), 60);
+    struct packet *packet = new_packet(&f->pools, plain(frame, 60), 60);
 
     ip("link del tap7");
     assert_int_equal(f->port.ops->transmit(&f->port, &packet, 1), 0);
-    assert_int_equal(receive(f, &packet, 1), 0);
+    assert_int_equal(receive(&f->port, &f->pools, &packet, 1), 0);
     assert_int_equal(f->port.fd, -1);                   /* It does not wake its worker for ever. */
     assert_int_equal(f->port.ops->link(&f->port, &link), ENODEV);
     assert_int_equal(f->port.ops->set_admin(&f->port, true), ENODEV);
@@ -305,14 +210,14 @@ test_queues_share_an_interface_and_no_frame_is_lost_or_doubled(void **state)
         struct port_config config = {.device = "tap6", .queue = i, .n_queues = N_QUEUES};
         assert_int_equal(open_tap(&queues[i], &config), 0);
     }
-    f->host = host_open("tap6");
+    f->host = wire_open("tap6");
     for (unsigned i = 0; i < N; i++) {
         plain(frame, sizeof frame);
         put_be32(frame + 20, i);
-        host_send(f, frame, sizeof frame, (struct offload){0});
+        wire_send(f->host, frame, sizeof frame, NULL);
     }
     for (unsigned q = 0; q < N_QUEUES; q++) {
-        while ((n = queues[q].ops->receive(&queues[q], &f->small, &f->large, packets, 64))) {
+        while ((n = queues[q].ops->receive(&queues[q], &f->pools.small, &f->pools.large, packets, 64))) {
             for (unsigned i = 0; i < n; i++) {
                 seen[get_be32(packets[i]->data + 20)]++;
             }
