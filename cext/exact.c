@@ -435,15 +435,15 @@ segment_each(const struct segment *segment, bool (*visit)(struct flow *, void *)
 }
 
 bool
-exact_each(struct exact *exact, uint64_t *from, uint32_t budget,
+exact_each(struct exact *exact, uint64_t *from, unsigned *budget,
            bool (*visit)(struct flow *, void *), void *context)
 {
     bool outer = exact->visiting, goes_on = true;
 
     exact->visiting = true;
-    for (uint32_t n = 0; goes_on && n < budget; ) {
+    while (goes_on && *budget) {
         const struct segment *segment = segment_at(exact, *from);
-        n += n_words(segment);
+        *budget -= n_words(segment) < *budget ? n_words(segment) : *budget;
         goes_on = segment_each(segment, visit, context);
         *from = after(segment, *from);
         if (!*from) {

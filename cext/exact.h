@@ -130,9 +130,9 @@ void exact_remove(struct exact *exact, struct epoch *epoch, const struct flow_ma
                   _Atomic uint64_t *word, uint64_t hash);
 
 /* Calls visit(flow, context) for each entry from hash '*from' on, which may empty its word, until it
- * returns false or about 'budget' words were seen.  Returns what it returned last; '*from' is where
- * to go on, 0 at the end. */
-bool exact_each(struct exact *exact, uint64_t *from, uint32_t budget,
+ * returns false or about '*budget' words were seen, which are taken from it.  Returns what it returned
+ * last; '*from' is where to go on, 0 at the end. */
+bool exact_each(struct exact *exact, uint64_t *from, unsigned *budget,
                 bool (*visit)(struct flow *, void *), void *context);
 
 /* Merges what has become nearly empty while it was visited. */

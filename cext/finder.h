@@ -60,26 +60,19 @@ struct finder_ops {
      * that is in use, or changed to at once, is asked with every change, the others now and then. */
     bool (*fits)(const struct table_shape *shape, bool in_use);
 
-    /* Whether it is changed to with the very flow-mod that makes it fit: it is filled quickly. */
+    /* Whether it is changed to with the very flow-mod that makes it fit: it holds FEW entries. */
     bool at_once;
 
     /* An empty one for a table of this shape; null without memory. */
     struct finder *(*open)(const struct table_shape *shape, struct epoch *epoch);
     void (*close)(struct finder *);
 
-    /* Puts 'flow' in, in the place of 'old', which has the same match and stays readable, if that is
-     * not null.  A positive errno: cannot; then it is closed. */
-    int (*insert)(struct finder *, struct flow *flow, const struct flow *old);
+    /* Puts 'flow' in, in the place of the entry with the same match if it has one, which stays
+     * readable.  A positive errno: cannot; then it is closed. */
+    int (*insert)(struct finder *, struct flow *flow);
 
-    /* Takes 'flow' out; 'next', which has the same match, takes its place if it is not null.  A
-     * positive errno: cannot; then it is closed. */
-    int (*remove)(struct finder *, struct flow *flow, struct flow *next);
-
-    /* Goes on with about 'budget' entries of what it has to do beside the changes.  Returns whether
-     * it can answer: false from a finder that has to be built from all its entries, which is not put
-     * to use before.  It is called after every change and until 'more' is false.  Null: there is
-     * never anything to do. */
-    bool (*work)(struct finder *, unsigned budget, bool *more);
+    /* Takes 'flow' out, if it has it.  A positive errno: cannot; then it is closed. */
+    int (*remove)(struct finder *, const struct flow *flow);
 
     /* Adds what it takes to stats->memory; may make stats->implementation more precise. */
     void (*stats)(const struct finder *, struct table_stats *stats);
@@ -89,5 +82,8 @@ struct finder_ops {
 extern const struct finder_ops finder_few, finder_prefix;
 
 enum { FEW = 8 /* Most entries of finder_few. */ };
+
+/* The highest priority in a finder_few; 0 if it is empty. */
+uint16_t few_top(const struct finder *few);
 
 #endif

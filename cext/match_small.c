@@ -12,7 +12,7 @@ struct few {
     uint32_t n;
     struct {
         const struct flow_mask *mask;
-        struct flow *flow;
+        const struct flow *flow;
     } list[FEW];
 };
 
@@ -80,7 +80,7 @@ small_close(struct finder *finder)
 }
 
 static void
-add_to(struct few *few, struct flow *flow)
+add_to(struct few *few, const struct flow *flow)
 {
     uint32_t i = few->n++;
 
@@ -91,24 +91,27 @@ add_to(struct few *few, struct flow *flow)
     few->list[i].flow = flow;
 }
 
-/* Publishes the list anew, without 'out' and with 'in', either of which may be null. */
+/* Publishes the list anew: without the entry that has the match of 'flow', with 'flow' if it comes. */
 static int
-renew(struct small *small, const struct flow *out, struct flow *in)
+renew(struct small *small, const struct flow *flow, bool comes)
 {
     struct few *old = list_of(small), *new = malloc(sizeof *new);
 
-    if (!new || (in && !out && old->n == FEW)) {
-        free(new);
+    if (!new) {
         return ENOMEM;
     }
     new->n = 0;
     for (uint32_t i = 0; i < old->n; i++) {
-        if (old->list[i].flow != out) {
+        if (!flow_same_match(old->list[i].flow, flow)) {
             new->list[new->n++] = old->list[i];
         }
     }
-    if (in) {
-        add_to(new, in);
+    if (comes && new->n == FEW) {
+        free(new);
+        return ENOSPC;
+    }
+    if (comes) {
+        add_to(new, flow);
     }
     atomic_store_explicit(&small->few, new, memory_order_release);
     epoch_free(small->epoch, old);
@@ -116,15 +119,23 @@ renew(struct small *small, const struct flow *out, struct flow *in)
 }
 
 static int
-small_insert(struct finder *finder, struct flow *flow, const struct flow *old)
+small_insert(struct finder *finder, struct flow *flow)
 {
-    return renew((struct small *) finder, old, flow);
+    return renew((struct small *) finder, flow, true);
 }
 
 static int
-small_remove(struct finder *finder, struct flow *flow, struct flow *next)
+small_remove(struct finder *finder, const struct flow *flow)
 {
-    return renew((struct small *) finder, flow, next);
+    return renew((struct small *) finder, flow, false);
+}
+
+uint16_t
+few_top(const struct finder *finder)
+{
+    const struct few *few = list_of((const struct small *) finder);
+
+    return few->n ? few->list[0].flow->priority : 0;
 }
 
 static void

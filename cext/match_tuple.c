@@ -13,6 +13,7 @@
  * Tuple Space Search", SIGCOMM 1999. */
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -74,6 +75,7 @@ subtable_new(struct tuple *tuple, const struct flow_mask *mask)
     if (++tuple->n_subtables > tuple->n_by_mask) {
         grow_by_mask(tuple);
     }
+    subtable->age = ++tuple->n_ever;
     subtable->member = prune_join(&tuple->prune, mask);
     subtable->next = tuple->by_mask[mask->hash & (tuple->n_by_mask - 1)];
     tuple->by_mask[mask->hash & (tuple->n_by_mask - 1)] = subtable;
@@ -396,7 +398,8 @@ subtable_each(struct tuple *tuple, struct subtable *subtable, const struct visit
 {
     uint32_t n = subtable->n_flows;
     uint64_t from = 0;
-    bool goes_on = exact_each(&subtable->exact, &from, UINT32_MAX, visit_chain, (void *) visiting);
+    unsigned budget = UINT_MAX;
+    bool goes_on = exact_each(&subtable->exact, &from, &budget, visit_chain, (void *) visiting);
 
     if (!subtable->n_flows) {
         drop_subtable(tuple, subtable);
@@ -424,15 +427,37 @@ tuple_each(struct tuple *tuple, bool (*visit)(struct flow *, void *), void *cont
     free(list);
 }
 
-bool
-tuple_each_top(struct tuple *tuple, bool (*visit)(struct flow *, void *), void *context)
+/* The oldest subtable with entries that is not older than 'age', or null. */
+static struct subtable *
+oldest_from(const struct tuple *tuple, uint64_t age)
 {
     const struct order *order = tuple_order(tuple);
+    struct subtable *oldest = NULL;
+
+    for (uint32_t i = 0; i < order->n; i++) {
+        struct subtable *subtable = order->list[i];
+        if (subtable->age >= age && (!oldest || subtable->age < oldest->age)) {
+            oldest = subtable;
+        }
+    }
+    return oldest;
+}
+
+bool
+tuple_each_top(struct tuple *tuple, struct tuple_cursor *cursor, unsigned budget,
+               bool (*visit)(struct flow *, void *), void *context)
+{
     bool goes_on = true;
 
-    for (uint32_t i = 0; i < order->n && goes_on; i++) {
-        uint64_t from = 0;
-        goes_on = exact_each(&order->list[i]->exact, &from, UINT32_MAX, visit, context);
+    while (goes_on && budget && !cursor->ended) {
+        struct subtable *subtable = oldest_from(tuple, cursor->subtable);
+        if (!subtable) {
+            cursor->ended = true;
+            break;
+        }
+        cursor->from = subtable->age == cursor->subtable ? cursor->from : 0;
+        goes_on = exact_each(&subtable->exact, &cursor->from, &budget, visit, context);
+        cursor->subtable = subtable->age + !cursor->from;
     }
     return goes_on;
 }

@@ -8,8 +8,6 @@
 
 enum {
     FEWEST_MASKS = 12,              /* With fewer, hash tables are quicker. */
-    MOST_AT_ONCE = 65536,           /* Entries that it is filled with in one go: the control thread
-                                     * does nothing else meanwhile. */
     MOST_MASKS = PREFIX_FAMILIES * 129 + FEW,   /* A family has 0 to 128 bits. */
     MIN_GROUPS = 4,
 };
@@ -209,7 +207,7 @@ prefix_fits(const struct table_shape *shape, bool in_use)
     struct plan plan;
 
     return in_use ? shape->n_masks >= FEWEST_MASKS / 2
-                  : shape->n_flows <= MOST_AT_ONCE && plan_for(shape, &plan);
+                  : plan_for(shape, &plan);
 }
 
 /* --- Groups ----------------------------------------------------------------------------------------- */
@@ -380,15 +378,15 @@ prefix_open(const struct table_shape *shape, struct epoch *epoch)
     return &prefix->finder;
 }
 
-/* Changes the entry of a family. */
+/* Puts an entry of a family in, or takes the one with its match out. */
 static int
 change(struct prefix *prefix, struct prefix_family *family, unsigned length,
-       const struct flow *out, const struct flow *in)
+       const struct flow *flow, bool comes)
 {
     struct trie_prefix cut = { .length = length };
     struct flow_key key, mask;
 
-    flow_match(in ? in : out, &key, &mask);
+    flow_match(flow, &key, &mask);
     for (unsigned i = 0; 8 * i < length; i++) {
         cut.bytes[i] = (uint8_t) (key.word[prefix_word(family->field, i)]
                                   >> prefix_shift(family->field, i));
@@ -397,21 +395,17 @@ change(struct prefix *prefix, struct prefix_family *family, unsigned length,
     if (!group) {
         return ENOMEM;
     }
-    return trie_change(&group->trie, &cut, out ? trie_flow_entry(out) : 0,
-                       in ? trie_flow_entry(in) : 0);
+    return trie_change(&group->trie, &cut, comes ? trie_flow_entry(flow) : 0);
 }
 
-/* No later than the entry itself, so that none is overlooked. */
 static void
-raise_rest(struct prefix *prefix, uint32_t priority)
+set_rest_top(struct prefix *prefix, uint16_t priority)
 {
-    if (priority > atomic_load_explicit(&prefix->rest_top, memory_order_relaxed)) {
-        atomic_store_explicit(&prefix->rest_top, priority, memory_order_release);
-    }
+    atomic_store_explicit(&prefix->rest_top, priority, memory_order_release);
 }
 
 static int
-prefix_insert(struct finder *finder, struct flow *flow, const struct flow *old)
+prefix_insert(struct finder *finder, struct flow *flow)
 {
     struct prefix *prefix = (struct prefix *) finder;
     int length;
@@ -419,16 +413,18 @@ prefix_insert(struct finder *finder, struct flow *flow, const struct flow *old)
                                              &length);
 
     if (family) {
-        return change(prefix, family, length, old, flow);
+        return change(prefix, family, length, flow, true);
     }
-    raise_rest(prefix, flow->priority);
-    int error = prefix->rest->ops->insert(prefix->rest, flow, old);
-    prefix->n_rest += !error && !old;
+    if (flow->priority > atomic_load_explicit(&prefix->rest_top, memory_order_relaxed)) {
+        set_rest_top(prefix, flow->priority);       /* No later than the entry: none is overlooked. */
+    }
+    int error = prefix->rest->ops->insert(prefix->rest, flow);
+    set_rest_top(prefix, few_top(prefix->rest));
     return error;
 }
 
 static int
-prefix_remove(struct finder *finder, struct flow *flow, struct flow *next)
+prefix_remove(struct finder *finder, const struct flow *flow)
 {
     struct prefix *prefix = (struct prefix *) finder;
     int length;
@@ -436,12 +432,10 @@ prefix_remove(struct finder *finder, struct flow *flow, struct flow *next)
                                              &length);
 
     if (family) {
-        return change(prefix, family, length, flow, next);
+        return change(prefix, family, length, flow, false);
     }
-    int error = prefix->rest->ops->remove(prefix->rest, flow, next);
-    if (!error && !next && !--prefix->n_rest) {
-        atomic_store_explicit(&prefix->rest_top, 0, memory_order_release);
-    }
+    int error = prefix->rest->ops->remove(prefix->rest, flow);
+    set_rest_top(prefix, few_top(prefix->rest));
     return error;
 }
 

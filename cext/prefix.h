@@ -139,9 +139,9 @@ struct trie_prefix {
     uint8_t bytes[16];
 };
 
-/* Puts 'new' in for a prefix, in the place of 'old'; either may be 0: none.  Returns 0 or ENOMEM, in
- * which case nothing is found that was not there before. */
-int trie_change(struct trie *trie, const struct trie_prefix *prefix, uint64_t old, uint64_t new);
+/* Puts an entry in for a prefix, in the place of the one that is there; 0 takes that out.  Returns 0 or
+ * ENOMEM, in which case nothing is found that was not there before. */
+int trie_change(struct trie *trie, const struct trie_prefix *prefix, uint64_t entry);
 
 /* Frees the nodes.  No readers left. */
 void trie_close(struct trie *trie);
@@ -191,8 +191,7 @@ struct prefix {
     struct finder finder;
     struct epoch *epoch;
     struct finder *rest;            /* Entries of no family. */
-    uint32_t n_rest;
-    _Atomic uint32_t rest_top;      /* Priority above which there is none of them; may be too high.*/
+    _Atomic uint32_t rest_top;      /* The highest priority of them. */
     size_t memory;
     unsigned n_families;
     struct prefix_family families[PREFIX_FAMILIES];

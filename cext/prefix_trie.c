@@ -120,21 +120,27 @@ add_to_array(struct trie *trie, struct trie_dense *dense, const struct trie_item
     return error;
 }
 
+static bool
+same_prefix(const struct trie_item *a, const struct trie_item *b)
+{
+    return a->value == b->value && a->mask == b->mask;
+}
+
+/* Puts a prefix in, in the place of the one that is there, or takes it out. */
 static int
-change_array(struct trie *trie, struct trie_dense *dense, const struct trie_item *item,
-             uint64_t old)
+change_array(struct trie *trie, struct trie_dense *dense, const struct trie_item *item)
 {
     unsigned i = 0;
 
-    if (!old) {
-        int error = add_to_array(trie, dense, item);
-        if (error || trie_kind(item->entry) != TRIE_FLOW) {
+    while (i < dense->n_items && !same_prefix(&dense->items[i], item)) {
+        i++;
+    }
+    if (i == dense->n_items) {
+        int error = item->entry ? add_to_array(trie, dense, item) : 0;
+        if (error || !item->entry) {
             return error;
         }
     } else {
-        while (dense->items[i].entry != old) {
-            i++;
-        }
         dense->items[i] = item->entry ? *item : dense->items[--dense->n_items];
     }
     write_slots(dense, item->value, item->value | (uint8_t) ~item->mask);
@@ -256,27 +262,46 @@ replace(struct trie *trie, _Atomic uint64_t *link, const struct trie_item *items
     return 0;
 }
 
-/* Puts an item into the node at 'link', in the place of the one with entry 'old' if that is not 0;
- * item->entry 0 takes it out. */
+/* Adds an item to a node of few. */
 static int
-change_node(struct trie *trie, _Atomic uint64_t *link, const struct trie_item *item, uint64_t old)
+add_to_few(struct trie *trie, _Atomic uint64_t *link, const struct trie_item *item)
+{
+    struct trie_item items[MEDIUM_ITEMS + 1];
+    unsigned n = items_of(trie_load(link), items);
+
+    items[n++] = *item;
+    return replace(trie, link, items, n);
+}
+
+/* Adds a child to the node at 'link'. */
+static int
+add_child(struct trie *trie, _Atomic uint64_t *link, const struct trie_item *item)
 {
     const uint64_t node = trie_load(link);
-    struct trie_item items[MEDIUM_ITEMS + 1];
+
+    return trie_kind(node) == TRIE_DENSE ? add_to_array(trie, trie_pointer(node), item)
+                                         : add_to_few(trie, link, item);
+}
+
+/* Puts a prefix into the node at 'link', in the place of the one that is there; item->entry 0 takes
+ * it out. */
+static int
+change_prefix(struct trie *trie, _Atomic uint64_t *link, const struct trie_item *item)
+{
+    const uint64_t node = trie_load(link);
 
     if (trie_kind(node) == TRIE_DENSE) {
-        return change_array(trie, trie_pointer(node), item, old);
+        return change_array(trie, trie_pointer(node), item);
     }
     const struct few_items few = few_items(node);
-    for (unsigned i = 0; i < few.max && old; i++) {
-        if (trie_load(&few.entries[i]) == old) {
+    for (unsigned i = 0; i < few.max; i++) {
+        const struct trie_item there = item_at(&few, i);
+        if (trie_kind(there.entry) == TRIE_FLOW && same_prefix(&there, item)) {
             publish(&few.entries[i], item->entry);
             return 0;
         }
     }
-    unsigned n = items_of(node, items);
-    items[n++] = *item;
-    return replace(trie, link, items, n);
+    return item->entry ? add_to_few(trie, link, item) : 0;
 }
 
 /* Where the child for 'byte' hangs; null if there is none. */
@@ -322,7 +347,7 @@ reach_child(struct trie *trie, _Atomic uint64_t *link, uint8_t byte)
         if (!item.entry) {
             return NULL;
         }
-        if (change_node(trie, link, &item, 0)) {
+        if (add_child(trie, link, &item)) {
             node_free(trie, item.entry, false);
             return NULL;
         }
@@ -361,11 +386,11 @@ tidy_path(struct trie *trie, _Atomic uint64_t *path[], unsigned depth)
 }
 
 int
-trie_change(struct trie *trie, const struct trie_prefix *prefix, uint64_t old, uint64_t new)
+trie_change(struct trie *trie, const struct trie_prefix *prefix, uint64_t entry)
 {
     const unsigned depth = prefix->length ? (prefix->length - 1) / 8 : 0;
     const uint8_t mask = (uint8_t) (0xff00 >> (prefix->length - 8 * depth));
-    const struct trie_item item = { new, prefix->bytes[depth] & mask, mask };
+    const struct trie_item item = { entry, prefix->bytes[depth] & mask, mask };
     _Atomic uint64_t *path[MAX_DEPTH] = { &trie->root };
 
     if (!trie_load(&trie->root)) {
@@ -380,8 +405,8 @@ trie_change(struct trie *trie, const struct trie_prefix *prefix, uint64_t old, u
             return ENOMEM;
         }
     }
-    int error = change_node(trie, path[depth], &item, old);
-    if (!new) {
+    int error = change_prefix(trie, path[depth], &item);
+    if (!entry) {
         tidy_path(trie, path, depth);
     }
     return error;

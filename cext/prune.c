@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_SLOTS = 4096 };         /* 32 kB, which are filled anew within some 10 microseconds. */
+
 static const struct {
     uint8_t word, shift;
 } parts[N_PRUNE_PARTS] = {
@@ -29,10 +31,31 @@ place(const struct tally *tally, uint32_t prefix)
 }
 
 static int
+count_by_place(struct tally *tally)
+{
+    uint32_t *counts = calloc(PRUNE_SETS, sizeof *counts);
+
+    if (!counts) {
+        return ENOMEM;
+    }
+    for (uint32_t i = 0; i < tally->n_slots; i++) {
+        if (tally->slots[i].count) {
+            counts[tally->slots[i].prefix] = tally->slots[i].count;
+        }
+    }
+    free(tally->slots);
+    *tally = (struct tally) { .n_used = tally->n_used, .counts = counts };
+    return 0;
+}
+
+static int
 tally_reserve(struct tally *tally)
 {
-    if (tally->n_slots && (tally->n_used + 1) * 2 <= tally->n_slots) {
+    if (tally->counts || (tally->n_slots && (tally->n_used + 1) * 2 <= tally->n_slots)) {
         return 0;
+    }
+    if (tally->n_slots == MOST_SLOTS) {
+        return count_by_place(tally);
     }
     struct tally new = { .n_slots = tally->n_slots ? tally->n_slots * 2 : 8 };
     new.slots = calloc(new.n_slots, sizeof *new.slots);
@@ -54,6 +77,9 @@ tally_reserve(struct tally *tally)
 static bool
 tally_add(struct tally *tally, uint32_t prefix)
 {
+    if (tally->counts) {
+        return !tally->counts[prefix]++;
+    }
     uint32_t i = place(tally, prefix);
 
     tally->slots[i].prefix = prefix;
@@ -81,6 +107,9 @@ close_gap(struct tally *tally, uint32_t gap)
 static bool
 tally_remove(struct tally *tally, uint32_t prefix)
 {
+    if (tally->counts) {
+        return !--tally->counts[prefix];
+    }
     uint32_t i = place(tally, prefix);
 
     if (--tally->slots[i].count) {
@@ -89,6 +118,14 @@ tally_remove(struct tally *tally, uint32_t prefix)
     tally->n_used--;
     close_gap(tally, i);
     return true;
+}
+
+static void
+tally_free(struct tally *tally)
+{
+    free(tally->slots);
+    free(tally->counts);
+    *tally = (struct tally) { 0 };
 }
 
 /* --- Parts ------------------------------------------------------------------------------ */
@@ -174,7 +211,7 @@ prune_close(struct prune *prune)
 {
     for (unsigned part = 0; part < N_PRUNE_PARTS; part++) {
         for (unsigned member = 0; prune->tallies[part] && member < PRUNE_MEMBERS; member++) {
-            free(prune->tallies[part][member].slots);
+            tally_free(&prune->tallies[part][member]);
         }
         free(prune->tallies[part]);
         free((void *) part_sets(prune, part));
@@ -211,8 +248,7 @@ prune_leave(struct prune *prune, int member)
     change(&prune->members, UINT64_C(1) << member, false);
     for (unsigned part = 0; part < N_PRUNE_PARTS; part++) {
         if (prune->tallies[part]) {
-            free(prune->tallies[part][member].slots);
-            prune->tallies[part][member] = (struct tally) { 0 };
+            tally_free(&prune->tallies[part][member]);
         }
     }
 }
@@ -267,7 +303,8 @@ prune_memory(const struct prune *prune)
         size += PRUNE_SETS * sizeof(uint64_t) + PRUNE_MEMBERS * sizeof(struct tally);
         for (unsigned member = 0; member < PRUNE_MEMBERS; member++) {
             const struct tally *tally = &prune->tallies[part][member];
-            size += tally->n_slots * sizeof tally->slots[0];
+            size += tally->n_slots * sizeof tally->slots[0]
+                    + (tally->counts ? PRUNE_SETS * sizeof tally->counts[0] : 0);
         }
     }
     return size;

@@ -56,10 +56,12 @@ enum prune_part {
     N_PRUNE_PARTS
 };
 
-/* How many entries of a member begin with some bits: open addressing. */
+/* How many entries of a member begin with some bits: by open addressing, or once there are many, by
+ * place, because a larger hash table would take longer to grow than a flow-mod should. */
 struct tally {
     uint32_t n_slots, n_used;
-    struct { uint32_t prefix, count; } *slots;      /* count 0: free, or was used. */
+    struct { uint32_t prefix, count; } *slots;      /* count 0: free. */
+    uint32_t *counts;                               /* PRUNE_SETS of them; null: the slots count. */
 };
 
 struct prune {

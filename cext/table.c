@@ -4,6 +4,7 @@
 #include "table.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -142,59 +143,39 @@ best_finder(const struct table *table, bool at_once)
     return NULL;
 }
 
-struct filling {
-    struct finder *finder;
-    bool failed;
-};
-
 static bool
-fill_one(struct flow *flow, void *filling_)
+fill_one(struct flow *flow, void *finder_)
 {
-    struct filling *filling = filling_;
+    struct finder *finder = finder_;
 
-    filling->failed = filling->finder->ops->insert(filling->finder, flow, NULL);
-    return !filling->failed;
+    return !finder->ops->insert(finder, flow);
 }
 
-/* Gives a fresh finder all that the record has. */
+/* Gives a finder 'budget' more entries of the record, and puts it to use when it has all. */
 static void
-fill(struct table *table)
-{
-    struct filling filling = { table->current, false };
-
-    if (!tuple_each_top(table->record, fill_one, &filling) || filling.failed) {
-        drop_finder(table);
-    }
-}
-
-/* Puts a finder to use as soon as it can answer. */
-static void
-let_work(struct table *table, unsigned budget)
+fill(struct table *table, unsigned budget)
 {
     struct finder *finder = table->current;
-    bool more = false;
-    bool complete = !finder->ops->work || finder->ops->work(finder, budget, &more);
 
-    if (complete && !table->complete) {
+    if (!tuple_each_top(table->record, &table->filled, budget, fill_one, finder)) {
+        drop_finder(table);
+    } else if (table->filled.ended) {
         table->complete = true;
         publish(table, finder);
     }
-    table->pending |= more || !complete;
 }
 
-/* Changes to a finder. */
+/* Begins to change to a finder. */
 static void
 change_to(struct table *table, const struct finder_ops *ops)
 {
     const struct table_shape shape = shape_of(table);
 
     drop_finder(table);
+    table->filled = (struct tuple_cursor) { .ended = false };
     table->current = ops ? ops->open(&shape, table->epoch) : NULL;
-    if (table->current) {
-        fill(table);
-    }
-    if (table->current) {
-        let_work(table, 0);
+    if (table->current && ops->at_once) {
+        fill(table, UINT_MAX);
     }
 }
 
@@ -227,8 +208,9 @@ table_work(struct table *table, unsigned budget)
     if (!has_finder(table, ops)) {
         change_to(table, ops);
     }
-    if (table->current) {
-        let_work(table, budget);
+    if (table->current && !table->complete) {
+        fill(table, budget);
+        table->pending = true;
     }
 }
 
@@ -292,11 +274,18 @@ table_insert(struct table *table, struct flow *flow, struct flow **old)
     }
     table->n_flows += !*old;
     if (table->current && (!before || before->priority <= flow->priority)
-        && table->current->ops->insert(table->current, flow, before)) {
+        && table->current->ops->insert(table->current, flow)) {
         drop_finder(table);
     }
     after_change(table);
     return 0;
+}
+
+/* Takes an entry that is found out of the finder; 'next', if not null, is found then. */
+static int
+remove_from(struct finder *finder, const struct flow *flow, struct flow *next)
+{
+    return next ? finder->ops->insert(finder, next) : finder->ops->remove(finder, flow);
 }
 
 /* The finder first: nobody finds what is in the record no more. */
@@ -306,7 +295,7 @@ table_remove(struct table *table, struct flow *flow)
     struct flow *next;
 
     if (table->current && tuple_is_top(table->record, flow, &next)
-        && table->current->ops->remove(table->current, flow, next)) {
+        && remove_from(table->current, flow, next)) {
         drop_finder(table);
     }
     tuple_remove(table->record, flow);

@@ -23,6 +23,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "epoch.h"
 #include "finder.h"
@@ -106,6 +107,13 @@ flow_hash(const struct flow *flow, const struct flow_mask *mask)
     return hash;
 }
 
+/* Whether they match the same packets; both of one table. */
+static inline bool
+flow_same_match(const struct flow *a, const struct flow *b)
+{
+    return a->mask == b->mask && !memcmp(a->words, b->words, a->n_words * sizeof a->words[0]);
+}
+
 static inline const uint8_t *
 flow_args(const struct flow *flow)
 {
@@ -138,11 +146,19 @@ struct table_stats {
 
 struct tuple;
 
+/* How far a walk through the entries of a record has come; begins zeroed.  Changes in between are no
+ * harm: what was there all the time is visited, and what came or moved may be, once more too. */
+struct tuple_cursor {
+    uint64_t subtable, from;                /* Age of a subtable; hash in it. */
+    bool ended;
+};
+
 struct table {
     _Atomic(const struct finder *) finder;  /* What answers lookups. */
     struct tuple *record;                   /* Holds all flows. */
     struct finder *current;                 /* The finder beside the record, if there is one: gets */
-    bool complete;                          /* all changes; answers when it is complete. */
+    bool complete;                          /* all changes; answers when it is complete, */
+    struct tuple_cursor filled;             /* up to here until then. */
     bool pending;                           /* table_work() has something to do. */
     struct epoch *epoch;
     uint32_t n_flows;

@@ -12,6 +12,7 @@
 struct subtable {
     struct flow_mask mask;
     struct exact exact;
+    uint64_t age;                   /* Its number since the record was opened, from 1. */
     uint32_t n_flows;
     int member;                     /* Its bit in 'prune'; -1: none. */
     _Atomic uint32_t top;           /* Highest priority in it; may be too high for a while. */
@@ -37,6 +38,7 @@ struct tuple {
     struct subtable **by_mask;      /* All of them, those without entries too, by mask. */
     uint32_t n_by_mask;             /* Chains; a power of two. */
     uint32_t n_subtables;
+    uint64_t n_ever;                /* Subtables that there have been. */
     struct prune prune;
 };
 
@@ -86,9 +88,10 @@ struct flow *tuple_find(const struct tuple *tuple, const struct flow_key *key,
                         const struct flow_key *mask_bits, uint16_t priority);
 void tuple_each(struct tuple *tuple, bool (*visit)(struct flow *, void *), void *context);
 
-/* Calls visit(flow, context) for every flow that lookups can find; returns whether it always
- * returned true. */
-bool tuple_each_top(struct tuple *tuple, bool (*visit)(struct flow *, void *), void *context);
+/* Calls visit(flow, context) for about 'budget' more of the flows that lookups can find; returns
+ * whether it always returned true. */
+bool tuple_each_top(struct tuple *tuple, struct tuple_cursor *cursor, unsigned budget,
+                    bool (*visit)(struct flow *, void *), void *context);
 
 /* Masks in use. */
 uint32_t tuple_masks(const struct tuple *tuple);

@@ -358,14 +358,6 @@ is_chosen(const struct model *model)
            || !strcmp(stats.implementation, model->shape->implementation);
 }
 
-static void
-settle(struct model *model)
-{
-    for (unsigned i = 0; i < 1000; i++) {
-        table_work(&model->table, 100);
-    }
-}
-
 /* Some changes; every so often a lookup between two of them. */
 static unsigned
 change(struct model *model, unsigned steps, unsigned percent_in)
@@ -384,6 +376,18 @@ change(struct model *model, unsigned steps, unsigned percent_in)
         }
     }
     return n;
+}
+
+/* Lets the table change to what fits it, a little at a time, with changes between the steps. */
+static void
+settle(struct model *model)
+{
+    for (unsigned i = 0; i < 1000; i++) {
+        table_work(&model->table, 20);
+        if (i < 50) {
+            change(model, 1, model->n > 20 ? 60 : 100);     /* It keeps its shape. */
+        }
+    }
 }
 
 static void

@@ -180,12 +180,46 @@ test_addresses_of_other_networks_leave_nothing(void **state)
     prune_close(&prune);
 }
 
+/* Each of all prefixes, twice: the member is in a set until the second one has gone. */
+static void
+test_a_member_with_every_prefix_leaves_with_the_last_one(void **state)
+{
+    struct prune prune = { 0 };
+    struct flow_key bits = { .word[W_IPV4] = UINT64_C(0xffff) << 48 }, key = { .word[0] = 0 };
+    struct flow **flows = calloc(PRUNE_SETS, sizeof(struct flow *));
+    struct flow_mask mask;
+
+    (void)state;
+    flow_mask_from(&mask, &bits);
+    int member = prune_join(&prune, &mask);
+    for (uint64_t i = 0; i < PRUNE_SETS; i++) {
+        key.word[W_IPV4] = i << 48;
+        flows[i] = make(&mask, &key);
+        assert_int_equal(prune_candidates(&prune, &key), 0);
+        assert_int_equal(prune_add(&prune, member, flows[i]), 0);
+        assert_int_equal(prune_add(&prune, member, flows[i]), 0);
+        assert_int_equal(prune_candidates(&prune, &key), 1);
+    }
+    for (uint64_t i = 0; i < PRUNE_SETS; i++) {
+        key.word[W_IPV4] = i << 48;
+        prune_remove(&prune, member, flows[i]);
+        assert_int_equal(prune_candidates(&prune, &key), 1);
+        prune_remove(&prune, member, flows[i]);
+        assert_int_equal(prune_candidates(&prune, &key), 0);
+        flow_free(flows[i]);
+    }
+    prune_leave(&prune, member);
+    prune_close(&prune);
+    free(flows);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_member_that_can_match_is_left_out),
         cmocka_unit_test(test_addresses_of_other_networks_leave_nothing),
+        cmocka_unit_test(test_a_member_with_every_prefix_leaves_with_the_last_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
