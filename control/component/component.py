@@ -38,18 +38,21 @@ from ..message import (
     Publisher,
     Register,
     Request,
+    Restart,
     Sample,
     Schema,
     Stats,
     Value,
 )
+from ..message.datastore import Rollback
 from . import logs
 from .lock import Lock
-from .phases import Phases
+from .phases import Phases, StartAgain
 from .registration import TTL, Registration
 
 log = logging.getLogger(__name__)
 
+FAREWELL = 0.05  # seconds in which the last replies leave
 LOG_PATH = "/raicho/log/component[name='{}']"  # a component takes its log level from here
 
 Answer = Callable[[bytes, Any], Awaitable[Message]]
@@ -79,6 +82,7 @@ class Component:
 
     name: ClassVar[str] = ""  # the usual identity
     registers: ClassVar[bool] = True  # False for the datastore itself
+    rollback: ClassVar[Rollback] = "soft"  # or "reinit": commit() only ever goes forth
     ttl: ClassVar[float] = TTL
 
     def __init__(self, bootstrap: Bootstrap) -> None:
@@ -91,6 +95,7 @@ class Component:
         self.subscriptions: list[str] = []  # top-level paths
         self.stopping = asyncio.Event()
         self.exit_code = 0
+        self.again = False  # whether another one shall follow in this process
         self.answers: dict[type[Request[Any]], Answer] = {
             Ping: self._ping,
             Info: self._info,
@@ -98,12 +103,13 @@ class Component:
             Prepare: self._prepare,
             Commit: self._commit,
             Abort: self._abort,
+            Restart: self._restart,
             Get: self._get,
             Stats: self._stats,
         }
         self._started = time.monotonic()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._phases = Phases(self)
+        self._phases = Phases(self, only_forth=self.rollback == "reinit")
         self._registration: Registration | None = None
 
     # What subclasses fill in.
@@ -178,7 +184,7 @@ class Component:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._registration:
+        if self._registration and not self.again:
             await self._registration.leave()
         if self._server:
             self._server.close()
@@ -189,6 +195,13 @@ class Component:
             self.datastore.close()
             self.context.destroy(linger=0)
             self._lock.release()
+
+    def start_again(self, why: str) -> None:
+        """Stop, and let a new component of this kind take over by run()."""
+        if not self.again:
+            log.warning("starting again: %s", why)
+            self.again = True
+            asyncio.get_running_loop().call_later(FAREWELL, self.stopping.set)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run *work* beside the rest; if it fails, the component stops with an error."""
@@ -214,6 +227,8 @@ class Component:
             subscriptions=[*self.subscriptions, LOG_PATH.format(self.identity)],
             endpoint=self.endpoint,
             ttl=self.ttl,
+            rollback=self.rollback,
+            instance=self.instance,
         )
 
     def _registration_changed(self, registered: bool) -> None:
@@ -258,7 +273,14 @@ class Component:
         return Sample(time.time(), data)
 
     async def _prepare(self, peer: bytes, request: Prepare) -> Prepared:
-        await self._phases.prepare(request)
+        try:
+            if self.again:
+                raise StartAgain
+            await self._phases.prepare(request)
+        except StartAgain:
+            self.start_again("it can only take this when it holds nothing")
+            failure = Failure(Code.UNAVAILABLE, "it starts again", participant=self.identity)
+            raise CallError(failure) from None
         return Prepared()
 
     async def _commit(self, peer: bytes, request: Commit) -> Done:
@@ -269,6 +291,11 @@ class Component:
 
     async def _abort(self, peer: bytes, request: Abort) -> Done:
         await self._phases.abort(request.txid)
+        return Done()
+
+    async def _restart(self, peer: bytes, request: Restart) -> Done:
+        if request.instance == self.instance:
+            self.start_again("the datastore asks for it, after a transaction that failed")
         return Done()
 
 

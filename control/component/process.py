@@ -29,13 +29,15 @@ def run_until_signal(bootstrap: Bootstrap, make: Callable[[Bootstrap], Component
     """Run what *make* makes until SIGTERM or SIGINT; return the exit code."""
     logs.start_logging(bootstrap.identity, bootstrap.log_level)
     try:
-        return asyncio.run(_live(bootstrap, make))
+        while (component := asyncio.run(_live(bootstrap, make))).again:
+            log.info("starting again")
     except (AlreadyRunning, OSError, zmq.ZMQError) as error:
         print(f"raicho: {error}", file=sys.stderr)
         return 1
+    return component.exit_code
 
 
-async def _live(bootstrap: Bootstrap, make: Callable[[Bootstrap], Component]) -> int:
+async def _live(bootstrap: Bootstrap, make: Callable[[Bootstrap], Component]) -> Component:
     component = make(bootstrap)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -47,7 +49,7 @@ async def _live(bootstrap: Bootstrap, make: Callable[[Bootstrap], Component]) ->
     finally:
         await component.stop()
     log.info("stopped")
-    return component.exit_code
+    return component
 
 
 def _bootstrap(kind: type[Component], argv: Sequence[str] | None) -> Bootstrap:

@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 
-from ..message import Abort, CallError, Code, Failure, Message
+from ..message import Abort, Alert, CallError, Code, Failure, Message
 from ..message.datastore import CommitResult, CommitSession, Committed, Diverged
 from .coordinator import Finish, Logged, Timeouts, Transaction
 from .delivery import Delivery
@@ -19,7 +19,7 @@ from .engines import Stamp
 from .registry import Member
 from .store import Plan, Store
 
-COMMITTED, DIVERGED = "config.committed", "config.diverged"  # topics
+COMMITTED, DIVERGED, ALERT = "config.committed", "config.diverged", "alert.{}"  # topics
 
 SYNC_TIMEOUTS = Timeouts(prepare=5.0, commit=5.0)
 LOOK = 0.5  # seconds between looks for those that diverged
@@ -90,8 +90,12 @@ class Commits:
         if finish.failure and not dry_run:
             with self._giving_up_on_failure():
                 self._store.engine.end(plan.stamp.txid)
+        for name in finish.restarted:
+            self._store.expect(name, plan.parts[name].instance)
         for name, reason in finish.diverged.items():
             self._note_diverged(name, reason)
+        for name, way in _ways_back(finish, self._store.revision).items():
+            self._publish(ALERT.format(name), Alert(name, f"{way}, because {finish.failure}"))
         return finish
 
     def _log(self, state: Logged, plan: Plan) -> None:
@@ -151,7 +155,19 @@ def _with_outcome(finish: Finish, revision: int) -> Failure:
     """Say beside the failure where everybody is now."""
     assert finish.failure
     failure = finish.failure
-    astray = [f"{name} did not go back ({why})" for name, why in finish.diverged.items()]
-    outcome = "; ".join(astray) if astray else f"all are at revision {revision}"
+    ways = _ways_back(finish, revision)
+    others = [f"{name} {way}" for name, way in ways.items() if name not in finish.returned]
+    outcome = "; ".join(others) or f"all are at revision {revision}"
     reason = f"{failure.reason}; nothing was changed, {outcome}"
     return Failure(failure.code, reason, failure.path, failure.participant)
+
+
+def _ways_back(finish: Finish, revision: int) -> dict[str, str]:
+    """Say of each participant that had to come back how it does so."""
+    softly = {name: f"went back to revision {revision}" for name in finish.returned}
+    anew = {
+        name: f"is started again with revision {revision} ({why})"
+        for name, why in finish.restarted.items()
+    }
+    astray = {name: f"did not go back ({why})" for name, why in finish.diverged.items()}
+    return softly | anew | astray

@@ -9,11 +9,14 @@ a crash at any point finds in the log on which side everybody must end.
     ABORTING    -         Abort, to all         those that had prepared answered
     COMMITTING  commit    Commit, one by one    the last one answered, or one failed
     UNDOING     undo      Prepare and Commit    each went back or did not
-                          of the old config
+                          of the old config,
+                          or Restart
 
 After a crash, `commit` means the new configuration, anything else the old one;
 recovered() says so.  Participants come to that side when they register again.
-A participant that cannot go back is diverged: it has to be started again.
+A participant that cannot go back softly, or fails to, is started again and gets
+the old configuration when it registers.  One that does not do that either is
+diverged.
 """
 
 import enum
@@ -23,7 +26,7 @@ from typing import Any
 import msgspec
 
 from ..message.failure import Code, Failure
-from ..message.types import Abort, Change, Commit, Prepare
+from ..message.types import Abort, Change, Commit, Prepare, Restart
 
 ABORT_LASTS = 10.0  # seconds in which an abort is worth receiving
 
@@ -50,19 +53,27 @@ class Side(msgspec.Struct, frozen=True):
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One participant: where it shall go, and how it comes back if that fails."""
+    """One participant: where it shall go, and how it comes back if that fails.
+
+    Softly if there is a side to go *back* to, else by a start of its *instance*;
+    with neither, not at all.
+    """
 
     forth: Side
     back: Side | None = None
+    instance: str = ""
 
 
 class Timeouts(msgspec.Struct, frozen=True):
-    """Seconds that a participant has; with these a client hears within five."""
+    """Seconds that participants have; with these a client hears within five."""
 
     prepare: float = 2.0
     abort: float = 0.5
-    commit: float = 1.0
-    undo: float = 0.6  # for each of its two phases
+    commit: float = 1.2  # for all of them, one after the other
+    undo: float = 0.5  # for each step: prepare, commit, restart
+
+
+Asked = Prepare | Commit | Abort | Restart  # what participants are sent
 
 
 class Log(msgspec.Struct, frozen=True):
@@ -75,15 +86,22 @@ class Send(msgspec.Struct, frozen=True):
     """Send a request, good for *timeout* seconds, and hand the answer to answered()."""
 
     participant: str
-    request: Prepare | Commit | Abort
+    request: Asked
     timeout: float
 
 
 class Finish(msgspec.Struct, frozen=True):
-    """All is over.  With a *failure*, nothing has changed but at those that diverged."""
+    """All is over.  With a *failure*, nothing has changed but at those that diverged.
+
+    Of the participants that had to come back, *returned* did so softly,
+    *restarted* are being started again, and *diverged* did neither; the last two
+    say why.
+    """
 
     failure: Failure | None = None
     diverged: dict[str, str] = {}
+    restarted: dict[str, str] = {}
+    returned: list[str] = []
 
 
 Action = Log | Send | Finish
@@ -115,11 +133,14 @@ class Transaction:
         self._parts = dict(parts)
         self._timeouts = timeouts
         self._dry_run = dry_run
-        self._waiting: dict[str, tuple[Prepare | Commit | Abort, float]] = {}
+        self._waiting: dict[str, tuple[Asked, float]] = {}
         self._prepared: set[str] = set()
         self._to_commit = list(parts)
+        self._commit_until = 0.0
         self._failure: Failure | None = None
         self._diverged: dict[str, str] = {}
+        self._restarted: dict[str, str] = {}
+        self._returned: list[str] = []
 
     @property
     def deadline(self) -> float | None:
@@ -140,7 +161,7 @@ class Transaction:
     def answered(
         self,
         participant: str,
-        request: Prepare | Commit | Abort,
+        request: Asked,
         failure: Failure | None,
         now: float,
     ) -> list[Action]:
@@ -154,11 +175,12 @@ class Transaction:
         return _ANSWERED[self.phase](self, participant, request, failure, now)
 
     def lost(self, participant: str, reason: str, now: float) -> list[Action]:
-        """Take it that a participant will not answer what it was sent."""
+        """Take it that a participant has started anew, and forgotten what it was sent."""
         if participant not in self._waiting:
             return []
         request = self._waiting[participant][0]
-        failure = Failure(Code.UNAVAILABLE, reason)
+        is_wanted = isinstance(request, Restart)
+        failure = None if is_wanted else Failure(Code.UNAVAILABLE, reason)
         return self.answered(participant, request, failure, now)
 
     def tick(self, now: float) -> list[Action]:
@@ -189,6 +211,7 @@ class Transaction:
         if not self._parts:
             return self._finish()
         self.phase = Phase.COMMITTING
+        self._commit_until = now + self._timeouts.commit
         return [Log(Logged.COMMIT), *self._commit_next(now)]
 
     def _abort_all(self, now: float) -> list[Action]:
@@ -209,7 +232,7 @@ class Transaction:
         if not self._to_commit:
             return self._finish()
         name = self._to_commit.pop(0)
-        return [self._send(name, Commit(self.txid), self._timeouts.commit, now)]
+        return [self._send(name, Commit(self.txid), self._commit_until - now, now)]
 
     def _on_commit(
         self, name: str, request: Any, failure: Failure | None, now: float
@@ -229,7 +252,7 @@ class Transaction:
             if name in self._to_commit:
                 continue
             if part.back is None:
-                self._diverged[name] = "it knows no way back"
+                actions += self._restart(name, "it cannot go back softly", now)
                 continue
             request = _prepare(f"{self.txid}-undo", part.back)
             actions.append(self._send(name, request, self._timeouts.undo, now))
@@ -238,24 +261,38 @@ class Transaction:
     def _on_undo(
         self, name: str, request: Any, failure: Failure | None, now: float
     ) -> list[Action]:
-        if failure and not isinstance(request, Abort):
-            self._diverged[name] = failure.reason
-        elif isinstance(request, Prepare):
-            return [self._send(name, Commit(request.txid), self._timeouts.undo, now)]
-        return [] if self._waiting else self._finish()
+        actions: list[Action] = []
+        match request, failure:
+            case Restart(), Failure(reason=reason):
+                del self._restarted[name]
+                self._diverged[name] = reason
+            case Prepare() | Commit(), Failure(reason=reason):
+                actions = self._restart(name, reason, now)
+            case Prepare(txid=txid), None:
+                actions = [self._send(name, Commit(txid), self._timeouts.undo, now)]
+            case Commit(), None:
+                self._returned.append(name)
+        return actions if self._waiting else [*actions, *self._finish()]
+
+    def _restart(self, name: str, reason: str, now: float) -> list[Action]:
+        """Start a participant again, if that is possible."""
+        instance = self._parts[name].instance
+        if not instance:
+            self._diverged[name] = reason
+            return []
+        self._restarted[name] = reason
+        return [self._send(name, Restart(instance), self._timeouts.undo, now)]
 
     def _finish(self) -> list[Action]:
         self.phase = Phase.FINISHED
-        return [Finish(self._failure, self._diverged)]
+        return [Finish(self._failure, self._diverged, self._restarted, self._returned)]
 
     def _send_abort(self, name: str, wait: float, now: float) -> Send:
         """Send what must arrive in the end, even if nobody waits so long for the answer."""
         sent = self._send(name, Abort(self.txid), wait, now)
         return msgspec.structs.replace(sent, timeout=ABORT_LASTS)
 
-    def _send(
-        self, name: str, request: Prepare | Commit | Abort, timeout: float, now: float
-    ) -> Send:
+    def _send(self, name: str, request: Asked, timeout: float, now: float) -> Send:
         self._waiting[name] = request, now + timeout
         return Send(name, request, timeout)
 

@@ -8,6 +8,7 @@ from typing import Any
 import zmq
 
 from ..message import Abort, CallError, Code, ControlClient, Failure
+from ..message.types import Restart
 from .coordinator import Action, Finish, Log, Logged, Send, Transaction
 
 Answer = tuple[str, Any, Failure | None]  # of whom, to which request; to none: lost
@@ -60,19 +61,23 @@ class Delivery:
         if isinstance(action, Log):
             log(action.state)
         elif isinstance(action, Send):
-            client = self._client(endpoints[action.participant])
-            call = asyncio.create_task(self._call(client, action, self._answers))
+            call = asyncio.create_task(
+                self._call(endpoints[action.participant], action, self._answers)
+            )
             self._calls.add(call)
             call.add_done_callback(self._calls.discard)
 
-    async def _call(
-        self, client: ControlClient, send: Send, answers: asyncio.Queue[Answer]
-    ) -> None:
+    async def _call(self, endpoint: str, send: Send, answers: asyncio.Queue[Answer]) -> None:
         failure: Failure | None = None
+        urgent = isinstance(send.request, Restart)  # not behind what may hang
+        client = ControlClient(self._context, endpoint) if urgent else self._client(endpoint)
         try:
             await client.call(send.request, send.timeout)
         except CallError as error:
             failure = error.failure
+        finally:
+            if urgent:
+                client.close()
         answers.put_nowait((send.participant, send.request, failure))
 
     async def _next(self, transaction: Transaction) -> list[Action]:

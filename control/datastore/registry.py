@@ -53,6 +53,11 @@ class Member(msgspec.Struct):
         """Wait a while longer each time before the next attempt."""
         self.retry_at, self.pause = now + self.pause, min(2 * self.pause, LAST_PAUSE)
 
+    def leave(self, reason: str) -> None:
+        """Be away, and hold nothing, until the next registration."""
+        self.lease, self.expires = "", -math.inf
+        self.synchronised, self.trouble = False, reason
+
     def entry(self, now: float) -> Entry:
         """Return the member as others see it."""
         it = self.registration

@@ -221,11 +221,12 @@ class Store:
         root, scope = self.library.root, member.scope
         if not member.synchronised:  # it may hold anything: tell it all
             seen = changes_seen(root, scope, EMPTY, next_)
+        forth = Side(self.revision + 1, seen, config_seen(root, scope, next_))
+        if member.registration.rollback == "reinit":
+            return Part(forth, None, member.registration.instance)
         undone = changes_seen(root, scope, next_, self.working)
-        return Part(
-            Side(self.revision + 1, seen, config_seen(root, scope, next_)),
-            Side(self.revision, undone, config_seen(root, scope, self.working)),
-        )
+        back = Side(self.revision, undone, config_seen(root, scope, self.working))
+        return Part(forth, back, member.registration.instance)
 
     def part_of_sync(self, member: Member) -> Part:
         """Return what brings a participant from nothing to what is current."""
@@ -248,6 +249,12 @@ class Store:
         for name in plan.parts:
             self.mark(name, "")
         return revision
+
+    def expect(self, name: str, instance: str) -> None:
+        """Take a participant whose *instance* was told to start again for away."""
+        member = self.registry.get(name)
+        if member is not None and member.registration.instance == instance:
+            member.leave("it is being started again")
 
     def mark(self, name: str, trouble: str) -> None:
         """Note that a participant holds what is current, or why it does not."""

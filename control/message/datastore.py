@@ -10,7 +10,7 @@ module was first with, REFUSED, TIMEOUT and UNAVAILABLE for what a participant
 said or did not say.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -18,6 +18,8 @@ from .envelope import Message, Request
 from .types import Change, Done
 
 # Registration: who is there, what it brings, where it listens.
+
+Rollback = Literal["soft", "reinit"]
 
 
 class Api(msgspec.Struct, frozen=True, array_like=True):
@@ -35,6 +37,10 @@ class Register(Request["Registered"], frozen=True):
     asked about every change under its *subscriptions*.  Without one it only
     registers its modules and APIs, and its subscriptions are merely listed.
     It must send a Heartbeat more often than every *ttl* seconds.
+
+    *rollback* says how it comes back when a commit fails: "soft", by a
+    transaction with the previous configuration, or "reinit", by Restart of its
+    *instance*, after which it registers with nothing and is synchronised.
     """
 
     component: str
@@ -44,6 +50,8 @@ class Register(Request["Registered"], frozen=True):
     subscriptions: list[str] = msgspec.field(default_factory=list)
     endpoint: str = ""
     ttl: float = 10.0
+    rollback: Rollback = "soft"
+    instance: str = ""
 
 
 class Registered(Message, frozen=True):

@@ -83,6 +83,12 @@ class Abort(Request[Done], frozen=True):
     txid: str
 
 
+class Restart(Request[Done], frozen=True):
+    """Forget everything and register as a new *instance*; any other instance has done so."""
+
+    instance: str
+
+
 class Value(Message, frozen=True):
     """What was found at a path."""
 

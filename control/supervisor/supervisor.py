@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..component import Bootstrap, Component, holder
-from ..message import Alert, CallError, Code, ControlClient, Failure, Info, Information
+from ..message import Alert, CallError, Code, ControlClient, Failure, Info, Information, Restart
 from .child import Child
 from .services import SERVICES, Service
 from .watch import Policy, State, Watch
@@ -58,6 +58,7 @@ class Supervisor(Component):
         self._services = services
         self._policy = policy or Policy()
         self._one_at_a_time = asyncio.Lock()
+        del self.answers[Restart]  # it would stop all others
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from raicho.control.message import (
     Register,
     Registered,
     Request,
+    Restart,
     Schema,
     Stats,
     Unregister,
@@ -77,6 +78,12 @@ class Lamp(Component):
 
 class Registering(Lamp):
     registers = True
+
+
+class Forth(Lamp):
+    """A lamp that can only be told what to do while it is dark."""
+
+    rollback = "reinit"
 
 
 class Datastore:
@@ -192,6 +199,45 @@ async def test_an_abort_undoes_what_was_prepared_also_when_commit_failed(tmp_pat
         await client.call(Abort("broken"))
         await client.call(Abort("never heard of"))
         assert lamp.calls == ["prepare broken", "commit broken", "abort broken"]
+
+
+async def test_one_that_only_goes_forth_is_synchronised_once(tmp_path: Path) -> None:
+    """F16, C5: what it holds already is no work."""
+    async with running(tmp_path, Forth) as (lamp, client):
+        for txid in ("sync-1", "sync-2", "tx"):
+            await client.call(prepare(txid, raicho={"lamp": {"volt": 5}}))
+            await client.call(Commit(txid))
+        await client.call(prepare("sync-3", raicho={"lamp": {"volt": 5}}))
+        await client.call(Abort("sync-3"))
+        assert lamp.calls == ["prepare sync-1", "commit sync-1", "prepare tx", "commit tx"]
+        assert not lamp.again
+
+
+@pytest.mark.parametrize("txid", ["tx", "broken"])
+async def test_one_that_only_goes_forth_starts_again_to_take_something_else(
+    tmp_path: Path, txid: str
+) -> None:
+    """F16, C5: also when a commit failed half-way, even for the same configuration."""
+    async with running(tmp_path, Forth) as (lamp, client):
+        await client.call(prepare(txid, raicho={"lamp": {"volt": 5}}))
+        with suppress(CallError):
+            await client.call(Commit(txid))
+        for _ in range(2):
+            with pytest.raises(CallError, match=r"starts again \(lamp\)"):
+                config = {"lamp": {"volt": 5 if txid == "broken" else 6}}
+                await client.call(prepare("sync-1", raicho=config))
+        await asyncio.wait_for(lamp.stopping.wait(), 10)
+        assert lamp.again
+
+
+async def test_a_restart_is_for_one_instance(tmp_path: Path) -> None:
+    """F16: repeated, it does not hit the one that came after."""
+    async with running(tmp_path) as (lamp, client):
+        await client.call(Restart("another"))
+        assert not lamp.again
+        await client.call(Restart(lamp.instance))
+        await asyncio.wait_for(lamp.stopping.wait(), 10)
+        assert lamp.again
 
 
 async def test_the_log_level_follows_the_configuration(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from raicho.control.datastore.coordinator import (
     Action,
+    Asked,
     Finish,
     Log,
     Logged,
@@ -19,7 +20,7 @@ from raicho.control.datastore.coordinator import (
     recovered,
 )
 from raicho.control.message.failure import Code, Failure
-from raicho.control.message.types import Abort, Commit, Prepare
+from raicho.control.message.types import Commit, Prepare, Restart
 
 OLD, NEW = {"side": "old"}, {"side": "new"}
 NAMES = ("dataplane", "openflow", "bus")
@@ -41,7 +42,15 @@ FAULTS = [
     ("Commit", "die before"),
     ("Commit", "die after"),
 ]
-UNDO_FAULTS = [None, ("Prepare", "refuse"), ("Prepare", "silent"), ("Commit", "refuse")]
+UNDO_FAULTS = [
+    None,
+    ("Prepare", "refuse"),
+    ("Prepare", "silent"),
+    ("Commit", "refuse"),
+    ("Restart", "refuse"),
+    ("Restart", "silent"),
+]
+KINDS = [(), ("faulty",), ("faulty", "others")]  # which of them declare "reinit"
 
 
 class Participant:
@@ -54,14 +63,15 @@ class Participant:
         self.pending: tuple[str, object] | None = None
         self.alive = True
         self.seen: list[str] = []
-        self._faults = {"tx": fault, "tx-undo": undo_fault}
+        self._faults = {"tx": fault, "tx-undo": undo_fault, "1": undo_fault}
 
-    def handle(self, request: Prepare | Commit | Abort) -> Failure | str | None:
+    def handle(self, request: Asked) -> Failure | str | None:
         if not self.alive:
             return SILENT
         kind = type(request).__name__
-        self.seen.append(f"{kind} {request.txid}")
-        fault = self._faults.get(request.txid)
+        about = request.instance if isinstance(request, Restart) else request.txid
+        self.seen.append(f"{kind} {about}")
+        fault = self._faults.get(about)
         how = fault[1] if fault and fault[0] == kind else ""
         if how in ("refuse", "silent", "die before"):
             self.alive = how != "die before"
@@ -71,8 +81,10 @@ class Participant:
             self.alive = False
         return failure if how in ("", "die after") else SILENT
 
-    def carry_out(self, request: Prepare | Commit | Abort) -> Failure | None:
-        if isinstance(request, Prepare):
+    def carry_out(self, request: Asked) -> Failure | None:
+        if isinstance(request, Restart):
+            self.held = self.pending = None
+        elif isinstance(request, Prepare):
             self.pending = request.txid, request.config
         elif self.pending and self.pending[0] == request.txid:
             if isinstance(request, Commit):
@@ -98,7 +110,7 @@ class World:
     def run(self, transaction: Transaction, crash_at: int | None = None) -> Finish | None:
         """Return how it ended; None is a crash of the coordinator."""
         now, step = 0.0, 0
-        answers: deque[tuple[str, Prepare | Commit | Abort, Failure | None]] = deque()
+        answers: deque[tuple[str, Asked, Failure | None]] = deque()
         actions = deque(transaction.start(now))
         while True:
             while actions:
@@ -121,7 +133,7 @@ class World:
     def _carry_out(
         self,
         action: Action,
-        answers: deque[tuple[str, Prepare | Commit | Abort, Failure | None]],
+        answers: deque[tuple[str, Asked, Failure | None]],
     ) -> None:
         if isinstance(action, Log):
             self.log.append(action.state)
@@ -144,9 +156,12 @@ class World:
         assert participant.handle(Commit("sync-1")) is None
 
 
-def transaction(dry_run: bool = False, names: tuple[str, ...] = NAMES) -> Transaction:
-    part = Part(Side(2, [], NEW), Side(1, [], OLD))
-    return Transaction("tx", dict.fromkeys(names, part), Timeouts(), dry_run)
+def transaction(
+    dry_run: bool = False, names: tuple[str, ...] = NAMES, reinit: tuple[str, ...] = ()
+) -> Transaction:
+    soft = Part(Side(2, [], NEW), Side(1, [], OLD), "1")
+    parts = {name: Part(soft.forth, None, "1") if name in reinit else soft for name in names}
+    return Transaction("tx", parts, Timeouts(), dry_run)
 
 
 def world(**faulty: Participant) -> World:
@@ -157,16 +172,21 @@ def sides(world: World) -> list[object]:
     return [participant.held for participant in world.participants.values()]
 
 
+@pytest.mark.parametrize("kinds", KINDS, ids=str)
 @pytest.mark.parametrize("undo_fault", UNDO_FAULTS, ids=str)
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 @pytest.mark.parametrize("name", NAMES)
 def test_every_fault_at_every_participant_ends_with_all_sides_equal(
-    name: str, fault: tuple[str, str] | None, undo_fault: tuple[str, str] | None
+    name: str,
+    fault: tuple[str, str] | None,
+    undo_fault: tuple[str, str] | None,
+    kinds: tuple[str, ...],
 ) -> None:
-    """T4, F14, F15, F16: and the client hears which side it is."""
+    """T4, F14, F15, F16, C5: and the client hears which side it is."""
     faulty = Participant(fault, undo_fault)
     w = world(**{name: faulty})
-    finish = w.run(transaction())
+    reinit = tuple(n for n in NAMES if ("faulty" if n == name else "others") in kinds)
+    finish = w.run(transaction(reinit=reinit))
 
     assert finish is not None
     ended = OLD if finish.failure else NEW
@@ -174,8 +194,12 @@ def test_every_fault_at_every_participant_ends_with_all_sides_equal(
     if finish.failure:
         assert finish.failure.participant == name
         assert set(finish.diverged) <= {name}
+        assert set(finish.restarted) <= {*reinit, name}
+        assert not set(finish.returned) & set(reinit)
     for other, participant in w.participants.items():
-        if participant.alive and other not in finish.diverged:
+        if other in finish.restarted:
+            assert participant.held is None
+        elif participant.alive and other not in finish.diverged:
             assert participant.held == ended
             assert participant.pending is None or participant is faulty
         participant.restart()
@@ -210,7 +234,7 @@ def test_all_prepare_before_any_commits(order: tuple[str, ...]) -> None:
     w, trace = world(), list[str]()
     t = transaction()
     actions = deque(t.start(0))
-    prepared = list[tuple[str, Prepare | Commit | Abort]]()
+    prepared = list[tuple[str, Asked]]()
     while actions and isinstance(action := actions.popleft(), Log | Send):
         if isinstance(action, Send):
             trace.append(f"{type(action.request).__name__} {action.participant}")
@@ -286,16 +310,38 @@ def test_those_that_had_committed_go_back_by_a_new_transaction() -> None:
     assert w.participants["bus"].seen == ["Prepare tx", "Abort tx"]
 
 
-def test_who_cannot_go_back_is_named() -> None:
-    """F16: it has to be started again with the previous parameters."""
+def test_who_fails_to_go_back_softly_is_started_again() -> None:
+    """F16: with the previous parameters, when it registers."""
     w = world(
         dataplane=Participant(None, ("Prepare", "refuse")),
         openflow=Participant(("Commit", "refuse")),
     )
     finish = w.run(transaction())
     assert finish is not None
-    assert finish.diverged == {"dataplane": REFUSAL.reason}
+    assert (finish.diverged, finish.returned) == ({}, ["openflow"])
+    assert finish.restarted == {"dataplane": REFUSAL.reason}
     assert w.participants["openflow"].held == OLD
+    assert w.participants["dataplane"].seen[-1] == "Restart 1"
+
+
+def test_who_declares_that_it_cannot_go_back_is_started_again_at_once() -> None:
+    """F16, C5: the others go back softly."""
+    w = world(openflow=Participant(("Commit", "refuse")))
+    finish = w.run(transaction(reinit=("dataplane",)))
+    assert finish is not None
+    assert (list(finish.restarted), finish.returned) == (["dataplane"], ["openflow"])
+    assert w.participants["dataplane"].seen == ["Prepare tx", "Commit tx", "Restart 1"]
+
+
+def test_who_registers_anew_while_it_is_told_to_has_started_again() -> None:
+    t = transaction(names=("dataplane",), reinit=("dataplane",))
+    requests = [a.request for a in t.start(0) if isinstance(a, Send)]
+    (_, commit) = t.answered("dataplane", requests[0], None, 0)
+    assert isinstance(commit, Send)
+    t.answered("dataplane", commit.request, REFUSAL, 0)
+    (finish,) = t.lost("dataplane", "it was started again", 0.1)
+    assert isinstance(finish, Finish)
+    assert (list(finish.restarted), finish.diverged) == (["dataplane"], {})
 
 
 def test_who_starts_again_in_the_middle_is_not_waited_for() -> None:

@@ -25,6 +25,7 @@ from raicho.control.message import (
     ControlClient,
     Failure,
     Ping,
+    Restart,
 )
 from raicho.control.message.datastore import (
     CommitResult,
@@ -258,11 +259,13 @@ async def test_a_failure_in_commit_brings_the_others_back(tmp_path: Path) -> Non
         assert len((await h.client.call(GetHistory())).revisions) == 1
 
 
-async def test_who_does_not_go_back_is_brought_back_later(tmp_path: Path) -> None:
-    """F16: what was diverged is seen, and mended."""
+async def test_who_fails_to_go_back_softly_is_started_again(tmp_path: Path) -> None:
+    """F16: and gets the previous configuration when it registers."""
     async with house(tmp_path) as h:
         await h.datastore()
         dataplane, openflow = await h.dataplane(), await h.openflow()
+        await h.commit(*PORT)
+        before = dataplane.config
         openflow.failing["commit"] = refuse
 
         async def then_no_way_back() -> None:
@@ -270,9 +273,33 @@ async def test_who_does_not_go_back_is_brought_back_later(tmp_path: Path) -> Non
 
         dataplane.failing["commit"] = then_no_way_back
         failure = await h.refused(Set(BR0))
-        assert "dataplane did not go back" in failure.reason
+        assert "dataplane is started again with revision 1 (no such device)" in failure.reason
         entry = await h.entry("dataplane")
-        assert not entry.synchronised and "no such device" in entry.trouble
+        assert not entry.synchronised and not entry.alive
+        await dataplane.stopping.wait()
+        await h.kill(dataplane)
+        dataplane = await h.dataplane()
+        assert dataplane.config == before
+        assert (await h.entry("dataplane")).synchronised
+        assert (await h.commit(Set(BR0))).participants == ["dataplane", "openflow"]
+
+
+async def test_who_does_not_go_back_at_all_is_brought_back_later(tmp_path: Path) -> None:
+    """F16: what was diverged is seen, and mended."""
+    async with house(tmp_path) as h:
+        await h.datastore(QUICK)
+        dataplane, openflow = await h.dataplane(), await h.openflow()
+        del dataplane.answers[Restart]
+        openflow.failing["commit"] = refuse
+
+        async def then_no_way_back() -> None:
+            dataplane.failing["prepare"] = refuse
+
+        dataplane.failing["commit"] = then_no_way_back
+        failure = await h.refused(Set(BR0))
+        assert "dataplane did not go back (dataplane does not answer Restart)" in failure.reason
+        entry = await h.entry("dataplane")
+        assert not entry.synchronised and "does not answer" in entry.trouble
         await h.until(lambda: dataplane.config == {})
         assert dataplane.seen[-1][1] == "sync-"
 
