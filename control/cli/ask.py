@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import pwd
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
@@ -87,16 +88,35 @@ def talk(component: str, conversation: Callable[[ControlClient], Awaitable[T]]) 
 
 def edit_and_commit(ops: Sequence[Op], dry_run: bool = False) -> CommitResult:
     """Make the edits current in one transaction of their own, or change nothing."""
+    return in_session(lambda session: Edit(session, list(ops)), dry_run)
+
+
+def in_session(
+    change: Callable[[str], Request[Changes]],
+    dry_run: bool = False,
+    comment: str = "",
+    confirm: float = 0.0,
+) -> CommitResult:
+    """Commit what the request *change* makes of a session that nobody else knows."""
     session = f"cli-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    commit = CommitSession(session, dry_run, comment, operator(), confirm)
 
     async def conversation(client: ControlClient) -> CommitResult:
         try:
-            await client.call(Edit(session, list(ops)))
-            return await client.call(CommitSession(session, dry_run), COMMIT_TIMEOUT)
+            await client.call(change(session))
+            return await client.call(commit, COMMIT_TIMEOUT)
         finally:
             await _discard(client, session)
 
     return talk("datastore", conversation)
+
+
+def operator() -> str:
+    """Name who runs this command, for the history."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a user without a name
+        return f"uid {os.getuid()}"
 
 
 def edit(session: str, ops: Sequence[Op]) -> Changes:

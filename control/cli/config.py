@@ -6,6 +6,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from .commits import (
+    commit,
+    confirm,
+    diff,
+    discard,
+    dry_run_option,
+    emit_changes,
+    emit_result,
+    history,
+    rollback,
+)
 from .output import emit, outline
 from .place import placed
 
@@ -21,16 +32,15 @@ def config() -> None:
 
     A path reads like /raicho/bridge[name='br0']/fail-mode.  Without --session
     an edit is a transaction of its own; with it, edits wait for `config commit`.
+    Commands that need a session and are given none mean the one named candidate.
     """
 
 
 session_option = click.option(
     "--session", metavar="NAME", help="Edit this session; commit it later."
 )
-session_required = click.option("--session", metavar="NAME", required=True, help="Which session.")
-dry_run_option = click.option(
-    "--dry-run", is_flag=True, help="Ask everybody whether it could be done, and do not do it."
-)
+for command in (diff, commit, confirm, discard, rollback, history):
+    config.add_command(command)
 
 
 @config.command()
@@ -98,71 +108,11 @@ def delete(path: str, session: str | None, dry_run: bool) -> None:
     apply([Delete(path)], session, dry_run)
 
 
-@config.command()
-@placed
-@session_required
-def diff(session: str) -> None:
-    """Show what a session would change."""
-    from ..message import Diff
-    from .ask import ask
-
-    _emit_changes(ask("datastore", Diff(session)).changes)
-
-
-@config.command()
-@placed
-@session_required
-@dry_run_option
-def commit(session: str, dry_run: bool) -> None:
-    """Make a session current, everywhere or nowhere."""
-    from ..message import CommitSession
-    from .ask import COMMIT_TIMEOUT, ask
-
-    result = ask("datastore", CommitSession(session, dry_run), COMMIT_TIMEOUT)
-    _emit_result(result, dry_run)
-
-
-@config.command()
-@placed
-@session_required
-def discard(session: str) -> None:
-    """Forget a session and its edits."""
-    from ..message import Discard
-    from .ask import ask
-
-    ask("datastore", Discard(session))
-    emit({"discarded": session}, f"discarded {session}")
-
-
 def apply(ops: Sequence["Op"], session: str | None, dry_run: bool) -> None:
     """Commit the edits in one transaction, or leave them in *session*."""
     from .ask import edit, edit_and_commit
 
     if session:
-        _emit_changes(edit(session, ops).changes)
+        emit_changes(edit(session, ops).changes)
     else:
-        _emit_result(edit_and_commit(ops, dry_run), dry_run)
-
-
-def _emit_changes(changes: Sequence[Any]) -> None:
-    import msgspec
-
-    from .ask import describe
-
-    rows = [{"path": c.path, "old": c.old, "new": c.new} for c in changes]
-    emit(msgspec.to_builtins(rows), describe(changes))
-
-
-def _emit_result(result: Any, dry_run: bool) -> None:
-    import msgspec
-
-    rows = [{"path": c.path, "old": c.old, "new": c.new} for c in result.changes]
-    data = {"revision": result.revision, "txid": result.txid, "changes": rows}
-    if dry_run:
-        text = f"could be committed: {len(rows)} {'change' if len(rows) == 1 else 'changes'}"
-    elif rows:
-        text = f"committed as revision {result.revision}"
-    else:
-        text = f"nothing to change; revision {result.revision} stays"
-    notes = [*result.notes]
-    emit(msgspec.to_builtins({**data, "notes": notes}), "\n".join([text, *notes]))
+        emit_result(edit_and_commit(ops, dry_run), dry_run)

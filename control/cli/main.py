@@ -10,6 +10,7 @@ import sys
 
 import click
 
+from .commits import commit, confirm
 from .config import config
 from .life import down, ping, status, up
 from .objects import bridge, port
@@ -28,7 +29,7 @@ def cli() -> None:
     """Run and configure raicho, a programmable software switch."""
 
 
-for command in (up, down, status, ping, config, port, bridge, show, template, top):
+for command in (up, down, status, ping, config, commit, confirm, port, bridge, show, template, top):
     cli.add_command(command)
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from .config import apply, dry_run_option, session_option
+from .commits import dry_run_option
+from .config import apply, session_option
 from .place import placed
 
 

@@ -6,13 +6,14 @@ carries it out, and the store, the data file and the bus hear how it ended.
 
 import asyncio
 import contextlib
+import logging
 import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Iterator
 
 from ..message import Abort, Alert, CallError, Code, Failure, Message
-from ..message.datastore import CommitResult, CommitSession, Committed, Diverged
+from ..message.datastore import CommitResult, CommitSession, Committed, Diverged, Settle
 from .coordinator import Finish, Logged, Timeouts, Transaction
 from .delivery import Delivery
 from .engines import Stamp
@@ -21,8 +22,11 @@ from .store import Plan, Store
 
 COMMITTED, DIVERGED, ALERT = "config.committed", "config.diverged", "alert.{}"  # topics
 
+log = logging.getLogger(__name__)
+
 SYNC_TIMEOUTS = Timeouts(prepare=5.0, commit=5.0)
-LOOK = 0.5  # seconds between looks for those that diverged
+LOOK = 0.5  # seconds between looks for those that diverged, and for a wait that is over
+LONGEST_WAIT = 7 * 86400.0  # seconds to confirm in
 
 
 class Commits:
@@ -48,10 +52,59 @@ class Commits:
         async with self._one_at_a_time:
             return await self._commit(request)
 
+    async def settle(self, request: Settle) -> CommitResult:
+        """Keep the commit that waits to be confirmed, or go back."""
+        async with self._one_at_a_time:
+            if self._store.confirm_by is None:
+                raise CallError(Failure(Code.NOT_FOUND, "no commit waits to be confirmed"))
+            number = self._store.revision
+            if not request.keep:
+                return await self._go_back(f"revision {number} was not wanted", request.who)
+            stamp = _stamp(request.who, f"revision {number} is confirmed")
+            plan = self._store.plan(self._store.session_before(number + 1), stamp, _now())
+            return _result(plan, self._conclude(plan))
+
+    async def expire(self, then: Callable[[], None]) -> None:
+        """Go back from what was not confirmed in time, however often it takes; never return.
+
+        After each time *then* is called.
+        """
+        told = ""
+        while True:
+            await asyncio.sleep(LOOK)
+            try:
+                if await self._went_back():
+                    then()
+            except CallError as error:
+                if told != str(error):
+                    told = str(error)
+                    log.error("going back from what was not confirmed: %s", told)
+
+    async def _went_back(self) -> bool:
+        async with self._one_at_a_time:
+            by = self._store.confirm_by
+            if by is None or time.time() < by:
+                return False
+            reason = f"revision {self._store.revision} was not confirmed in time"
+            await self._go_back(reason, "datastore")
+            cause = f"{reason}; all are back at what was before"
+            log.warning("%s", cause)
+            self._publish(ALERT.format("datastore"), Alert("datastore", cause))
+            return True
+
+    async def _go_back(self, reason: str, who: str) -> CommitResult:
+        """Undo the commit that waits, in a transaction that needs nobody who is away."""
+        session = self._store.session_before(self._store.revision)
+        plan = self._store.plan(session, _stamp(who, reason), _now(), missing_ok=True)
+        finish = await self._run(plan, dry_run=False)
+        if finish.failure:
+            raise CallError(_with_outcome(finish, self._store.revision))
+        return _result(plan, self._conclude(plan))
+
     async def synchronise(self, member: Member) -> None:
         """Bring a participant to what is current; note it if that fails."""
         async with self._one_at_a_time:
-            now = time.monotonic()
+            now = _now()
             if self._store.registry.get(member.name) is member and member.is_alive(now):
                 member.postpone(now)
                 await self._synchronise(member)
@@ -65,12 +118,15 @@ class Commits:
         while True:
             await asyncio.sleep(LOOK)
             for member in list(self._store.registry):
-                if member.wants_to_synchronise(time.monotonic()):
+                if member.wants_to_synchronise(_now()):
                     await self.synchronise(member)
 
     async def _commit(self, request: CommitSession) -> CommitResult:
-        stamp = Stamp(uuid.uuid4().hex, request.session, time.time(), request.comment)
-        plan = self._store.plan(self._store.session(request.session), stamp, time.monotonic())
+        if not request.dry_run:
+            self._refuse_while_waiting()
+        confirm = 0.0 if request.dry_run else _checked(request.confirm)
+        stamp = _stamp(request.who or request.session, request.comment, confirm)
+        plan = self._store.plan(self._store.session(request.session), stamp, _now())
         revision = self._store.revision
         if plan.changes:
             finish = await self._run(plan, request.dry_run)
@@ -80,7 +136,16 @@ class Commits:
                 revision = self._conclude(plan)
         if not request.dry_run:
             self._store.discard(request.session)
-        return CommitResult(stamp.txid, revision, plan.changes, list(plan.parts))
+        return _result(plan, revision)
+
+    def _refuse_while_waiting(self) -> None:
+        by = self._store.confirm_by
+        if by is not None:
+            reason = (
+                f"revision {self._store.revision} waits to be confirmed until {_clock(by)}; "
+                "`raicho confirm` keeps it, `raicho config rollback` goes back"
+            )
+            raise CallError(Failure(Code.CONFLICT, reason))
 
     async def _run(self, plan: Plan, dry_run: bool) -> Finish:
         transaction = Transaction(plan.stamp.txid, plan.parts, self._timeouts, dry_run)
@@ -145,6 +210,33 @@ class Commits:
             return
         self._store.mark(name, reason)
         self._publish(DIVERGED, Diverged(name, reason))
+
+
+def _checked(confirm: float) -> float:
+    if not 0 <= confirm <= LONGEST_WAIT:
+        reason = f"{confirm:g} s to confirm; right is up to {LONGEST_WAIT:g}, and 0 for no wait"
+        raise CallError(Failure(Code.INVALID, reason))
+    return confirm
+
+
+def _stamp(who: str, comment: str, confirm: float = 0.0) -> Stamp:
+    now = time.time()
+    by = now + confirm if confirm > 0 else None
+    return Stamp(uuid.uuid4().hex, who, now, comment, by)
+
+
+def _result(plan: Plan, revision: int) -> CommitResult:
+    stamp = plan.stamp
+    by = stamp.confirm_by if plan.changes else None
+    return CommitResult(stamp.txid, revision, plan.changes, list(plan.parts), confirm_by=by)
+
+
+def _now() -> float:
+    return time.monotonic()
+
+
+def _clock(when: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(when))
 
 
 def _log_nothing(state: Logged) -> None:

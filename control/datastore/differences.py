@@ -73,3 +73,11 @@ def apply_change(root: Node, tree: Tree, change: Change) -> Tree:
     if change.new is not None:
         return put(root, tree, path, change.new)
     return tree if get(root, tree, path) is None else remove(root, tree, path)
+
+
+def undone(root: Node, tree: Tree, changes: list[Change]) -> Tree:
+    """Return *tree* as it was before the changes of one revision, in whatever order."""
+    back = [Change(change.path, change.new, change.old) for change in changes]
+    for change in sorted(back, key=lambda change: change.new is not None):  # first what goes
+        tree = apply_change(root, tree, change)
+    return tree

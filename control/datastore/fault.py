@@ -1,17 +1,6 @@
 """What can be wrong with a schema, a path or a configuration."""
 
-import msgspec
-
-
-class Fault(msgspec.Struct, frozen=True):
-    """One thing that is wrong: where, which rule it breaks, and what would be right."""
-
-    path: str
-    rule: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.reason}"
+from ..message.failure import Fault as Fault
 
 
 class Invalid(Exception):

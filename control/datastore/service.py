@@ -44,6 +44,8 @@ class Datastore(Component):
             messages.Diff: self._on_diff,
             messages.Validate: self._on_validate,
             messages.CommitSession: self._on_commit,
+            messages.Settle: self._on_settle,
+            messages.Restore: self._on_restore,
             messages.Discard: self._on_discard,
             messages.GetConfig: self._on_get,
             messages.GetHistory: self._on_history,
@@ -71,6 +73,7 @@ class Datastore(Component):
         self._register_itself()
         self._take_own_settings()
         self.spawn(self.commits.bring_back())
+        self.spawn(self.commits.expire(self._take_own_settings))
 
     async def close(self) -> None:
         """Stop the transaction under way and close the file."""
@@ -153,8 +156,12 @@ class Datastore(Component):
         return messages.Changes(self.store.changes(self.store.session(request.session)))
 
     async def _on_validate(self, peer: bytes, request: messages.Validate) -> Message:
-        faults = self.store.faults(self.store.session(request.session))
-        return messages.Faults([messages.Fault(f.path, f.rule, f.reason) for f in faults])
+        return messages.Faults(self.store.faults(self.store.session(request.session)))
+
+    async def _on_restore(self, peer: bytes, request: messages.Restore) -> Message:
+        self._refuse_while_committing(request.session)
+        session = self.store.restore(request.session, request.revision)
+        return messages.Changes(self.store.changes(session))
 
     async def _on_discard(self, peer: bytes, request: messages.Discard) -> Message:
         self._refuse_while_committing(request.session)
@@ -175,6 +182,7 @@ class Datastore(Component):
                     past.stamp.when,
                     past.stamp.comment,
                     past.changes,
+                    past.stamp.confirm_by,
                 )
                 for past in self.store.engine.history(request.limit)
             ]
@@ -202,6 +210,11 @@ class Datastore(Component):
             result = await self.commits.commit(request)
         finally:
             self._committing.discard(request.session)
+        self._take_own_settings()
+        return result
+
+    async def _on_settle(self, peer: bytes, request: messages.Settle) -> Message:
+        result = await self.commits.settle(request)
         self._take_own_settings()
         return result
 

@@ -13,7 +13,7 @@ from ..message.failure import CallError, Code, Failure
 from ..message.types import Change
 from .coordinator import Part, Side, recovered
 from .defaults import with_defaults
-from .differences import diff
+from .differences import diff, undone
 from .engines import Cell, Conflict, Stamp
 from .engines.sqlite import Record, SqliteEngine
 from .fault import Fault, Invalid, NoSuchNode, SchemaConflict, SchemaError
@@ -52,6 +52,7 @@ class Store:
         self.tree = self._load()
         self.working = with_defaults(self.library.root, self.tree)
         self._expect_participants()
+        self.newest = next((past.stamp for past in self.engine.history(1)), None)
 
     @property
     def revision(self) -> int:
@@ -144,17 +145,43 @@ class Store:
 
     def edit(self, name: str, ops: list[Set | Delete]) -> Session:
         """Apply *ops* to a session, which the first edit opens."""
-        session = self.sessions.get(name)
-        if session is None:
-            if len(self.sessions) >= MAX_SESSIONS:
-                reason = f"{MAX_SESSIONS} sessions are open; commit or discard some"
-                raise CallError(Failure(Code.UNAVAILABLE, reason))
-            session = Session(self.tree, self.tree)
+        session = self._opened(name)
         try:
             self.sessions[name] = session = session.edited(self.library.root, ops)
         except Invalid as invalid:
             raise refusal(invalid) from invalid
         return session
+
+    def restore(self, name: str, revision: int) -> Session:
+        """Make the next configuration of a session that of an earlier revision."""
+        self._opened(name)
+        self.sessions[name] = session = Session(self.tree, self._tree_at(revision))
+        return session
+
+    def session_before(self, revision: int) -> Session:
+        """Return a session, known to nobody else, that undoes *revision* and all since."""
+        return Session(self.tree, self._tree_at(revision - 1))
+
+    def _opened(self, name: str) -> Session:
+        """Return a session, also one that is only about to be opened."""
+        session = self.sessions.get(name)
+        if session is None and len(self.sessions) >= MAX_SESSIONS:
+            reason = f"{MAX_SESSIONS} sessions are open; commit or discard some"
+            raise CallError(Failure(Code.UNAVAILABLE, reason))
+        return session or Session(self.tree, self.tree)
+
+    def _tree_at(self, revision: int) -> Tree:
+        """Return what was current at a revision: what is, with all changes since undone."""
+        if not 0 <= revision <= self.revision:
+            reason = f"no revision {revision}; there are 0 to {self.revision}"
+            raise CallError(Failure(Code.NOT_FOUND, reason))
+        tree = self.tree
+        try:
+            for past in self.engine.history(self.revision - revision):
+                tree = undone(self.library.root, tree, past.changes)
+        except Invalid as invalid:  # the schema has been changed since
+            raise refusal(invalid) from invalid
+        return tree
 
     def discard(self, name: str) -> None:
         """Forget a session; one that is not open is forgotten already."""
@@ -192,8 +219,17 @@ class Store:
 
     # Transactions.
 
-    def plan(self, session: Session, stamp: Stamp, now: float) -> Plan:
-        """Return the transaction that makes a session current; raise CallError if none can."""
+    @property
+    def confirm_by(self) -> float | None:
+        """Until when the newest revision waits to be confirmed; None if it does not."""
+        return self.newest.confirm_by if self.newest else None
+
+    def plan(self, session: Session, stamp: Stamp, now: float, missing_ok: bool = False) -> Plan:
+        """Return the transaction that makes a session current; raise CallError if none can.
+
+        With *missing_ok*, participants that are away are not asked: they
+        register again when they return, and are brought to what is current.
+        """
         session = self._rebased(session)
         faults = validate(self.library.root, session.next)
         if faults:
@@ -201,20 +237,21 @@ class Store:
         changes = diff(self.library.root, self.tree, session.next)
         writes = {change.path: change.new for change in changes}
         reads = {change.path: self.cells.get(change.path, 0) for change in changes}
-        parts = self._parts(with_defaults(self.library.root, session.next), now)
+        parts = self._parts(with_defaults(self.library.root, session.next), now, missing_ok)
         record = Record(stamp, reads, writes, list(parts))
         return Plan(stamp, session.next, changes, parts, record)
 
-    def _parts(self, next_: Tree, now: float) -> dict[str, Part]:
+    def _parts(self, next_: Tree, now: float, missing_ok: bool) -> dict[str, Part]:
         """Return what each participant is asked; whose modules others rest on commits first."""
         parts: dict[str, Part] = {}
         for member in sorted(self.registry, key=lambda m: self.library.rank(m.modules)):
             if not member.is_participant:
                 continue
             seen = changes_seen(self.library.root, member.scope, self.working, next_)
-            if seen:
-                _require_alive(member, now)
-                parts[member.name] = self._part(member, next_, seen)
+            if not seen or (missing_ok and not member.is_alive(now)):
+                continue
+            _require_alive(member, now)
+            parts[member.name] = self._part(member, next_, seen)
         return parts
 
     def _part(self, member: Member, next_: Tree, seen: list[Change]) -> Part:
@@ -239,6 +276,7 @@ class Store:
         revision = self.engine.commit(plan.record.reads, plan.record.writes, plan.stamp)
         if isinstance(revision, Conflict):
             raise AssertionError(f"{revision.path} changed under the only writer")
+        self.newest = plan.stamp
         for change in plan.changes:
             if change.new is None:
                 self.cells.pop(change.path, None)
@@ -283,4 +321,5 @@ def refusal(invalid: Invalid) -> CallError:
     first, *others = invalid.faults
     reason = "\n".join([first.reason, *map(str, others)])
     unknown = isinstance(invalid, NoSuchNode)
-    return CallError(Failure(Code.NOT_FOUND if unknown else Code.INVALID, reason, first.path))
+    code = Code.NOT_FOUND if unknown else Code.INVALID
+    return CallError(Failure(code, reason, first.path, faults=list(invalid.faults)))

@@ -26,7 +26,6 @@ from .datastore import (
     Edit,
     Endpoint,
     Entry,
-    Fault,
     Faults,
     GetConfig,
     GetHistory,
@@ -37,14 +36,16 @@ from .datastore import (
     Register,
     Registered,
     Registry,
+    Restore,
     Revision,
     Set,
+    Settle,
     Unregister,
     Validate,
 )
 from .envelope import VERSION, Envelope, Kind, Malformed, Message, Request
 from .events import Event, Gap, Publisher, Subscriber
-from .failure import CallError, Code, ConfigError, Failure
+from .failure import CallError, Code, ConfigError, Failure, Fault
 from .server import ControlServer
 from .types import (
     Abort,
@@ -128,10 +129,12 @@ __all__ = [
     "Registry",
     "Request",
     "Restart",
+    "Restore",
     "Revision",
     "Sample",
     "Schema",
     "Set",
+    "Settle",
     "Stats",
     "Subscriber",
     "Unregister",

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from .envelope import Message, Request
+from .failure import Fault
 from .types import Change, Done
 
 # Registration: who is there, what it brings, where it listens.
@@ -167,14 +168,6 @@ class Validate(Request["Faults"], frozen=True):
     session: str
 
 
-class Fault(msgspec.Struct, frozen=True, array_like=True):
-    """One thing that is wrong: where, which rule it breaks, and what would be right."""
-
-    path: str
-    rule: str
-    reason: str
-
-
 class Faults(Message, frozen=True):
     """The answer to Validate; no faults is good."""
 
@@ -185,19 +178,25 @@ class CommitSession(Request["CommitResult"], frozen=True):
     """Make the next configuration of a session the current one, at all sides or none.
 
     A *dry_run* ends after prepare, with an abort.  The session is closed by
-    success only.
+    success only.  *who* is kept in the history; the session's name, if empty.
+
+    With *confirm*, in seconds, the datastore goes back to what was before if
+    no Settle keeps the commit in that time.  Until then nobody else commits.
     """
 
     session: str
     dry_run: bool = False
     comment: str = ""
+    who: str = ""
+    confirm: float = 0.0
 
 
 class CommitResult(Message, frozen=True):
     """The answer to CommitSession.
 
     *participants* are those that took part; *revision* is unchanged by a dry run
-    and by a session that changes nothing.
+    and by a session that changes nothing.  Until *confirm_by*, in seconds since
+    the epoch, it waits to be kept.
     """
 
     txid: str
@@ -205,6 +204,24 @@ class CommitResult(Message, frozen=True):
     changes: list[Change]
     participants: list[str]
     notes: list[str] = msgspec.field(default_factory=list)
+    confirm_by: float | None = None
+
+
+class Settle(Request["CommitResult"], frozen=True):
+    """Keep the commit that waits to be confirmed, or go back now; NOT_FOUND if none waits."""
+
+    keep: bool = True
+    who: str = ""
+
+
+class Restore(Request["Changes"], frozen=True):
+    """Make the next configuration of a session what was current at a *revision*.
+
+    It opens the session, like the first Edit.  Revision 0 was empty.
+    """
+
+    session: str
+    revision: int
 
 
 class Discard(Request[Done], frozen=True):
@@ -243,7 +260,11 @@ class GetHistory(Request["History"], frozen=True):
 
 
 class Revision(msgspec.Struct, frozen=True, array_like=True):
-    """One committed transaction: *when* is in seconds since the epoch."""
+    """One committed transaction: *when* is in seconds since the epoch.
+
+    One with *confirm_by* had to be confirmed, and the next revision says what
+    became of it; the newest one still waits.
+    """
 
     number: int
     txid: str
@@ -251,6 +272,7 @@ class Revision(msgspec.Struct, frozen=True, array_like=True):
     when: float
     comment: str
     changes: list[Change]
+    confirm_by: float | None = None
 
 
 class History(Message, frozen=True):

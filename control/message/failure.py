@@ -2,6 +2,8 @@
 
 import enum
 
+import msgspec
+
 from .envelope import Message
 
 
@@ -18,13 +20,29 @@ class Code(enum.StrEnum):
     INTERNAL = "INTERNAL"  # a defect of the component that answers
 
 
+class Fault(msgspec.Struct, frozen=True, array_like=True):
+    """One thing that is wrong: where, which rule it breaks, and what would be right."""
+
+    path: str
+    rule: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
 class Failure(Message, frozen=True):
-    """The reply to a request that was not carried out."""
+    """The reply to a request that was not carried out.
+
+    Where the schema forbids something, *faults* are all that it forbids;
+    *path* is that of the first, and *reason* tells them all.
+    """
 
     code: Code
     reason: str
     path: str | None = None  # where in the configuration
     participant: str | None = None  # who refused, when it was not the one asked
+    faults: list[Fault] = msgspec.field(default_factory=list)
 
     def __str__(self) -> str:
         where = f"{self.path}: " if self.path else ""

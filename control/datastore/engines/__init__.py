@@ -19,12 +19,16 @@ class Cell(msgspec.Struct, frozen=True):
 
 
 class Stamp(msgspec.Struct, frozen=True):
-    """Which transaction a revision is of; *when* is Unix time in seconds."""
+    """Which transaction a revision is of; *when* is Unix time in seconds.
+
+    One that must be confirmed says by when, and is the newest until it was.
+    """
 
     txid: str
     who: str
     when: float
     comment: str = ""
+    confirm_by: float | None = None
 
 
 class Conflict(msgspec.Struct, frozen=True):

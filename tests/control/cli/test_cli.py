@@ -263,3 +263,37 @@ def test_without_a_supervisor_down_stops_what_runs(processes: Any) -> None:
     wait_for(processes, "bus")
     assert ok(command(processes, "down")) == "stopped bus\n"
     assert holder(processes.run_dir, "bus") is None
+
+
+def test_a_commit_waits_for_its_confirmation(raicho: Raicho) -> None:
+    """D2."""
+    ok(raicho("bridge", "add", "br0", "--session", "candidate"))
+    told = ok(raicho("commit", "--confirm", "60", "--comment", "a try"))
+    assert "unless `raicho confirm` comes" in told
+    assert "waits to be confirmed" in refused(raicho("bridge", "add", "br1"))
+    assert ok(raicho("confirm")).startswith("confirmed, as revision ")
+    confirmed, tried = json.loads(ok(raicho("config", "history", "--json")))[:2]
+    assert (tried["comment"], tried["changes"][0]["path"]) == ("a try", BRIDGE)
+    assert confirmed["comment"] == f"revision {tried['revision']} is confirmed"
+    assert tried["who"] == confirmed["who"] != ""
+
+    ok(raicho("bridge", "remove", "br0", "--session", "candidate"))
+    ok(raicho("config", "commit", "--confirm", "60"))
+    assert f"+ {BRIDGE}" in ok(raicho("config", "rollback"))
+    assert "no commit waits" in refused(raicho("config", "rollback"))
+
+
+def test_a_rollback_is_shown_tried_and_done(raicho: Raicho) -> None:
+    """D2: to any revision, by a new transaction."""
+    revision = json.loads(ok(raicho("--json", "bridge", "add", "br0")))["revision"]
+    ok(raicho("config", "set", f"{BRIDGE}/max-flows", "5"))
+    ok(raicho("bridge", "remove", "br0"))
+    before = ok(raicho("config", "show"))
+    dry = ok(raicho("config", "rollback", str(revision + 1), "--dry-run"))
+    assert dry.splitlines()[:2] == [f"+ {BRIDGE} {{'name': 'br0'}}", f"+ {BRIDGE}/max-flows 5"]
+    assert ok(raicho("config", "show")) == before
+    ok(raicho("config", "rollback", str(revision)))
+    assert json.loads(ok(raicho("config", "get", BRIDGE, "--json"))) == {"name": "br0"}
+    told = ok(raicho("config", "history", "--changes", "--limit", "1"))
+    assert f"rollback to revision {revision}\n  + {BRIDGE}" in told
+    assert "no revision 9999" in refused(raicho("config", "rollback", "9999"))

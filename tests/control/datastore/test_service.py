@@ -43,7 +43,9 @@ from raicho.control.message.datastore import (
     ListRegistry,
     Lookup,
     Register,
+    Restore,
     Set,
+    Settle,
     Unregister,
     Validate,
 )
@@ -142,6 +144,11 @@ class House:
         async with asyncio.timeout(10):
             while not true():
                 await asyncio.sleep(0.01)
+
+    async def until_revision(self, number: int) -> None:
+        async with asyncio.timeout(10):
+            while (await self.client.call(GetConfig())).revision < number:
+                await asyncio.sleep(0.02)
 
     async def edit(self, *ops: Set | Delete, session: str = "s") -> list[Change]:
         return (await self.client.call(Edit(session, list(ops)))).changes
@@ -541,3 +548,101 @@ async def test_the_datastore_answers_what_every_component_does(tmp_path: Path) -
         store = await h.datastore()
         assert (await h.client.call(Ping())).instance == store.instance
         assert any("raicho-openflow" in text for text in store.yang)
+
+
+async def test_a_commit_that_nobody_confirms_is_undone_everywhere(tmp_path: Path) -> None:
+    """D2: and history tells what happened."""
+    async with house(tmp_path) as h:
+        await h.datastore()
+        dataplane = await h.dataplane()
+        await h.commit(*PORT)
+        before = await h.config()
+        await h.edit(Set(f"{P1}/mtu", 1400))
+        result = await h.client.call(CommitSession("s", who="ann", confirm=0.3))
+        assert result.confirm_by is not None
+        assert await h.config(f"{P1}/mtu") == 1400
+        await h.until(lambda: dataplane.seen.count(("commit", result.txid[:5])) == 1)
+        await h.until_revision(3)
+        assert await h.config() == before
+        assert "mtu" not in dataplane.config["raicho"]["port"][0]
+        undone, done, _ = (await h.client.call(GetHistory())).revisions
+        assert (done.who, done.confirm_by) == ("ann", result.confirm_by)
+        assert (undone.who, undone.confirm_by) == ("datastore", None)
+        assert "revision 2 was not confirmed in time" in undone.comment
+        assert undone.changes == [Change(f"{P1}/mtu", 1400, None)]
+
+
+async def test_a_commit_that_is_confirmed_stays(tmp_path: Path) -> None:
+    """D2: until it is, nobody else commits."""
+    async with house(tmp_path) as h:
+        await h.datastore()
+        await h.edit(*PORT)
+        await h.client.call(CommitSession("s", confirm=60))
+        failure = await h.refused(Set(f"{P1}/mtu", 1400))
+        assert failure.code is Code.CONFLICT
+        assert "revision 1 waits to be confirmed" in failure.reason
+        kept = await h.client.call(Settle(who="ann"))
+        assert (kept.revision, kept.changes, kept.confirm_by) == (2, [], None)
+        assert (await h.commit(Set(f"{P1}/mtu", 1400))).revision == 3
+        with pytest.raises(CallError, match="no commit waits"):
+            await h.client.call(Settle())
+
+
+async def test_a_commit_that_waits_can_be_taken_back_at_once(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.datastore()
+        await h.edit(*PORT)
+        await h.client.call(CommitSession("s", confirm=60))
+        await h.client.call(Settle(keep=False, who="ann"))
+        assert await h.config() == {}
+        assert (await h.commit(*PORT)).revision == 3
+
+
+async def test_the_wait_for_a_confirmation_outlives_the_datastore(tmp_path: Path) -> None:
+    """D2: the deadline is on disk; who is away then is not waited for."""
+    async with house(tmp_path) as h:
+        store = await h.datastore()
+        dataplane = await h.dataplane()
+        await h.edit(*PORT)
+        await h.client.call(CommitSession("s", confirm=0.2))
+        await h.kill(dataplane)
+        await h.kill(store)
+        await asyncio.sleep(0.2)
+        store = await h.datastore()
+        await h.until(lambda: store.store.revision == 2)
+        assert await h.config() == {}
+        assert (await h.dataplane()).config == {}
+
+
+async def test_a_wait_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.datastore()
+        await h.edit(*PORT)
+        for seconds in (-1.0, float("inf"), float("nan")):
+            with pytest.raises(CallError, match="to confirm"):
+                await h.client.call(CommitSession("s", confirm=seconds))
+        assert await h.config() == {}
+
+
+async def test_every_revision_can_be_restored(tmp_path: Path) -> None:
+    """D2: as a session, so that it can be looked at before it is committed."""
+    async with house(tmp_path) as h:
+        await h.datastore()
+        states = [await h.config()]
+        for ops in (
+            [Set(BR0), *PORT],
+            [Set(f"{BR0}/port[name='p1']/number", 7), Set(f"{P1}/queue[id='1']/min-rate", 9)],
+            [Delete(f"{BR0}/port[name='p1']"), Delete(P1)],
+            [Delete("/"), Set(f"{BR0}/openflow-version", ["1.3"])],
+        ):
+            await h.commit(*ops)
+            states.append(await h.config())
+        for number, state in enumerate(states):
+            await h.client.call(Restore("r", number))
+            assert await h.config(side="next", session="r") == state
+        await h.client.call(Restore("r", 2))
+        await h.client.call(CommitSession("r"))
+        assert await h.config() == states[2]
+        for number in (-1, 99):
+            with pytest.raises(CallError, match="there are 0 to 5"):
+                await h.client.call(Restore("r", number))
