@@ -18,6 +18,9 @@ failed, its error |
 | controllers | u32: how many are connected; without one, fail-mode decides | |
 | flush_fdb | u32: port number, 0 for all | u32: how many addresses were forgotten |
 | queue_config | u32 port, 4 of padding | struct ofp_packet_queue for each queue |
+
+`attach`, `detach` (packets and events of a bridge) and `sample` (all bridges, see sample.py)
+are answered by the component itself.
 """
 
 import asyncio

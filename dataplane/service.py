@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import Any
 
+import msgspec
+
 from ..control.component import Bootstrap, Component, run
 from ..control.message import (
     BulkEvent,
@@ -24,11 +26,11 @@ from ..control.message import (
     ConfigError,
     Failure,
 )
-from . import state
+from . import sample, state
 from .config import BadConfig, read
 from .datapath import DONE
 from .links import EventsLost, LinkWatch
-from .openflow import Operations, now_ms
+from .openflow import BAD_LEN, Operations, now_ms
 from .switch import LinkChange, Plan, Switch
 
 TICK = 0.02  # seconds between expiries
@@ -143,6 +145,8 @@ class DataplaneComponent(Component):
     async def _answer_bulk(
         self, peer: bytes, request: BulkRequest, frames: list[bytes]
     ) -> tuple[BulkReply, list[bytes]]:
+        if request.op == "sample":
+            return self._sample(frames)
         bridge = self.switch.bridges.get(request.bridge)
         if bridge is None:
             return BulkReply(BAD_BRIDGE, f"no bridge {request.bridge!r}"), []
@@ -155,6 +159,15 @@ class DataplaneComponent(Component):
         self._publish_links(self.switch.look_at_virtual_links())
         self._push_events()
         return BulkReply(code), list(answer)
+
+    def _sample(self, frames: list[bytes]) -> tuple[BulkReply, list[bytes]]:
+        """Answer with msgpack: which process counted, and the sets that were asked for by name."""
+        try:
+            names = msgspec.msgpack.decode(frames[0], type=list[str])
+        except (IndexError, ValueError) as error:
+            return BulkReply(BAD_LEN, f"no list of names: {error}"), []
+        answer = (self.instance, sample.take(self.switch, names))
+        return BulkReply(), [msgspec.msgpack.encode(answer)]
 
     def _forget(self, peer: bytes) -> None:
         for name, peers in self._attached.items():

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -14,16 +14,28 @@ WIDE = 1000  # columns where nobody looks: nothing is cut or folded
 
 def emit(data: Any, text: str) -> None:
     """Write *data* as JSON if that is wanted, else *text*."""
-    click.echo(json.dumps(data, indent=2, default=str) if wants_json() else text)
+    click.echo(json.dumps(data, indent=2, default=_plain) if wants_json() else text)
 
 
 def emit_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], nothing: str) -> None:
     """Write rows as a table of *columns*; JSON has all that they hold."""
     if wants_json():
-        click.echo(json.dumps(rows, indent=2, default=str))
+        click.echo(json.dumps(rows, indent=2, default=_plain))
     elif not rows:
         click.echo(nothing)
     else:
+        _table(rows, columns)
+
+
+def emit_tables(
+    data: Any, blocks: Iterable[tuple[str, Sequence[Mapping[str, Any]], Sequence[str]]]
+) -> None:
+    """Write *data* as JSON if that is wanted, else each block: a title, its rows, their columns."""
+    if wants_json():
+        click.echo(json.dumps(data, indent=2, default=_plain))
+        return
+    for title, rows, columns in blocks:
+        click.echo(f"\n{title}")
         _table(rows, columns)
 
 
@@ -38,6 +50,11 @@ def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
     for row in rows:
         table.add_row(*(Text(_cell(row.get(column))) for column in columns))
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDE).print(table)
+
+
+def _plain(value: Any) -> str:
+    """Write what JSON has no form for."""
+    return value.hex() if isinstance(value, bytes) else str(value)
 
 
 def _cell(value: Any) -> str:
@@ -71,4 +88,4 @@ def _item(name: str, value: Any, pad: str, depth: int) -> str:
 
 
 def _scalar(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, default=str)
+    return value if isinstance(value, str) else json.dumps(value, default=_plain)

@@ -11,6 +11,7 @@ import click
 
 from .output import emit, emit_rows, outline
 from .place import placed
+from .statistics import statistics
 from .workers import workers
 
 GROUP_TYPES = ("all", "select", "indirect", "ff")
@@ -63,6 +64,7 @@ def tables(bridge: str | None) -> None:
 
 
 show.add_command(workers)
+show.add_command(statistics)
 
 
 @show.command()

@@ -2,6 +2,7 @@
 
 from .component import Bootstrap, Component
 from .lock import AlreadyRunning, Lock, holder
+from .peer import BulkPeer
 from .process import run
 
-__all__ = ["AlreadyRunning", "Bootstrap", "Component", "Lock", "holder", "run"]
+__all__ = ["AlreadyRunning", "Bootstrap", "BulkPeer", "Component", "Lock", "holder", "run"]

@@ -9,6 +9,7 @@ from .. import __version__
 from ..component import Bootstrap, Component, logs
 from ..message import Api, CallError, Code, Done, Failure, Message
 from ..message import datastore as messages
+from ..message import statistics as samples
 from .commits import Commits
 from .coordinator import Timeouts
 from .delivery import Delivery
@@ -17,9 +18,11 @@ from .fault import Invalid, SchemaError
 from .nodes import describe, locate
 from .path import parse_path
 from .scope import config_seen, scope_of
+from .statistics import Statistics
 from .store import Store, refusal
 
 DATA = "/var/lib/raicho/config.db"
+APIS = ("datastore.control", "datastore.statistics")
 
 
 class Datastore(Component):
@@ -34,6 +37,7 @@ class Datastore(Component):
         self._engine: SqliteEngine | None = None
         self._delivery: Delivery | None = None
         self._committing: set[str] = set()
+        self._statistics = Statistics()
         self.answers |= {
             messages.Register: self._on_register,
             messages.Heartbeat: self._on_heartbeat,
@@ -50,6 +54,9 @@ class Datastore(Component):
             messages.GetConfig: self._on_get,
             messages.GetHistory: self._on_history,
             messages.Describe: self._on_describe,
+            samples.PutSample: self._on_put_sample,
+            samples.MarkStale: self._on_mark_stale,
+            samples.GetSample: self._on_get_sample,
         }
 
     @classmethod
@@ -104,7 +111,7 @@ class Datastore(Component):
         registration = messages.Register(
             self.identity,
             __version__,
-            apis=[Api("datastore.control", self.endpoint)],
+            apis=[Api(name, self.endpoint) for name in APIS],
             ttl=float("inf"),
         )
         self.store.register(registration, time.monotonic())
@@ -194,6 +201,19 @@ class Datastore(Component):
         except Invalid as invalid:
             raise refusal(invalid) from invalid
         return messages.Description(describe(node))
+
+    # Statistics.
+
+    async def _on_put_sample(self, peer: bytes, request: samples.PutSample) -> Message:
+        self._statistics.put(request, time.monotonic())
+        return Done()
+
+    async def _on_mark_stale(self, peer: bytes, request: samples.MarkStale) -> Message:
+        self._statistics.mark_stale(request.source)
+        return Done()
+
+    async def _on_get_sample(self, peer: bytes, request: samples.GetSample) -> Message:
+        return self._statistics.get(request.source, request.sets, time.monotonic())
 
     def _refuse_while_committing(self, session: str) -> None:
         if session in self._committing:

@@ -47,6 +47,7 @@ from .envelope import VERSION, Envelope, Kind, Malformed, Message, Request
 from .events import Event, Gap, Publisher, Subscriber
 from .failure import CallError, Code, ConfigError, Failure, Fault
 from .server import ControlServer
+from .statistics import GetSample, MarkStale, PutSample, Sampled
 from .types import (
     Abort,
     Alert,
@@ -109,6 +110,7 @@ __all__ = [
     "Get",
     "GetConfig",
     "GetHistory",
+    "GetSample",
     "Heartbeat",
     "History",
     "Info",
@@ -117,6 +119,7 @@ __all__ = [
     "ListRegistry",
     "Lookup",
     "Malformed",
+    "MarkStale",
     "Message",
     "Modules",
     "Ping",
@@ -124,6 +127,7 @@ __all__ = [
     "Prepare",
     "Prepared",
     "Publisher",
+    "PutSample",
     "Register",
     "Registered",
     "Registry",
@@ -132,6 +136,7 @@ __all__ = [
     "Restore",
     "Revision",
     "Sample",
+    "Sampled",
     "Schema",
     "Set",
     "Settle",

@@ -31,4 +31,5 @@ SERVICES = (
     Service("datastore", "raicho.control.datastore", ("--data", "{data}")),
     Service("dataplane", "raicho.dataplane"),
     Service("openflow", "raicho.control.openflow"),
+    Service("statesync", "raicho.control.statesync"),
 )

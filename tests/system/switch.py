@@ -36,6 +36,7 @@ MODULES = {
     "datastore": "raicho.control.datastore",
     "dataplane": "raicho.dataplane",
     "openflow": "raicho.control.openflow",
+    "statesync": "raicho.control.statesync",
     "supervisor": "raicho.control.supervisor",
 }
 CONTROLLER_PORT = 6653

@@ -26,7 +26,7 @@ def _more(pings: Pinging, count: int = BEFORE_AND_AFTER) -> None:
     wait_until(lambda: pings.counted.sent >= target, "more pings", 60)
 
 
-@pytest.mark.parametrize("identity", ["openflow", "bus", "datastore"])
+@pytest.mark.parametrize("identity", ["openflow", "bus", "datastore", "statesync"])
 def test_a_killed_component_comes_back_and_no_ping_is_lost(site: Site, identity: str) -> None:
     """G7, C13: the supervisor starts it again; forwarding goes on all the time."""
     controller = site.controlled()
@@ -61,10 +61,10 @@ def test_a_killed_supervisor_leaves_the_others_running_and_can_be_started_again(
 
 
 def test_all_deaths_one_after_the_other_lose_no_ping(site: Site) -> None:
-    """G2, G7: the run of the four together, as an operator's bad day."""
+    """G2, G7: the run of all of them together, as an operator's bad day."""
     site.controlled()
     with Pinging(site.hosts[0], ADDRESSES[1]) as pings:
-        for identity in ("openflow", "bus", "datastore"):
+        for identity in ("openflow", "bus", "datastore", "statesync"):
             kill_and_wait(site, identity)
         site.switch.kill("supervisor")
         site.switch.up()
