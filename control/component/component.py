@@ -136,7 +136,7 @@ class Component:
     def state(self, path: str) -> Any:
         """Return the state at *path*, also as an awaitable; raise CallError if unknown.
 
-        The path /log/level is answered for every component.
+        The paths /log/level and /config are answered for every component.
         """
         raise CallError(Failure(Code.NOT_FOUND, "no such state", path))
 
@@ -258,8 +258,12 @@ class Component:
         return Modules(self.yang)
 
     async def _get(self, peer: bytes, request: Get) -> Value:
-        if request.path.strip("/") == "log/level":
-            return Value(logs.level())
+        match request.path.strip("/"):
+            case "log/level":
+                return Value(logs.level())
+            case "config":
+                held = self._phases.held
+                return Value(held and {"revision": held.revision, "config": held.config})
         return Value(await _result(self.state(request.path)))
 
     async def _stats(self, peer: bytes, request: Stats) -> Sample:

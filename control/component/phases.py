@@ -1,7 +1,9 @@
 """A participant's side of two-phase commit: each phase once, one transaction at a time.
 
-A participant that only goes forth sees a synchronisation once, when it holds
-nothing.  A later one is no work if it brings what is held, and StartAgain else.
+One that holds nothing yet refuses changes of what it should hold: it was started
+again, and the datastore has not heard of it.  One that only goes forth is told
+whole configurations only when it holds nothing; later they are no work if they
+are what is held, and StartAgain else.
 """
 
 import asyncio
@@ -13,7 +15,6 @@ import msgspec
 from ..message import CallError, Change, Code, Failure, Prepare
 
 REMEMBERED = 64  # committed transactions whose commit may come again
-SYNC = "sync-"  # how transactions begin that tell all, whatever is held
 
 
 class StartAgain(Exception):
@@ -47,7 +48,7 @@ class Phases:
         self._pending: Prepare | None = None
         self._is_held = False  # what is pending
         self._touched = False
-        self._held: dict[str, Any] | None = None  # None: nothing, or not known
+        self.held: Prepare | None = None  # what was committed; None: nothing, or not known
         self._committed: deque[str] = deque(maxlen=REMEMBERED)
 
     async def prepare(self, request: Prepare) -> None:
@@ -56,6 +57,7 @@ class Phases:
             if self._pending and self._pending.txid == request.txid:
                 return
             await self._drop_pending()
+            self._refuse_a_part_of_nothing(request)
             self._is_held = self._holds(request)
             if not self._is_held:
                 await self._prepare(request)
@@ -89,11 +91,16 @@ class Phases:
             if not self._is_held:
                 await self._participant.abort(txid)
 
+    def _refuse_a_part_of_nothing(self, request: Prepare) -> None:
+        if not (self._touched or request.whole):
+            reason = "it has started and does not hold yet what this changes"
+            raise self._signed(CallError(Failure(Code.UNAVAILABLE, reason)))
+
     def _holds(self, request: Prepare) -> bool:
         """Tell whether there is nothing to do; raise StartAgain if too much is held."""
-        if not (self._only_forth and self._touched and request.txid.startswith(SYNC)):
+        if not (self._only_forth and self._touched and request.whole):
             return False
-        if self._held != request.config:
+        if self.held is None or self.held.config != request.config:
             raise StartAgain
         return True
 
@@ -104,12 +111,12 @@ class Phases:
             raise self._signed(error) from error
 
     async def _commit(self, prepared: Prepare) -> None:
-        self._touched, self._held = True, None
+        self._touched, self.held = True, None
         try:
             await self._participant.commit(prepared.txid)
         except CallError as error:
             raise self._signed(error) from error
-        self._held = prepared.config
+        self.held = prepared
 
     def _signed(self, error: CallError) -> CallError:
         """Say who refuses."""

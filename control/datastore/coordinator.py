@@ -50,6 +50,7 @@ class Side(msgspec.Struct, frozen=True):
     revision: int
     changes: list[Change]
     config: dict[str, Any]
+    whole: bool = False  # whether the changes are those from nothing
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -298,7 +299,7 @@ class Transaction:
 
 
 def _prepare(txid: str, side: Side) -> Prepare:
-    return Prepare(txid, side.revision, side.changes, side.config)
+    return Prepare(txid, side.revision, side.changes, side.config, side.whole)
 
 
 _ANSWERED = {

@@ -256,9 +256,10 @@ class Store:
 
     def _part(self, member: Member, next_: Tree, seen: list[Change]) -> Part:
         root, scope = self.library.root, member.scope
-        if not member.synchronised:  # it may hold anything: tell it all
+        whole = not member.synchronised  # it may hold anything: tell it all
+        if whole:
             seen = changes_seen(root, scope, EMPTY, next_)
-        forth = Side(self.revision + 1, seen, config_seen(root, scope, next_))
+        forth = Side(self.revision + 1, seen, config_seen(root, scope, next_), whole)
         if member.registration.rollback == "reinit":
             return Part(forth, None, member.registration.instance)
         undone = changes_seen(root, scope, next_, self.working)
@@ -269,7 +270,7 @@ class Store:
         """Return what brings a participant from nothing to what is current."""
         root, scope = self.library.root, member.scope
         seen = changes_seen(root, scope, EMPTY, self.working)
-        return Part(Side(self.revision, seen, config_seen(root, scope, self.working)))
+        return Part(Side(self.revision, seen, config_seen(root, scope, self.working), whole=True))
 
     def conclude(self, plan: Plan) -> int:
         """Make a transaction current that all participants have committed."""

@@ -62,13 +62,15 @@ class Prepare(Request[Prepared], frozen=True):
     """Check the changes and get ready; nothing takes effect yet.
 
     The config is the whole next tree of the participant's modules, as nested
-    dicts and lists with plain names.
+    dicts and lists with plain names.  The changes are *whole* if they lead there
+    from nothing, not from what the participant holds.
     """
 
     txid: str
     revision: int
     changes: list[Change]
     config: dict[str, Any]
+    whole: bool = True
 
 
 class Commit(Request[Done], frozen=True):

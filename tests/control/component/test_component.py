@@ -132,7 +132,8 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def prepare(txid: str, **config: Any) -> Prepare:
-    return Prepare(txid, 1, [Change("/raicho/lamp", None, 1)], config)
+    whole = not txid.startswith("tx")
+    return Prepare(txid, 1, [Change("/raicho/lamp", None, 1)], config, whole)
 
 
 async def test_it_answers_the_common_requests(tmp_path: Path) -> None:
@@ -147,6 +148,7 @@ async def test_it_answers_the_common_requests(tmp_path: Path) -> None:
         assert sample.data["light"] == 3
         assert sample.data["control"]["requests"] == 5
         assert set((await client.call(Stats(["light", "none"]))).data) == {"light"}
+        assert await client.call(Get("/config")) == Value(None)
         assert await client.call(prepare("t")) == Prepared()
         assert await client.call(Commit("t")) == Done()
         assert await client.call(Abort("t")) == Done()
@@ -166,6 +168,8 @@ async def test_phases_that_are_repeated_are_done_once(tmp_path: Path) -> None:
         for request in (prepare("t"), prepare("t"), Commit("t"), Commit("t"), Abort("t")):
             await client.call(request)
         assert lamp.calls == ["prepare t", "commit t"]
+        held = Value({"revision": 1, "config": {}})
+        assert await client.call(Get("/config")) == held
 
 
 async def test_a_refusal_names_path_reason_and_participant(tmp_path: Path) -> None:
@@ -213,7 +217,21 @@ async def test_one_that_only_goes_forth_is_synchronised_once(tmp_path: Path) -> 
         assert not lamp.again
 
 
-@pytest.mark.parametrize("txid", ["tx", "broken"])
+@pytest.mark.parametrize("kind", [Lamp, Forth])
+async def test_changes_of_what_it_does_not_hold_are_refused(
+    tmp_path: Path, kind: type[Lamp]
+) -> None:
+    """T4: it was started again in the middle of a transaction."""
+    async with running(tmp_path, kind) as (lamp, client):
+        with pytest.raises(CallError, match="does not hold yet what this changes"):
+            await client.call(prepare("tx-1"))
+        await client.call(prepare("sync-1"))
+        await client.call(Commit("sync-1"))
+        await client.call(prepare("tx-1"))
+        assert lamp.calls == ["prepare sync-1", "commit sync-1", "prepare tx-1"]
+
+
+@pytest.mark.parametrize("txid", ["first", "broken"])
 async def test_one_that_only_goes_forth_starts_again_to_take_something_else(
     tmp_path: Path, txid: str
 ) -> None:

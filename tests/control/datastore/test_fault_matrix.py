@@ -1,0 +1,126 @@
+"""Every fault at every participant, of both kinds, in real processes, made by a relay."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+import pytest
+import zmq
+from faults.house import PARTICIPANTS, House, Open, opened
+from faults.relay import Fate, Passing, Rule
+
+from raicho.control.message import Alert, CallError, Code, Failure
+
+OLD, NEW = "00000000000000a1", "00000000000000a2"
+LEAF = "datapath-id"  # every participant sees it
+REFUSAL = Failure(Code.REFUSED, "a test says no")
+SYNC, UNDO = "sync-", "-undo"
+
+# What goes wrong with the first transaction, and whether it fails by that; after a
+# crash that depends on how soon the participant is back.
+FAULTS = {
+    ("Prepare", "refused"): True,
+    ("Prepare", "lost"): True,
+    ("Prepare", "answer lost"): True,
+    ("Prepare", "crash before"): None,
+    ("Prepare", "crash before answer"): None,
+    ("Prepare", "crash after answer"): None,
+    ("Commit", "refused"): True,
+    ("Commit", "lost"): True,
+    ("Commit", "answer lost"): True,
+    ("Commit", "crash before"): None,
+    ("Commit", "crash before answer"): None,
+    ("Commit", "crash after answer"): False,
+}
+
+
+@pytest.fixture(scope="module", params=["soft", "reinit"])
+def house(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[House]:
+    house = House(tmp_path_factory.mktemp("house"), request.param)
+    yield house
+    house.end()
+
+
+def rule(asked: str, fault: str, kill: Callable[[], None]) -> Rule:
+    """Return what a relay does to the first transaction that comes by."""
+    first = ""
+    killed = False
+
+    def judge(passing: Passing) -> Fate:
+        nonlocal first, killed
+        if passing.asked != asked or passing.txid.startswith(SYNC):
+            return 1
+        first = first or passing.txid
+        if passing.txid != first:
+            return 1
+        fate: Fate = 1
+        match fault, passing.is_request:
+            case "refused", True:
+                return REFUSAL
+            case ("lost", True) | ("answer lost", False):
+                return 0
+            case ("crash before", True) | ("crash before answer", False) if not killed:
+                fate = 0
+            case "crash after answer", False if not killed:
+                pass
+            case _:
+                return 1
+        killed = True
+        kill()
+        return fate
+
+    return judge
+
+
+def with_leaf(held: dict[str, Any], value: str) -> Any:
+    """Return what everybody would hold with another value of the leaf."""
+    text = msgspec.json.encode(held)
+    return msgspec.json.decode(text.replace(OLD.encode(), value.encode()))
+
+
+async def at_rest(o: Open) -> dict[str, Any]:
+    """Return what everybody holds with the old value."""
+    held = await o.settled()
+    if OLD not in str(held["datastore"]):
+        await o.set(LEAF, f"0x{OLD}")
+        held = await o.settled()
+    assert all(OLD in str(part) for part in held.values())
+    return held
+
+
+async def tried(o: Open, value: str) -> Failure | None:
+    """Commit, and return how it failed."""
+    try:
+        await o.set(LEAF, f"0x{value}")
+    except CallError as error:
+        return error.failure
+    return None
+
+
+@pytest.mark.parametrize(("asked", "fault"), FAULTS)
+@pytest.mark.parametrize("victim", PARTICIPANTS)
+async def test_all_sides_are_equal_after_every_fault(
+    house: House, context: zmq.SyncContext, victim: str, asked: str, fault: str
+) -> None:
+    """T4, F14, F15, F16, C5: hash compare, the client hears the outcome, alerts name the way."""
+    async with opened(house, context) as o:
+        before = await at_rest(o)
+        o.relays[victim].rule = rule(asked, fault, lambda: house.kill(victim))
+        began = time.monotonic()
+        failure = await tried(o, NEW)
+        heard = time.monotonic() - began
+        after = await o.settled()
+        equal = time.monotonic() - began
+        print(f"heard after {heard:.1f} s, all equal after {equal:.1f} s: {failure}")
+
+        assert after == (before if failure else with_leaf(before, NEW))
+        wanted = FAULTS[asked, fault]
+        assert wanted is None or wanted == bool(failure)
+        if wanted and failure:
+            assert failure.participant == victim
+            assert REFUSAL.reason in failure.reason or failure.code is Code.TIMEOUT
+        if asked == "Commit" and wanted:
+            alerts = [event.body for event in o.events if event.topic == f"alert.{victim}"]
+            way = {"soft": "went back to", "reinit": "is started again with"}[house.rollback]
+            assert any(isinstance(a, Alert) and way in a.cause for a in alerts)

@@ -1,0 +1,1 @@
+"""Faults that tests bring about between components, and the house in which they do."""
