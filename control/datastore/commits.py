@@ -7,13 +7,20 @@ carries it out, and the store, the data file and the bus hear how it ended.
 import asyncio
 import contextlib
 import logging
+import re
 import sqlite3
 import time
-import uuid
 from collections.abc import Callable, Iterator
 
 from ..message import Abort, Alert, CallError, Code, Failure, Message
-from ..message.datastore import CommitResult, CommitSession, Committed, Diverged, Settle
+from ..message.datastore import (
+    CommitResult,
+    CommitSession,
+    Committed,
+    Diverged,
+    Settle,
+    new_txid,
+)
 from .coordinator import Finish, Logged, Timeouts, Transaction
 from .delivery import Delivery
 from .engines import Stamp
@@ -25,8 +32,11 @@ COMMITTED, DIVERGED, ALERT = "config.committed", "config.diverged", "alert.{}"  
 log = logging.getLogger(__name__)
 
 SYNC_TIMEOUTS = Timeouts(prepare=5.0, commit=5.0)
+REMEMBERED = 100  # revisions whose txid may come again
 LOOK = 0.5  # seconds between looks for those that diverged, and for a wait that is over
 LONGEST_WAIT = 7 * 86400.0  # seconds to confirm in
+
+_TXID = re.compile("[0-9A-Za-z]{1,64}")
 
 
 class Commits:
@@ -51,6 +61,15 @@ class Commits:
         """Make a session current, or raise CallError with nothing changed."""
         async with self._one_at_a_time:
             return await self._commit(request)
+
+    def committed(self, txid: str) -> CommitResult | None:
+        """Return the result of a transaction that was committed lately."""
+        for past in self._store.engine.history(REMEMBERED):
+            if past.stamp.txid == txid:
+                by = past.stamp.confirm_by
+                notes = ["it was committed before"]
+                return CommitResult(txid, past.number, past.changes, [], notes, confirm_by=by)
+        return None
 
     async def settle(self, request: Settle) -> CommitResult:
         """Keep the commit that waits to be confirmed, or go back."""
@@ -125,7 +144,8 @@ class Commits:
         if not request.dry_run:
             self._refuse_while_waiting()
         confirm = 0.0 if request.dry_run else _checked(request.confirm)
-        stamp = _stamp(request.who or request.session, request.comment, confirm)
+        who = request.who or request.session
+        stamp = _stamp(who, request.comment, confirm, _checked_txid(request.txid))
         plan = self._store.plan(self._store.session(request.session), stamp, _now())
         revision = self._store.revision
         if plan.changes:
@@ -197,7 +217,7 @@ class Commits:
         for txid in self._store.in_doubt:
             await self._delivery.tell(endpoint, Abort(txid))
         part = {member.name: self._store.part_of_sync(member)}
-        transaction = Transaction(f"sync-{uuid.uuid4().hex}", part, SYNC_TIMEOUTS)
+        transaction = Transaction(f"sync-{new_txid()}", part, SYNC_TIMEOUTS)
         finish = await self._delivery.run(transaction, {member.name: endpoint}, _log_nothing)
         if finish.failure:
             self._note_diverged(member.name, str(finish.failure))
@@ -219,10 +239,17 @@ def _checked(confirm: float) -> float:
     return confirm
 
 
-def _stamp(who: str, comment: str, confirm: float = 0.0) -> Stamp:
+def _stamp(who: str, comment: str, confirm: float = 0.0, txid: str = "") -> Stamp:
     now = time.time()
     by = now + confirm if confirm > 0 else None
-    return Stamp(uuid.uuid4().hex, who, now, comment, by)
+    return Stamp(txid or new_txid(), who, now, comment, by)
+
+
+def _checked_txid(txid: str) -> str:
+    """Return a client's txid, or raise CallError if it says something to participants."""
+    if not _TXID.fullmatch(txid):
+        raise CallError(Failure(Code.INVALID, f"bad txid {txid!r}: 1 to 64 letters and digits"))
+    return txid
 
 
 def _result(plan: Plan, revision: int) -> CommitResult:

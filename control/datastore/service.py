@@ -224,6 +224,10 @@ class Datastore(Component):
 
     async def _on_commit(self, peer: bytes, request: messages.CommitSession) -> Message:
         self._refuse_while_committing(request.session)
+        if request.session not in self.store.sessions and (
+            done := self.commits.committed(request.txid)
+        ):
+            return done
         self.store.session(request.session)
         self._committing.add(request.session)
         try:

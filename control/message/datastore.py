@@ -10,6 +10,7 @@ module was first with, REFUSED, TIMEOUT and UNAVAILABLE for what a participant
 said or did not say.
 """
 
+import uuid
 from typing import Any, Literal
 
 import msgspec
@@ -127,6 +128,11 @@ class Registry(Message, frozen=True):
 # Editing: a session has its own next configuration until it is committed.
 
 
+def new_txid() -> str:
+    """Return the name of a transaction that nobody else has."""
+    return uuid.uuid4().hex
+
+
 class Set(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """Set a leaf, or merge a container, a list or an entry into what is there."""
 
@@ -182,6 +188,9 @@ class CommitSession(Request["CommitResult"], frozen=True):
 
     With *confirm*, in seconds, the datastore goes back to what was before if
     no Settle keeps the commit in that time.  Until then nobody else commits.
+
+    The *txid* is chosen by the client.  If it has been committed, which a client
+    may not have heard before the datastore died, that is answered once more.
     """
 
     session: str
@@ -189,6 +198,7 @@ class CommitSession(Request["CommitResult"], frozen=True):
     comment: str = ""
     who: str = ""
     confirm: float = 0.0
+    txid: str = msgspec.field(default_factory=new_txid)
 
 
 class CommitResult(Message, frozen=True):

@@ -646,3 +646,33 @@ async def test_every_revision_can_be_restored(tmp_path: Path) -> None:
         for number in (-1, 99):
             with pytest.raises(CallError, match="there are 0 to 5"):
                 await h.client.call(Restore("r", number))
+
+
+async def test_a_commit_that_is_sent_again_after_a_restart_is_answered_once_more(
+    tmp_path: Path,
+) -> None:
+    """T2: applied once, though the client did not hear of it."""
+    commit = CommitSession("s", comment="once", txid="f00d")
+    async with house(tmp_path) as h:
+        await h.datastore()
+        await h.edit(*PORT)
+        first = await h.client.call(commit)
+        assert first.txid == "f00d"
+    async with house(tmp_path) as h:
+        await h.datastore()
+        again = await h.client.call(commit)
+        assert (again.revision, again.changes) == (first.revision, first.changes)
+        assert len((await h.client.call(GetHistory())).revisions) == 1
+        with pytest.raises(CallError, match="no session"):
+            await h.client.call(CommitSession("s", txid="beef"))
+
+
+@pytest.mark.parametrize("txid", ["", "sync-1", "x-undo", "x" * 65])
+async def test_a_txid_that_means_something_to_participants_is_refused(
+    tmp_path: Path, txid: str
+) -> None:
+    async with house(tmp_path) as h:
+        await h.datastore()
+        await h.edit(*PORT)
+        with pytest.raises(CallError, match="1 to 64 letters and digits"):
+            await h.client.call(CommitSession("s", txid=txid))
