@@ -46,6 +46,7 @@ struct finder {
 /* What a table holds. */
 struct table_shape {
     uint32_t n_flows, n_masks;
+    uint32_t n_open;                        /* Masks that addresses say nothing of, see prune.h. */
     const struct tuple *record;             /* For shape_mask(). */
 };
 
@@ -79,7 +80,7 @@ struct finder_ops {
 };
 
 /* Those of table.c, in the order in which they are asked. */
-extern const struct finder_ops finder_few, finder_prefix;
+extern const struct finder_ops finder_few, finder_prefix, finder_merged;
 
 enum { FEW = 8 /* Most entries of finder_few. */ };
 

@@ -76,6 +76,7 @@ subtable_new(struct tuple *tuple, const struct flow_mask *mask)
         grow_by_mask(tuple);
     }
     subtable->age = ++tuple->n_ever;
+    subtable->open = !prune_cuts(mask);
     subtable->member = prune_join(&tuple->prune, mask);
     subtable->next = tuple->by_mask[mask->hash & (tuple->n_by_mask - 1)];
     tuple->by_mask[mask->hash & (tuple->n_by_mask - 1)] = subtable;
@@ -88,8 +89,10 @@ static void
 note_members(struct order *order)
 {
     order->n_members = 0;
+    order->n_open = 0;
     order->known = 0;
     for (uint32_t i = 0; i < order->n; i++) {
+        order->n_open += order->list[i]->open;
         if (order->list[i]->member >= 0) {
             order->known |= UINT64_C(1) << order->list[i]->member;
             order->place[order->list[i]->member] = order->n_members;
@@ -177,7 +180,7 @@ drop_subtable(struct tuple *tuple, struct subtable *subtable)
 static const struct finder_ops tuple_ops = { .name = "tuple" };
 
 struct tuple *
-tuple_open(struct epoch *epoch)
+tuple_open(struct epoch *epoch, bool heads)
 {
     struct tuple *tuple = calloc(1, sizeof *tuple);
     struct order *order = calloc(1, sizeof *order);
@@ -190,7 +193,7 @@ tuple_open(struct epoch *epoch)
         free(by_mask);
         return NULL;
     }
-    tuple->finder = (struct finder) { tuple_lookup(), &tuple_ops };
+    tuple->finder = (struct finder) { tuple_lookup(heads), &tuple_ops };
     tuple->epoch = epoch;
     tuple->slab = slab;
     if (getrandom(&tuple->seed, sizeof tuple->seed, GRND_NONBLOCK) < 0) {
@@ -353,8 +356,7 @@ tuple_remove(struct tuple *tuple, struct flow *flow)
 }
 
 struct flow *
-tuple_find(const struct tuple *tuple, const struct flow_key *key, const struct flow_key *mask_bits,
-           uint16_t priority)
+tuple_top(const struct tuple *tuple, const struct flow_key *key, const struct flow_key *mask_bits)
 {
     struct flow_mask mask;
 
@@ -366,7 +368,15 @@ tuple_find(const struct tuple *tuple, const struct flow_key *key, const struct f
     mask.seed = tuple->seed;
     uint64_t word;
     bool found = exact_find(&subtable->exact, &subtable->mask, key, flow_mask_hash(&mask, key), &word);
-    struct flow *flow = found ? exact_flow(word) : NULL;
+    return found ? exact_flow(word) : NULL;
+}
+
+struct flow *
+tuple_find(const struct tuple *tuple, const struct flow_key *key, const struct flow_key *mask_bits,
+           uint16_t priority)
+{
+    struct flow *flow = tuple_top(tuple, key, mask_bits);
+
     while (flow && flow->priority != priority) {
         flow = flow->lower;
     }
@@ -468,6 +478,12 @@ tuple_masks(const struct tuple *tuple)
     return tuple_order(tuple)->n;
 }
 
+uint32_t
+tuple_open_masks(const struct tuple *tuple)
+{
+    return tuple_order(tuple)->n_open;
+}
+
 const struct flow_mask *
 shape_mask(const struct table_shape *shape, uint32_t i, uint32_t *n_flows)
 {
@@ -477,15 +493,22 @@ shape_mask(const struct table_shape *shape, uint32_t i, uint32_t *n_flows)
     return &subtable->mask;
 }
 
+size_t
+tuple_memory(const struct tuple *tuple)
+{
+    const struct order *order = tuple_order(tuple);
+    size_t memory = sizeof *tuple + sizeof *order + order->n * sizeof order->list[0]
+                    + prune_memory(&tuple->prune);
+
+    for (uint32_t i = 0; i < order->n; i++) {
+        memory += sizeof *order->list[i] + exact_memory(&order->list[i]->exact);
+    }
+    return memory;
+}
+
 void
 tuple_stats(const struct tuple *tuple, struct table_stats *stats)
 {
-    const struct order *order = tuple_order(tuple);
-
-    stats->n_masks = order->n;
-    stats->memory = sizeof *tuple + sizeof *order + order->n * sizeof order->list[0]
-                    + prune_memory(&tuple->prune);
-    for (uint32_t i = 0; i < order->n; i++) {
-        stats->memory += sizeof *order->list[i] + exact_memory(&order->list[i]->exact);
-    }
+    stats->n_masks = tuple_masks(tuple);
+    stats->memory = tuple_memory(tuple);
 }

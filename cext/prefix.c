@@ -12,8 +12,7 @@ enum {
     MIN_GROUPS = 4,
 };
 
-/* By which a table is likely to be cut, the likeliest first. */
-static const struct prefix_field fields[] = {
+const struct prefix_field prefix_fields[PREFIX_FIELDS] = {
     { W_IPV4, 32, 32 },             /* Destination; source. */
     { W_IPV4, 0, 32 },
     { W_IPV6_DST, 0, 128 },
@@ -27,26 +26,7 @@ static const struct prefix_field fields[] = {
     { W_TUNNEL_ID, 0, 64 },
 };
 
-enum { N_FIELDS_CUT = sizeof fields / sizeof fields[0] };
-
 /* --- Masks -------------------------------------------------------------------------------------- */
-
-/* The first 'n' bits of a word. */
-static uint64_t
-first_bits(unsigned n)
-{
-    return n ? UINT64_MAX << (64 - n) : 0;
-}
-
-/* The bits of a word that belong to a field. */
-static uint64_t
-part_of(const struct prefix_field *field, unsigned word)
-{
-    if (word == field->word) {
-        return first_bits(field->bits < 64 ? field->bits : 64) >> field->first;
-    }
-    return word == field->word + 1u && field->bits > 64 ? UINT64_MAX : 0;
-}
 
 /* Takes a field out of a mask; 'base' is what is left.  Returns how long the prefix is by which it was
  * cut; -1: it is not cut by prefix. */
@@ -58,7 +38,7 @@ split(const struct flow_mask *mask, const struct prefix_field *field, struct flo
     *base = (struct flow_mask) { .n = 0 };
     for (unsigned i = 0; i < mask->n; i++) {
         const unsigned word = mask->word[i];
-        const uint64_t part = part_of(field, word), rest = mask->bits[i] & ~part;
+        const uint64_t part = prefix_part(field, word), rest = mask->bits[i] & ~part;
         if (part) {
             cut[word - field->word] = mask->bits[i] << field->first & first_bits(64);
             cut[word - field->word] &= part << field->first;
@@ -131,9 +111,9 @@ best_family(const struct table_shape *shape, const struct flow_mask *mask,
 {
     unsigned most = 0;
 
-    for (unsigned i = 0; i < N_FIELDS_CUT; i++) {
-        struct prefix_family family = { .field = &fields[i] };
-        if (split(mask, &fields[i], &family.base) <= 0) {
+    for (unsigned i = 0; i < PREFIX_FIELDS; i++) {
+        struct prefix_family family = { .field = &prefix_fields[i] };
+        if (split(mask, &prefix_fields[i], &family.base) <= 0) {
             continue;
         }
         unsigned n = count_masks(shape, &family);

@@ -154,6 +154,28 @@ struct prefix_field {
     uint8_t word, first, bits;
 };
 
+/* By which a table is likely to be cut, the likeliest first. */
+enum { PREFIX_FIELDS = 11 };
+
+extern const struct prefix_field prefix_fields[PREFIX_FIELDS];
+
+/* The first 'n' bits of a word. */
+static inline uint64_t
+first_bits(unsigned n)
+{
+    return n ? UINT64_MAX << (64 - n) : 0;
+}
+
+/* The bits of a word that belong to a field. */
+static inline uint64_t
+prefix_part(const struct prefix_field *field, unsigned word)
+{
+    if (word == field->word) {
+        return first_bits(field->bits < 64 ? field->bits : 64) >> field->first;
+    }
+    return word == field->word + 1u && field->bits > 64 ? UINT64_MAX : 0;
+}
+
 /* Where the byte at 'depth' of a field is. */
 static inline unsigned
 prefix_word(const struct prefix_field *field, unsigned depth)

@@ -219,6 +219,17 @@ prune_close(struct prune *prune)
     memset(prune, 0, sizeof *prune);
 }
 
+bool
+prune_cuts(const struct flow_mask *mask)
+{
+    bool cuts = false;
+
+    for (unsigned part = 0; part < N_PRUNE_PARTS; part++) {
+        cuts |= cut(mask, part) != 0;
+    }
+    return cuts;
+}
+
 int
 prune_join(struct prune *prune, const struct flow_mask *mask)
 {

@@ -32,6 +32,7 @@
  * et al., "The Design and Implementation of Open vSwitch", NSDI 2015, 5.4 (prefix tracking). */
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "table.h"
@@ -74,6 +75,9 @@ struct prune {
 
 /* Frees everything; no readers left.  A zeroed prune is open. */
 void prune_close(struct prune *prune);
+
+/* Whether there are keys for which the table with this mask can be left out. */
+bool prune_cuts(const struct flow_mask *mask);
 
 /* Takes a bit for a table with this mask.  Returns it, or -1 if none is free or memory is short:
  * such a table must always be looked into. */

@@ -89,6 +89,7 @@ flow_match(const struct flow *flow, struct flow_key *key, struct flow_key *mask)
 static const struct finder_ops *const finders[] = {
     &finder_few,
     &finder_prefix,
+    &finder_merged,
 };
 
 enum { N_FINDERS = sizeof finders / sizeof finders[0] };
@@ -124,7 +125,9 @@ drop_finder(struct table *table)
 static struct table_shape
 shape_of(const struct table *table)
 {
-    return (struct table_shape) { table->n_flows, tuple_masks(table->record), table->record };
+    return (struct table_shape) {
+        table->n_flows, tuple_masks(table->record), tuple_open_masks(table->record), table->record,
+    };
 }
 
 /* 'at_once': without those that are changed to later. */
@@ -219,7 +222,7 @@ table_work(struct table *table, unsigned budget)
 int
 table_open(struct table *table, struct epoch *epoch)
 {
-    *table = (struct table) { .record = tuple_open(epoch), .epoch = epoch };
+    *table = (struct table) { .record = tuple_open(epoch, false), .epoch = epoch };
     if (!table->record) {
         return ENOMEM;
     }

@@ -3,8 +3,9 @@
  * A lookup takes all packets of a batch through passes: hashes, buckets, entries.  Each pass asks the
  * cache for what the next one reads, so that the misses of a batch overlap.
  *
- * All of it is compiled once for each way to compare the tags of a bucket: every function down to the
- * operation itself is inlined into it, with the comparison as a constant. */
+ * All of it is compiled once for each way to compare the tags of a bucket, and for entries and heads of
+ * them (tuple.h): every function down to the operation itself is inlined into it, with these as
+ * constants. */
 
 #include "tuple.h"
 
@@ -136,7 +137,7 @@ confirm(const struct flow *flow, const struct exact *exact, const struct flow_ma
 enum { GROUP = 64 };
 
 INLINE void
-lookup_group(compare_tags compare, const struct subtable *subtable,
+lookup_group(compare_tags compare, bool heads, const struct subtable *subtable,
              const struct flow_key *const keys[], unsigned n, const struct flow *found[],
              unsigned n_words)
 {
@@ -160,28 +161,34 @@ lookup_group(compare_tags compare, const struct subtable *subtable,
     }
     for (unsigned i = 0; i < n; i++) {
         found[i] = confirm(found[i], &subtable->exact, mask, keys[i], hash[i], n_words);
+        if (heads) {
+            head_prefetch(found[i]);
+        }
+    }
+    for (unsigned i = 0; heads && i < n; i++) {
+        found[i] = head_search(found[i], keys[i]);
     }
 }
 
 /* All packets in one subtable. The usual numbers of words have loops of their own. */
 INLINE void
-lookup_one(compare_tags compare, const struct subtable *subtable,
+lookup_one(compare_tags compare, bool heads, const struct subtable *subtable,
            const struct flow_key *const keys[], unsigned n, const struct flow *found[])
 {
     for (unsigned i = 0; i < n; i += GROUP) {
         unsigned n_group = n - i < GROUP ? n - i : GROUP;
         switch (subtable->mask.n) {
         case 1:
-            lookup_group(compare, subtable, keys + i, n_group, found + i, 1);
+            lookup_group(compare, heads, subtable, keys + i, n_group, found + i, 1);
             break;
         case 2:
-            lookup_group(compare, subtable, keys + i, n_group, found + i, 2);
+            lookup_group(compare, heads, subtable, keys + i, n_group, found + i, 2);
             break;
         case 3:
-            lookup_group(compare, subtable, keys + i, n_group, found + i, 3);
+            lookup_group(compare, heads, subtable, keys + i, n_group, found + i, 3);
             break;
         default:
-            lookup_group(compare, subtable, keys + i, n_group, found + i, subtable->mask.n);
+            lookup_group(compare, heads, subtable, keys + i, n_group, found + i, subtable->mask.n);
         }
     }
 }
@@ -216,8 +223,8 @@ _Static_assert(PACKET_VECTOR <= UINT8_MAX + 1, "see still_seeking()");
 
 /* All packets, one subtable after the other. */
 INLINE void
-lookup_all(compare_tags compare, const struct order *order, const struct flow_key *const keys[],
-           unsigned n, const struct flow *found[], bool members)
+lookup_all(compare_tags compare, bool heads, const struct order *order,
+           const struct flow_key *const keys[], unsigned n, const struct flow *found[], bool members)
 {
     const struct flow_key *left[PACKET_VECTOR];
     const struct flow *flows[PACKET_VECTOR];
@@ -231,7 +238,7 @@ lookup_all(compare_tags compare, const struct order *order, const struct flow_ke
         if (!n_left) {
             continue;
         }
-        lookup_one(compare, order->list[i], left, n_left, flows);
+        lookup_one(compare, heads, order->list[i], left, n_left, flows);
         for (unsigned j = 0; j < n_left; j++) {
             keep_better(&found[packet[j]], flows[j]);
         }
@@ -303,8 +310,8 @@ choose(const struct order *order, const struct flow *const found[], struct prune
 }
 
 INLINE void
-seek_chosen(compare_tags compare, const struct flow_key *const keys[], struct pruned *pruned,
-            const struct flow *found[])
+seek_chosen(compare_tags compare, bool heads, const struct flow_key *const keys[],
+            struct pruned *pruned, const struct flow *found[])
 {
     for (unsigned i = 0; i < pruned->n; i++) {
         const struct subtable *subtable = pruned->subtable[i];
@@ -320,99 +327,101 @@ seek_chosen(compare_tags compare, const struct flow_key *const keys[], struct pr
     }
     for (unsigned i = 0; i < pruned->n; i++) {
         const struct subtable *subtable = pruned->subtable[i];
-        const struct flow *flow = confirm(pruned->flow[i], &subtable->exact, &subtable->mask,
-                                          keys[pruned->packet[i]], pruned->hash[i],
-                                          subtable->mask.n);
-        keep_better(&found[pruned->packet[i]], flow);
+        pruned->flow[i] = confirm(pruned->flow[i], &subtable->exact, &subtable->mask,
+                                  keys[pruned->packet[i]], pruned->hash[i], subtable->mask.n);
+        if (heads) {
+            head_prefetch(pruned->flow[i]);
+        }
+    }
+    for (unsigned i = 0; i < pruned->n; i++) {
+        const struct flow *flow = pruned->flow[i];
+        keep_better(&found[pruned->packet[i]],
+                    heads ? head_search(flow, keys[pruned->packet[i]]) : flow);
     }
 }
 
 /* Each packet in its own candidates only, best priorities first; a round takes every packet one
  * candidate on. */
 INLINE void
-lookup_pruned(compare_tags compare, const struct tuple *tuple, const struct order *order,
-              const struct flow_key *const keys[], unsigned n, const struct flow *found[])
+lookup_pruned(compare_tags compare, bool heads, const struct tuple *tuple,
+              const struct order *order, const struct flow_key *const keys[], unsigned n, const struct flow *found[])
 {
     struct pruned pruned;
 
     find_candidates(tuple, order, keys, n, &pruned);
     for (choose(order, found, &pruned); pruned.n; choose(order, found, &pruned)) {
-        seek_chosen(compare, keys, &pruned, found);
+        seek_chosen(compare, heads, keys, &pruned, found);
     }
 }
 
 /* --- All of it, for each processor --------------------------------------------------------------- */
 
 INLINE void
-lookup(compare_tags compare, const struct finder *finder, const struct flow_key *const keys[],
-       unsigned n, const struct flow *found[])
+lookup(compare_tags compare, bool heads, const struct finder *finder,
+       const struct flow_key *const keys[], unsigned n, const struct flow *found[])
 {
     const struct tuple *tuple = (const struct tuple *) finder;
     const struct order *order = atomic_load_explicit(&tuple->order, memory_order_acquire);
     bool prune = order->n_members >= PRUNE_FROM;
 
     if (order->n == 1) {
-        lookup_one(compare, order->list[0], keys, n, found);
+        lookup_one(compare, heads, order->list[0], keys, n, found);
         return;
     }
     for (unsigned i = 0; i < n; i++) {
         found[i] = NULL;
     }
     if (prune) {
-        lookup_pruned(compare, tuple, order, keys, n, found);
+        lookup_pruned(compare, heads, tuple, order, keys, n, found);
     }
     if (!prune || order->n_members < order->n) {
-        lookup_all(compare, order, keys, n, found, !prune);
+        lookup_all(compare, heads, order, keys, n, found, !prune);
     }
 }
 
-#define WAY(NAME, FEATURE)                                                                      \
+#define LOOKUP(NAME, HEADS, ATTRIBUTES)                                                         \
+    static ATTRIBUTES void                                                                      \
+    NAME##HEADS(const struct finder *finder, const struct flow_key *const keys[], unsigned n,   \
+                const struct flow *found[])                                                     \
+    {                                                                                           \
+        lookup(compare_##NAME, HEADS, finder, keys, n, found);                                  \
+    }
+
+#define WAY(NAME, RUNS, ATTRIBUTES)                                                             \
     static bool                                                                                 \
     runs_##NAME(void)                                                                           \
     {                                                                                           \
-        return __builtin_cpu_supports(FEATURE);                                                 \
+        return RUNS;                                                                            \
     }                                                                                           \
                                                                                                 \
-    static __attribute__((target(FEATURE))) void                                                \
-    lookup_##NAME(const struct finder *finder, const struct flow_key *const keys[], unsigned n, \
-                  const struct flow *found[])                                                   \
-    {                                                                                           \
-        lookup(compare_##NAME, finder, keys, n, found);                                         \
-    }
+    LOOKUP(NAME, 0, ATTRIBUTES)                                                                 \
+    LOOKUP(NAME, 1, ATTRIBUTES)
 
-static bool
-runs_plain(void)
-{
-    return true;
-}
+#define ROW(NAME) { #NAME, runs_##NAME, { NAME##0, NAME##1 } }
 
-static void
-lookup_plain(const struct finder *finder, const struct flow_key *const keys[], unsigned n,
-             const struct flow *found[])
-{
-    lookup(compare_plain, finder, keys, n, found);
-}
-
+WAY(plain, true, )
 #ifdef VECTORS
-WAY(sse, "sse4.1")
-WAY(avx2, "avx2")
-WAY(avx512, "avx512f")
-#define ROW(NAME) { #NAME, runs_##NAME, lookup_##NAME }
+#define TARGET(NAME, FEATURE) \
+    WAY(NAME, __builtin_cpu_supports(FEATURE), __attribute__((target(FEATURE))))
+TARGET(sse, "sse4.1")
+TARGET(avx2, "avx2")
+TARGET(avx512, "avx512f")
+#define OR_PLAIN(NAME) ROW(NAME)
 #else
-#define ROW(NAME) { "plain", runs_plain, lookup_plain }
+#define OR_PLAIN(NAME) ROW(plain)
 #endif
 
 const struct tuple_way tuple_ways[TUPLE_WAYS] = {
-    { "plain", runs_plain, lookup_plain }, ROW(sse), ROW(avx2), ROW(avx512),
+    ROW(plain), OR_PLAIN(sse), OR_PLAIN(avx2), OR_PLAIN(avx512),
 };
 
 finder_lookup *
-tuple_lookup(void)
+tuple_lookup(bool heads)
 {
     unsigned best = TUPLE_WAYS - 1;
 
     while (!tuple_ways[best].runs()) {
         best--;
     }
-    return tuple_ways[best].lookup;
+    return tuple_ways[best].lookup[heads];
 }

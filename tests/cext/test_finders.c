@@ -13,7 +13,7 @@
 
 #include "flows.h"
 
-enum { N_TABLES = 1000, MAX_FLOWS = 400, MAX_MASKS = 60, MAX_REST = 8, ROUNDS = 10 };
+enum { N_TABLES = 1000, MAX_FLOWS = 400, MAX_MASKS = 200, MAX_REST = 8, ROUNDS = 10 };
 
 struct entry {
     struct flow_key key, mask;
@@ -28,7 +28,7 @@ struct model;
 struct shape {
     const char *name;
     const char *implementation;         /* That such a table must have; null: any. */
-    unsigned max_flows;                 /* At least 9 of them, unless it is smaller. */
+    unsigned min_flows, max_flows;      /* That it is filled with at first. */
     void (*prepare)(struct model *);    /* Draws what its entries have in common. */
     void (*draw)(struct model *, struct entry *);   /* Draws an entry. */
 };
@@ -64,7 +64,7 @@ draw_word(struct random *random)
 static void
 prepare_masks(struct model *model)
 {
-    model->n_masks = 1 + draw(&model->random, MAX_MASKS);
+    model->n_masks = 1 + draw(&model->random, 60);
     model->n_values = 1 + draw(&model->random, 6);
     for (unsigned i = 0; i < model->n_masks; i++) {
         draw_mask(&model->random, &model->masks[i]);
@@ -85,7 +85,7 @@ draw_exact(struct model *model, struct entry *entry)
     entry->key.word[W_L4] = draw_value(&model->random, 300);
 }
 
-/* Masks of which no two differ in the prefix of a field alone. */
+/* Masks of which no two differ in the prefix of a field alone; each says something of an address. */
 static void
 prepare_apart(struct model *model)
 {
@@ -93,6 +93,7 @@ prepare_apart(struct model *model)
     model->n_masks = model->n_masks < 12 ? 12 : model->n_masks;
     for (unsigned i = 0; i < model->n_masks; i++) {
         draw_mask(&model->random, &model->masks[i]);
+        model->masks[i].word[W_IPV4] = UINT32_MAX << draw(&model->random, 25);
         model->masks[i].word[W_REG7] = i + 1;
     }
 }
@@ -180,12 +181,40 @@ draw_prefix(struct model *model, struct entry *entry)
     entry->mask.word[W_REG1] = which ? 1 : 0;
 }
 
+static const uint64_t address_masks[] = { 0, 0xff000000, 0xfffff000, 0xffffff00, 0xfffffff8, UINT32_MAX };
+
+static uint64_t
+draw_address_mask(struct random *random)
+{
+    return draw(random, 2) ? address_masks[draw(random, 6)] : UINT32_MAX << draw(random, 32);
+}
+
+/* Very many masks: of addresses, with other fields, of any kind. */
+static void
+prepare_many(struct model *model)
+{
+    prepare_masks(model);
+    model->n_masks = MAX_MASKS;
+    for (unsigned i = 0; i < MAX_MASKS; i++) {
+        struct flow_key *mask = &model->masks[i];
+        draw_mask(&model->random, mask);
+        if (percent(model, 80)) {
+            memset(mask, 0, sizeof *mask);
+            mask->word[W_IPV4] = draw_address_mask(&model->random) << 32
+                                 | draw_address_mask(&model->random);
+            mask->word[W_L4] = percent(model, 50) ? UINT64_C(0xffff) << 32 * draw(&model->random, 2) : 0;
+            mask->word[W_IPV6_DST] = percent(model, 20) ? UINT64_MAX << draw(&model->random, 64) : 0;
+        }
+    }
+}
+
 static const struct shape shapes[] = {
-    { "few", "few", 8, prepare_masks, draw_masked },
-    { "exact", "tuple", MAX_FLOWS, prepare_exact, draw_exact },
-    { "prefixes", "prefix", MAX_FLOWS, prepare_prefixes, draw_prefix },
-    { "masks", "tuple", MAX_FLOWS, prepare_apart, draw_masked },
-    { "anything", NULL, MAX_FLOWS, prepare_masks, draw_masked },
+    { "few", "few", 8, 8, prepare_masks, draw_masked },
+    { "exact", "tuple", 60, MAX_FLOWS, prepare_exact, draw_exact },
+    { "prefixes", "prefix", 60, MAX_FLOWS, prepare_prefixes, draw_prefix },
+    { "masks", "tuple", 60, MAX_FLOWS, prepare_apart, draw_masked },
+    { "many", "merged", 200, MAX_FLOWS, prepare_many, draw_masked },
+    { "anything", NULL, 60, MAX_FLOWS, prepare_masks, draw_masked },
 };
 
 /* --- The list ------------------------------------------------------------------------------------ */
@@ -200,10 +229,9 @@ model_new(const struct shape *shape, uint64_t seed)
     assert_int_equal(table_open(&model->table, &model->epoch), 0);
     model->shape = shape;
     model->random.state = seed * 77 + 1;
-    model->max_flows = shape->max_flows;
-    if (shape->max_flows > 60) {
-        model->max_flows = 60 + draw(&model->random, percent(model, 10) ? shape->max_flows - 60 : 40);
-    }
+    const unsigned range = shape->max_flows - shape->min_flows;
+    model->max_flows = shape->min_flows;
+    model->max_flows += range ? draw(&model->random, percent(model, 10) ? range : 40) : 0;
     model->n_priorities = 1 + draw(&model->random, percent(model, 50) ? 4 : 60000);
     shape->prepare(model);
     return model;
@@ -385,7 +413,7 @@ settle(struct model *model)
     for (unsigned i = 0; i < 1000; i++) {
         table_work(&model->table, 20);
         if (i < 50) {
-            change(model, 1, model->n > 20 ? 60 : 100);     /* It keeps its shape. */
+            change(model, 1, model->n * 3 > model->max_flows ? 60 : 100);   /* It keeps its shape. */
         }
     }
 }

@@ -36,7 +36,7 @@ any_way(unsigned number)
 {
     const struct tuple_way *way = &tuple_ways[number % TUPLE_WAYS];
 
-    return way->runs() ? way->lookup : tuple_ways[0].lookup;
+    return way->runs() ? way->lookup[false] : tuple_ways[0].lookup[false];
 }
 
 static struct model *

@@ -112,34 +112,59 @@ step(struct shared *shared, struct random *random, struct coming *coming)
     }
 }
 
-/* Masks that a few hash tables hold, or prefixes of one field. */
-static struct flow_key
-draw_masks(struct shared *shared, struct random *random, bool prefixes)
+/* Masks of which the hash tables of only a few can hold something for a packet. */
+static void
+draw_apart(struct random *random, struct flow_key *masks)
 {
-    const struct flow_key exact = { .word[W_ETH_DST] = UINT64_MAX, .word[W_L4] = UINT64_MAX };
-    const struct flow_key address = { .word[W_IPV4] = UINT32_MAX };
-
     for (unsigned i = 0; i < N_MASKS; i++) {
-        if (prefixes) {
-            shared->masks[i] = (struct flow_key) { .word[W_IPV4] = UINT32_MAX << (N_MASKS - i) };
-        } else {
-            draw_mask(random, &shared->masks[i]);
-        }
+        masks[i] = (struct flow_key) { .word[W_IPV4] = UINT32_MAX << draw(random, 25),
+                                       .word[W_REG7] = i + 1 };
     }
-    shared->masks[0] = prefixes ? address : exact;      /* In one chain with those that stay. */
-    return shared->masks[0];
+    masks[0] = (struct flow_key) { .word[W_ETH_DST] = UINT64_MAX, .word[W_L4] = UINT64_MAX };
 }
 
 static void
-set_up(struct shared *shared, struct random *random, bool prefixes)
+draw_any(struct random *random, struct flow_key *masks)
 {
-    struct flow_key exact = draw_masks(shared, random, prefixes);
+    draw_apart(random, masks);
+    for (unsigned i = 1; i < N_MASKS; i++) {
+        draw_mask(random, &masks[i]);
+    }
+}
 
+static void
+draw_prefixes(struct random *random, struct flow_key *masks)
+{
+    (void)random;
+    for (unsigned i = 0; i < N_MASKS; i++) {
+        masks[i] = (struct flow_key) { .word[W_IPV4] = UINT32_MAX << i };
+    }
+}
+
+/* Looks up while flows change, in a table of that many, which has an implementation at times. */
+static const struct run {
+    const char *implementation;
+    unsigned n_staying, n_coming;
+    void (*draw)(struct random *, struct flow_key *masks);  /* Those that stay have the first one. */
+} runs[] = {
+    { "tuple", N_STAYING, N_COMING, draw_apart },
+    { "prefix", N_STAYING, N_COMING, draw_prefixes },
+    { "merged", N_STAYING, N_COMING, draw_any },
+    { "merged", 3, 20, draw_any },          /* Now a few, now more than a few, now many masks. */
+    { "few", 3, 12, draw_any },
+};
+
+static void
+set_up(struct shared *shared, struct random *random, const struct run *run)
+{
+    shared->n_staying = run->n_staying;
+    shared->n_coming = run->n_coming;
+    run->draw(random, shared->masks);
     epoch_init(&shared->epoch);
     check(!table_open(&shared->table, &shared->epoch), "the table opens");
     for (unsigned i = 0; i < shared->n_staying; i++) {
         draw_key(random, &shared->staying[i], 1000000);
-        insert(shared, &shared->staying[i], &exact, 100);
+        insert(shared, &shared->staying[i], &shared->masks[0], 100);
     }
 }
 
@@ -153,9 +178,8 @@ has(const struct shared *shared, const char *implementation)
     return !strcmp(stats.implementation, implementation);
 }
 
-/* Looks up while flows change, in a table of that many, which has an implementation at times. */
 static void
-run(unsigned n_staying, unsigned n_coming, const char *implementation)
+look_up_while_flows_change(const struct run *run)
 {
     unsigned n_right = 0;
     struct shared *shared = aligned_alloc(64, (sizeof *shared + 63) & ~(size_t)63);
@@ -164,20 +188,18 @@ run(unsigned n_staying, unsigned n_coming, const char *implementation)
     uint64_t n_found = 0;
 
     memset(shared, 0, sizeof *shared);
-    shared->n_staying = n_staying;
-    shared->n_coming = n_coming;
-    set_up(shared, &random, !strcmp(implementation, "prefix"));
+    set_up(shared, &random, run);
     for (unsigned i = 0; i < N_READERS; i++) {
         shared->readers[i] = (struct reader) { .shared = shared, .id = i };
         pthread_create(&shared->readers[i].thread, NULL, look_up, &shared->readers[i]);
     }
     for (unsigned i = 0; i < N_STEPS; i++) {
-        step(shared, &random, &coming[draw(&random, n_coming)]);
+        step(shared, &random, &coming[draw(&random, run->n_coming)]);
         table_work(&shared->table, 1000);
-        n_right += has(shared, implementation);
+        n_right += has(shared, run->implementation);
         epoch_reclaim(&shared->epoch);
     }
-    check(n_right > N_STEPS / 1000, implementation);
+    check(n_right > N_STEPS / 1000, run->implementation);
     atomic_store(&shared->done, true);
     for (unsigned i = 0; i < N_READERS; i++) {
         pthread_join(shared->readers[i].thread, NULL);
@@ -186,15 +208,15 @@ run(unsigned n_staying, unsigned n_coming, const char *implementation)
     table_close(&shared->table, release_flow, NULL);
     epoch_close(&shared->epoch);
     free(shared);
-    printf("%s: %llu flows found during %u changes\n", implementation,
+    printf("%s: %llu flows found during %u changes\n", run->implementation,
            (unsigned long long)n_found, N_STEPS);
 }
 
 int
 main(void)
 {
-    run(N_STAYING, N_COMING, "tuple");
-    run(N_STAYING, N_COMING, "prefix");
-    run(3, 12, "few");              /* Now a few, now more than a few: see match_small.c. */
+    for (unsigned i = 0; i < sizeof runs / sizeof runs[0]; i++) {
+        look_up_while_flows_change(&runs[i]);
+    }
     return 0;
 }
