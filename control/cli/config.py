@@ -17,6 +17,7 @@ from .commits import (
     history,
     rollback,
 )
+from .files import load, save
 from .output import emit, outline
 from .place import placed
 
@@ -39,7 +40,7 @@ def config() -> None:
 session_option = click.option(
     "--session", metavar="NAME", help="Edit this session; commit it later."
 )
-for command in (diff, commit, confirm, discard, rollback, history):
+for command in (load, save, diff, commit, confirm, discard, rollback, history):
     config.add_command(command)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from .output import emit, emit_rows
-from .place import DEFAULT_DATA, placed, run_dir
+from .place import DEFAULT_DATA, DEFAULT_STARTUP, placed, run_dir
 
 DETACH_TIMEOUT = 30.0  # seconds until all components of a detached switch must answer
 DOWN_TIMEOUT = 30.0
@@ -27,6 +27,13 @@ STATUS_COLUMNS = ("component", "pid", "state", "uptime", "restarts", "version", 
     show_default=True,
     help="The file that keeps the configuration; made if it is not there.",
 )
+@click.option(
+    "--startup",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_STARTUP,
+    show_default=True,
+    help="The configuration to begin with, if none was ever committed and this file is there.",
+)
 @click.option("--detach", is_flag=True, help="Go on in the background, once all answers.")
 @click.option(
     "--log-level",
@@ -35,7 +42,7 @@ STATUS_COLUMNS = ("component", "pid", "state", "uptime", "restarts", "version", 
     show_default=True,
     help="What the components log until their configuration says otherwise.",
 )
-def up(data: Path, detach: bool, log_level: str) -> None:
+def up(data: Path, startup: Path, detach: bool, log_level: str) -> None:
     """Start the switch: the supervisor, and by it everything else."""
     place = run_dir()
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -45,6 +52,11 @@ def up(data: Path, detach: bool, log_level: str) -> None:
         *("--run-dir", str(place), "--data", str(data.absolute())),
         *("--log-level", log_level),
     ]
+    if startup.exists() and not _is_running(place):
+        from .startup import begin_with
+
+        if told := begin_with(startup, place, data.absolute()):
+            click.echo(told, err=True)
     if not detach:
         os.execv(command[0], command)
     with (place / "raicho.log").open("ab") as log:
@@ -53,6 +65,12 @@ def up(data: Path, detach: bool, log_level: str) -> None:
         )
     rows = _wait_until_up(process, place / "raicho.log")
     emit_rows(rows, STATUS_COLUMNS, "")
+
+
+def _is_running(place: Path) -> bool:
+    from ..component import holder
+
+    return any(holder(place, name) is not None for name in ("supervisor", "datastore"))
 
 
 def _wait_until_up(process: "subprocess.Popen[bytes]", log: Path) -> list[dict[str, Any]]:

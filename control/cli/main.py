@@ -66,6 +66,6 @@ def _tell(error: Exception) -> None:
     if "--json" in sys.argv:
         fields = ("code", "reason", "path", "participant")
         told = {name: getattr(failure, name) for name in fields} if failure else {"reason": message}
-        click.echo(json.dumps({"error": told}), err=True)
+        click.echo(json.dumps({"error": getattr(error, "told", told)}), err=True)
     else:
         click.echo(f"error: {message}", err=True)

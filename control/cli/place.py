@@ -8,6 +8,7 @@ import click
 
 DEFAULT_RUN_DIR = Path("/run/raicho")
 DEFAULT_DATA = Path("/var/lib/raicho/config.db")
+DEFAULT_STARTUP = Path("/var/lib/raicho/startup.json")
 RUN_DIR, JSON = "raicho.run_dir", "raicho.json"
 
 Command = TypeVar("Command", bound=Callable[..., Any])

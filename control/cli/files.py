@@ -1,0 +1,142 @@
+"""config load, config save: configuration files, read and written by the datastore's public API.
+
+No other part of raicho reads or writes them.
+"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .commits import (
+    comment_option,
+    confirm_option,
+    dry_run_option,
+    emit_changes,
+    emit_result,
+)
+from .output import emit
+from .place import DEFAULT_STARTUP, placed
+
+if TYPE_CHECKING:
+    from ..message import CallError, Failure
+    from .document import Document
+
+file_argument = click.argument("file", type=click.Path(path_type=Path), default=DEFAULT_STARTUP)
+
+
+class FileError(click.ClickException):
+    """A file that cannot be used; each fault has the file, a line, and what is known beside."""
+
+    def __init__(self, faults: list[dict[str, Any]]) -> None:
+        super().__init__("\n".join(map(_sentence, faults)))
+        self.told = {**faults[0], "faults": faults}
+
+
+def _sentence(fault: dict[str, Any]) -> str:
+    where = f"{fault['path']}: " if fault.get("path") else ""
+    rule = f" ({fault['rule']})" if fault.get("rule") else ""
+    return f"{fault['file']}:{fault['line']}: {where}{fault['reason']}{rule}"
+
+
+@click.command()
+@placed
+@file_argument
+@click.option("--session", metavar="NAME", help="Load into this session; commit it later.")
+@click.option("--merge", is_flag=True, help="Keep also what is there and not in FILE.")
+@dry_run_option
+@confirm_option
+@comment_option
+def load(
+    file: Path, session: str | None, merge: bool, dry_run: bool, confirm: float, comment: str
+) -> None:
+    """Make current what is in FILE, in one transaction, and nothing else.
+
+    FILE is the startup file if it is not given, and standard input if it is -.
+    Only what differs is touched.
+    """
+    from ..message import CallError
+    from .ask import edit
+
+    document = read(file)
+    try:
+        if session:
+            emit_changes(edit(session, edits(document, merge)).changes)
+            return
+        result = commit(document, merge, dry_run, comment or f"load {file}", confirm)
+    except CallError as error:
+        raise located(error, file, document) from error
+    emit_result(result, dry_run, show=dry_run)
+
+
+@click.command()
+@placed
+@file_argument
+@click.option("--session", metavar="NAME", default="", help="Save this session, not what runs.")
+def save(file: Path, session: str) -> None:
+    """Write the configuration to FILE, the startup file if it is not given.
+
+    Whatever happens, FILE is the old one or the new one.
+    """
+    from ..message import GetConfig
+    from .ask import ask
+    from .document import write
+    from .saving import replace
+
+    side = "next" if session else "current"
+    config = ask("datastore", GetConfig("/", side, session))
+    replace(file, write(config.data))
+    told = {"file": str(file), "revision": config.revision}
+    emit(told, f"saved revision {config.revision} to {file}")
+
+
+def read(file: Path) -> "Document":
+    """Return the configuration in a file, or raise FileError."""
+    from .document import BadText, Document
+
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
+        return Document(text)
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise FileError([_fault(file, line, f"{error.reason}; a file is UTF-8")]) from None
+    except BadText as error:
+        raise FileError([_fault(file, error.line, str(error))]) from None
+
+
+def edits(document: "Document", merge: bool) -> list[Any]:
+    """Return the edits that bring a session to a document."""
+    from ..message import Delete, Set
+
+    return [*([] if merge else [Delete("/")]), Set("/", document.data)]
+
+
+def commit(
+    document: "Document", merge: bool, dry_run: bool, comment: str, confirm: float = 0.0
+) -> Any:
+    """Make a document current in one transaction, or raise CallError and change nothing."""
+    from ..message import Edit
+    from .ask import in_session
+
+    ops = edits(document, merge)
+    return in_session(lambda session: Edit(session, ops), dry_run, comment, confirm)
+
+
+def located(error: "CallError", file: Path, document: "Document") -> Exception:
+    """Return a refusal with the lines of what was refused; what has no path stays as it is."""
+    failure = error.failure
+    if not failure.path:
+        return error
+    faults: list[Any] = list(failure.faults) or [failure]
+    return FileError([_located(each, failure, file, document) for each in faults])
+
+
+def _located(fault: Any, failure: "Failure", file: Path, document: "Document") -> dict[str, Any]:
+    rule = getattr(fault, "rule", "") or failure.participant or failure.code.value
+    line = document.line(fault.path)
+    return _fault(file, line, fault.reason, path=fault.path, rule=rule, code=failure.code.value)
+
+
+def _fault(file: Path, line: int, reason: str, **more: str) -> dict[str, Any]:
+    return {"file": str(file), "line": line, "reason": reason, **more}
