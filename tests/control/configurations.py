@@ -6,7 +6,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from raicho.control.datastore.fault import Fault, Invalid
-from raicho.control.datastore.nodes import Kind, Node, Type
+from raicho.control.datastore.nodes import Kind, Node, Type, locate
 from raicho.control.datastore.path import parse_path
 from raicho.control.datastore.tree import Tree, from_config, get, remove, to_config
 from raicho.control.datastore.validate import validate
@@ -48,16 +48,20 @@ def is_of(type_: Type, value: Any) -> bool:
     return True
 
 
-@st.composite
-def nodes(draw: st.DrawFn, node: Node) -> dict[str, Any]:
+def nodes(node: Node) -> st.SearchStrategy[dict[str, Any]]:
     """Draw what lies in a container or an entry; keys and mandatory leaves always."""
-    found: dict[str, Any] = {}
-    for name, child in node.children.items():
-        if not child.config:
-            continue
-        if name in node.keys or child.mandatory or draw(st.booleans()):
-            found[name] = draw(_DRAWN[child.kind](child))
-    return found
+
+    @st.composite  # without arguments: a strategy that shows a whole schema is slow
+    def content(draw: st.DrawFn) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, child in node.children.items():
+            if not child.config:
+                continue
+            if name in node.keys or child.mandatory or draw(st.booleans()):
+                found[name] = draw(_DRAWN[child.kind](child))
+        return found
+
+    return content()
 
 
 def _entries(node: Node) -> st.SearchStrategy[list[Any]]:
@@ -83,28 +87,33 @@ _DRAWN = {
 }
 
 
-@st.composite
-def trees(draw: st.DrawFn, root: Node) -> Tree:
+def trees(root: Node) -> st.SearchStrategy[Tree]:
     """Draw a tree in which every leaf is of its type, whatever the other rules say."""
+    return nodes(root).map(lambda config: _tree(root, config))
+
+
+def _tree(root: Node, config: Any) -> Tree:
     try:
-        return from_config(root, draw(nodes(root)))
+        return from_config(root, config)
     except Invalid:  # a key that no path can name
         assume(False)
         raise
 
 
-@st.composite
-def configurations(draw: st.DrawFn, root: Node) -> Any:
+def configurations(root: Node) -> st.SearchStrategy[Any]:
     """Draw a configuration that the schema allows: what breaks a rule is taken out again."""
-    tree = draw(trees(root))
+    return trees(root).map(lambda tree: to_config(root, _repaired(root, tree)))
+
+
+def _repaired(root: Node, tree: Tree) -> Tree:
     while faults := validate(root, tree):
         tree = _without(root, tree, faults[0])
-    return to_config(root, tree)
+    return tree
 
 
 def _without(root: Node, tree: Tree, fault: Fault) -> Tree:
     """Remove what a fault is about, or what it lies in if that is not there."""
     path = parse_path(fault.path)
-    while get(root, tree, path) is None:
+    while get(root, tree, path) is None or path[-1].name in locate(root, path[:-1]).keys:
         path = path[:-1]
     return remove(root, tree, path)
