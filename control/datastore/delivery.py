@@ -8,6 +8,7 @@ from typing import Any
 import zmq
 
 from ..message import Abort, CallError, Code, ControlClient, Failure
+from ..message.client import FIRST_RETRY
 from ..message.types import Restart
 from .coordinator import Action, Finish, Log, Logged, Send, Transaction
 
@@ -17,8 +18,9 @@ Answer = tuple[str, Any, Failure | None]  # of whom, to which request; to none: 
 class Delivery:
     """Runs transactions, one at a time, over clients that it keeps open."""
 
-    def __init__(self, context: zmq.SyncContext) -> None:
+    def __init__(self, context: zmq.SyncContext, retry: float = FIRST_RETRY) -> None:
         self._context = context
+        self._retry = retry
         self._clients: dict[str, ControlClient] = {}
         self._calls: set[asyncio.Task[None]] = set()
         self._answers: asyncio.Queue[Answer] = asyncio.Queue()
@@ -70,7 +72,7 @@ class Delivery:
     async def _call(self, endpoint: str, send: Send, answers: asyncio.Queue[Answer]) -> None:
         failure: Failure | None = None
         urgent = isinstance(send.request, Restart)  # not behind what may hang
-        client = ControlClient(self._context, endpoint) if urgent else self._client(endpoint)
+        client = self._new_client(endpoint) if urgent else self._client(endpoint)
         try:
             await client.call(send.request, send.timeout)
         except CallError as error:
@@ -95,8 +97,11 @@ class Delivery:
     def _client(self, endpoint: str) -> ControlClient:
         client = self._clients.get(endpoint)
         if client is None:
-            client = self._clients[endpoint] = ControlClient(self._context, endpoint)
+            client = self._clients[endpoint] = self._new_client(endpoint)
         return client
+
+    def _new_client(self, endpoint: str) -> ControlClient:
+        return ControlClient(self._context, endpoint, retry=self._retry)
 
 
 def _now() -> float:

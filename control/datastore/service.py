@@ -10,6 +10,7 @@ from ..component import Bootstrap, Component, logs
 from ..message import Api, CallError, Code, Done, Failure, Message
 from ..message import datastore as messages
 from ..message import statistics as samples
+from ..message.client import FIRST_RETRY
 from .commits import Commits
 from .coordinator import Timeouts
 from .delivery import Delivery
@@ -34,6 +35,7 @@ class Datastore(Component):
     def __init__(self, bootstrap: Bootstrap) -> None:
         super().__init__(bootstrap)
         self.timeouts = Timeouts()
+        self.retry = FIRST_RETRY  # seconds until a participant is sent the same again
         self._engine: SqliteEngine | None = None
         self._delivery: Delivery | None = None
         self._committing: set[str] = set()
@@ -72,7 +74,7 @@ class Datastore(Component):
             self.store = Store(self._engine)
         except (Invalid, SchemaError) as error:
             raise Unreadable(f"{path} does not fit the schema: {error}") from error
-        self._delivery = Delivery(self.context)
+        self._delivery = Delivery(self.context, self.retry)
         self.commits = Commits(
             self.store, self._delivery, self.publisher.publish, self._give_up, self.timeouts
         )
