@@ -14,7 +14,7 @@ import msgspec
 
 from ..message import CallError, Change, Code, Failure, Prepare
 
-REMEMBERED = 64  # committed transactions whose commit may come again
+REMEMBERED = 64  # transactions that are over and of which messages may come again
 
 
 class StartAgain(Exception):
@@ -50,12 +50,15 @@ class Phases:
         self._touched = False
         self.held: Prepare | None = None  # what was committed; None: nothing, or not known
         self._committed: deque[str] = deque(maxlen=REMEMBERED)
+        self._aborted: deque[str] = deque(maxlen=REMEMBERED)
 
     async def prepare(self, request: Prepare) -> None:
         """Prepare, unless that was done; abort what an earlier coordinator left."""
         async with self._turn:
             if self._pending and self._pending.txid == request.txid:
                 return
+            if request.txid in self._aborted:  # which overtook this
+                raise self._signed(CallError(Failure(Code.CONFLICT, "it was aborted already")))
             await self._drop_pending()
             self._refuse_a_part_of_nothing(request)
             self._is_held = self._holds(request)
@@ -82,6 +85,7 @@ class Phases:
     async def abort(self, txid: str) -> None:
         """Abort, also a transaction that is not known."""
         async with self._turn:
+            self._aborted.append(txid)
             if self._pending and self._pending.txid == txid:
                 await self._drop_pending()
 

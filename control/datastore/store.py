@@ -285,8 +285,10 @@ class Store:
                 self.cells[change.path] = revision
         self.tree = plan.tree
         self.working = with_defaults(self.library.root, plan.tree)
-        for name in plan.parts:
-            self.mark(name, "")
+        for name, part in plan.parts.items():
+            member = self.registry.get(name)
+            if member is not None and member.registration.instance == part.instance:
+                self.mark(name, "")  # and not one that came meanwhile
         return revision
 
     def expect(self, name: str, instance: str) -> None:
