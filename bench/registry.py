@@ -34,6 +34,10 @@ BENCHMARKS = {
         "bench.workers",
         "packets per second of several workers against one: what they take from each other",
     ),
+    "bus": Benchmark(
+        "bench.bus",
+        "what the bus carries: events a second, how long one is on its way, idle subscribers",
+    ),
     "control": Benchmark(
         "bench.control",
         "what a controller gets over TCP: flow-mods, dumps, packets a second; memory of flows",

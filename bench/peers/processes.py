@@ -104,6 +104,12 @@ def resident(pid: int) -> int:
     raise RuntimeError(f"process {pid} says no VmRSS")
 
 
+def cpu_of(pid: int) -> float:
+    """Return the seconds of CPU that a process has used, with all its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def enter_own_network() -> None:
     """Move this process, and all that it starts from now on, into a network namespace."""
     if _libc.unshare(CLONE_NEWNET):

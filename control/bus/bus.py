@@ -61,9 +61,10 @@ class Bus(Component):
         if len(frames) != 2:
             self.counters["malformed"] += 1
             return
-        self.topics.publish(frames[0], frames[1])
+        topic, batch = frames
+        self.topics.publish(topic, batch)
         self.counters["messages"] += 1
-        self.counters["bytes"] += len(frames[1])
+        self.counters["bytes"] += len(batch)
         self._subscribers.send(frames)
 
     def _subscribe(self, frames: list[bytes]) -> None:

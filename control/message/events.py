@@ -19,10 +19,10 @@ import msgspec
 import zmq
 
 from .catalogue import MESSAGES
-from .drain import Drain, open_socket
+from .drain import AND_MORE, NOBLOCK, Drain, open_socket
 from .envelope import VERSION, Message
 
-BATCH = 64  # events in a message
+BATCH = 256  # events in a message
 BACKLOG = 10_000  # events that wait for a subscriber's handler
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ else:  # what msgspec can tell apart
     Body = Union[(*MESSAGES, dict[str, Any])]
 
 
-class Wire(msgspec.Struct, frozen=True, array_like=True):
+class Wire(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An event as it travels; the topic is the frame in front of it."""
 
     version: int
@@ -45,10 +45,10 @@ class Wire(msgspec.Struct, frozen=True, array_like=True):
     body: Body
 
 
-class Event(Wire, frozen=True):
+class Event(Wire, frozen=True, gc=False):
     """An event as a subscriber gets it."""
 
-    topic: str
+    topic: str = ""  # filled in from its frame
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -63,7 +63,28 @@ Handler = Callable[[Event], Awaitable[None] | None]
 GapHandler = Callable[[Gap], None]
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(list[Wire])
+_decoder = msgspec.msgpack.Decoder(list[Event])
+_name: Callable[[Event, str, str], None] = msgspec.structs.force_setattr
+
+
+class _Line:
+    """The events of a topic that wait to be sent, encoded one after the other."""
+
+    __slots__ = ("count", "data", "sequence", "topic")
+
+    def __init__(self, topic: str) -> None:
+        self.topic = topic.encode()
+        self.sequence = 0
+        self.count = 0
+        self.data = bytearray()
+
+    def take(self) -> bytes:
+        """Return them as a msgpack array, and begin anew."""
+        head = bytes([0x90 | self.count]) if self.count < 16 else b"\xdc" + self.count.to_bytes(2)
+        batch = head + self.data
+        self.count = 0
+        self.data.clear()
+        return batch
 
 
 class Publisher:
@@ -81,34 +102,42 @@ class Publisher:
         self.counters: Counter[str] = Counter()
         self._clock = clock
         self._incarnation = uuid.uuid4().hex[:12]
-        self._sequence: Counter[str] = Counter()
-        self._batches: dict[str, list[Wire]] = {}
+        self._lines: dict[str, _Line] = {}
+        self._waiting: list[_Line] = []
         self._flush_soon: asyncio.Handle | None = None
-        self._socket = open_socket(context, zmq.PUB)
+        self._socket = open_socket(context, zmq.PUB, XPUB_NODROP=1)  # so that it says what it drops
         self._socket.connect(endpoint)
 
     def publish(self, topic: str, body: Message | dict[str, Any]) -> int:
         """Send an event at the end of this turn of the loop; return its number."""
-        raw: Any = msgspec.Raw(_encoder.encode(body))  # fails here, not in the loop
-        self._sequence[topic] = sequence = self._sequence[topic] + 1
-        event = Wire(VERSION, self.source, self._incarnation, sequence, self._clock(), raw)
-        batch = self._batches.setdefault(topic, [])
-        batch.append(event)
-        self.counters["published"] += 1
-        if len(batch) >= BATCH:
+        line = self._lines.get(topic)
+        if line is None:
+            line = self._lines[topic] = _Line(topic)
+        number, size = line.sequence + 1, len(line.data)
+        event = Wire(VERSION, self.source, self._incarnation, number, self._clock(), body)
+        try:
+            _encoder.encode_into(event, line.data, -1)
+        except BaseException:
+            del line.data[size:]
+            raise
+        line.sequence = number
+        line.count += 1
+        if line.count == 1:
+            self._waiting.append(line)
+            if self._flush_soon is None:
+                self._flush_soon = asyncio.get_running_loop().call_soon(self.flush)
+        elif line.count == BATCH:
             self.flush()
-        elif self._flush_soon is None:
-            self._flush_soon = asyncio.get_running_loop().call_soon(self.flush)
-        return sequence
+        return number
 
     def flush(self) -> None:
         """Send what waits."""
         if self._flush_soon:
             self._flush_soon.cancel()
             self._flush_soon = None
-        batches, self._batches = self._batches, {}
-        for topic, events in batches.items():
-            self._send(topic, events)
+        waiting, self._waiting = self._waiting, []
+        for line in waiting:
+            self._send(line)
 
     def close(self) -> None:
         """Send what waits and close the socket, without waiting for it to leave."""
@@ -116,11 +145,35 @@ class Publisher:
             self.flush()
             self._socket.close(linger=100)
 
-    def _send(self, topic: str, events: list[Wire]) -> None:
+    def _send(self, line: _Line) -> None:
+        count = line.count
         try:
-            self._socket.send_multipart([topic.encode(), _encoder.encode(events)], zmq.NOBLOCK)
+            self._socket.send(line.topic, AND_MORE)
+            self._socket.send(line.take(), NOBLOCK)
         except zmq.Again:
-            self.counters["dropped"] += len(events)
+            line.take()
+            self.counters["dropped"] += count
+        self.counters["published"] += count
+
+
+class _Seen:
+    """The last event that was seen of a source and topic."""
+
+    __slots__ = ("incarnation", "sequence", "source", "topic")
+
+    def __init__(self, source: str, topic: str, incarnation: str, sequence: int) -> None:
+        self.source = source
+        self.topic = topic
+        self.incarnation = incarnation
+        self.sequence = sequence
+
+    def is_line_of(self, event: Event) -> bool:
+        """Tell whether the event is of the same source, topic and incarnation."""
+        return (
+            event.incarnation == self.incarnation
+            and event.topic == self.topic
+            and event.source == self.source
+        )
 
 
 class Subscriber:
@@ -146,19 +199,20 @@ class Subscriber:
         self._on_gap = on_gap
         self._backlog = backlog
         self._waiting: deque[Event] = deque()
-        self._wake = asyncio.Event()
-        self._last: dict[tuple[str, str], tuple[str, int]] = {}
+        self._lines: dict[tuple[str, str], _Seen] = {}
+        self._seen = _Seen("", "", "", 0)  # the line of the last event
+        self._task: asyncio.Task[None] | None = None  # while a handler is awaited
         socket = open_socket(context, zmq.SUB)
         for topic in topics:
             socket.setsockopt(zmq.SUBSCRIBE, topic.encode())
         socket.connect(endpoint)
         self._drain = Drain(socket, self._receive)
-        self._task = asyncio.create_task(self._dispatch())
 
     def close(self) -> None:
         """Stop receiving; events that wait are forgotten."""
         self._drain.close()
-        self._task.cancel()
+        if self._task:
+            self._task.cancel()
 
     def _receive(self, frames: list[bytes]) -> None:
         try:
@@ -169,60 +223,69 @@ class Subscriber:
             log.debug("dropped a message: %s", error)
             return
         for event in events:
+            _name(event, "topic", name)
             if event.version != VERSION:
                 self.counters["malformed"] += 1
-            elif len(self._waiting) >= self._backlog:
-                self.counters["dropped"] += 1
+            elif self._task is None:
+                if (work := self._handle(event)) is not None:
+                    self._task = asyncio.create_task(self._work_off(work))
+            elif len(self._waiting) < self._backlog:
+                self._waiting.append(event)
             else:
-                self._waiting.append(_received(event, name))
-        self._wake.set()
+                self.counters["dropped"] += 1
 
-    async def _dispatch(self) -> None:
+    async def _work_off(self, work: Awaitable[None] | None) -> None:
+        """Await what a handler has begun, then handle the events that came meanwhile."""
         while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._waiting:
-                event = self._waiting.popleft()
-                self._look_for_a_gap(event)
-                await self._handle(event)
+            if work is not None:
+                await self._guard(work)
+            if not self._waiting:
+                break
+            work = self._handle(self._waiting.popleft())
+        self._task = None
 
-    async def _handle(self, event: Event) -> None:
+    async def _guard(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except Exception:  # one event must not cost the others
+            self._failed("a handler")
+
+    def _handle(self, event: Event) -> Awaitable[None] | None:
+        """Give an event to the handler; return what is left to await."""
+        seen = self._seen
+        if event.sequence != seen.sequence + 1 or not seen.is_line_of(event):
+            seen = self._seen = self._look_for_a_gap(event)
+        seen.sequence = event.sequence
         self.counters["received"] += 1
         try:
-            result = self._handler(event)
-            if inspect.isawaitable(result):
-                await result
-        except Exception:  # one event must not cost the others
-            self.counters["failed"] += 1
-            log.exception("the handler of %s failed", event.topic)
+            work = self._handler(event)
+        except Exception:  # as in _guard
+            self._failed(f"the handler of {event.topic}")
+            return None
+        return work if work is not None and inspect.isawaitable(work) else None
 
-    def _look_for_a_gap(self, event: Event) -> None:
+    def _look_for_a_gap(self, event: Event) -> _Seen:
+        """Return what was seen of the event's line before it, and tell what is missing."""
         key = event.source, event.topic
-        known = self._last.get(key)
-        self._last[key] = event.incarnation, event.sequence
-        if known is None:
-            return  # joined late: whoever subscribes begins with a snapshot
-        incarnation, last = known
-        expected = last + 1 if incarnation == event.incarnation else 1
+        seen = self._lines.get(key)
+        if seen is None:  # joined late: whoever subscribes begins with a snapshot
+            seen = self._lines[key] = _Seen(*key, event.incarnation, event.sequence)
+            return seen
+        expected = seen.sequence + 1 if seen.incarnation == event.incarnation else 1
+        seen.incarnation = event.incarnation
         missed = event.sequence - expected
-        if missed <= 0:
-            return
-        self.counters["missed"] += missed
+        if missed > 0:
+            self.counters["missed"] += missed
+            self._tell(Gap(event.source, event.topic, missed))
+        return seen
+
+    def _tell(self, gap: Gap) -> None:
         if self._on_gap:
             try:
-                self._on_gap(Gap(event.source, event.topic, missed))
-            except Exception:  # as in _handle
-                self.counters["failed"] += 1
-                log.exception("the gap handler of %s failed", event.topic)
+                self._on_gap(gap)
+            except Exception:  # as in _guard
+                self._failed(f"the gap handler of {gap.topic}")
 
-
-def _received(event: Wire, topic: str) -> Event:
-    return Event(
-        event.version,
-        event.source,
-        event.incarnation,
-        event.sequence,
-        event.time,
-        event.body,
-        topic,
-    )
+    def _failed(self, what: str) -> None:
+        self.counters["failed"] += 1
+        log.exception("%s failed", what)

@@ -23,7 +23,7 @@ from raicho.control.message import (
 from raicho.control.message.bulk import _answers, _requests
 from raicho.control.message.catalogue import decoder
 from raicho.control.message.envelope import pack, unpack
-from raicho.control.message.events import Wire
+from raicho.control.message.events import Event, Wire
 from raicho.control.message.events import _decoder as events
 
 TEXT = (Path(__file__).parents[3] / "docs/messages.md").read_text("utf-8")
@@ -72,4 +72,6 @@ def test_bulk_examples_are_written_and_read_as_documented(name: str) -> None:
 def test_the_event_example_is_written_and_read_as_documented() -> None:
     written = msgspec.msgpack.encode(EVENTS)
     assert written.hex(" ") == EXAMPLES["event"].hex(" ")
-    assert events.decode(EXAMPLES["event"]) == EVENTS
+    assert events.decode(EXAMPLES["event"]) == [
+        Event(*msgspec.structs.astuple(each)) for each in EVENTS
+    ]
