@@ -190,7 +190,12 @@ def test_every_goal_is_of_a_workload_and_an_opponent_that_exist() -> None:
 
 def test_every_c_program_of_the_benchmarks_compiles_and_is_in_the_tree(tmp_path: Path) -> None:
     folder = Path(compiler.__file__).parent
-    wanted = {"floor.c": ("-shared", "-fPIC"), "placement.c": ("-pthread",)}
-    assert {file.name for file in folder.glob("*.c")} == set(wanted)
+    wanted = {
+        "floor.c": ["-shared", "-fPIC"],
+        "placement.c": ["-pthread"],
+        "tables.c": [str(folder / "tables_raicho.c"), *compiler.with_core()],
+    }
+    parts = {"tables_raicho.c", "tables_dpdk.c"}
+    assert {file.name for file in folder.glob("*.c")} == {*wanted, *parts}
     for source, flags in wanted.items():
         assert compiler.compiled(source, tmp_path, *flags).exists()
