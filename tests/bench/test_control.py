@@ -1,46 +1,33 @@
 """The benchmark of control runs, small, and leaves nothing behind."""
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from system.needs import missing
 
 from bench.control import in_steps, rules
 
-ROOT = Path(__file__).parents[2]
+Measure = Callable[..., list[dict[str, Any]]]
 
 
-def measure(*arguments: str) -> list[dict[str, object]]:
-    done = subprocess.run(
-        [sys.executable, "-m", "bench", "control", "--json", "--runs", "1", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "build" / "tree")},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    found: list[dict[str, object]] = json.loads(done.stdout)["rows"]
-    return found
-
-
-def test_every_line_of_control_has_a_number_and_nothing_is_left_behind() -> None:
+def test_every_line_of_control_has_a_number_and_nothing_is_left_behind(measure: Measure) -> None:
     before = set(Path(tempfile.gettempdir()).glob("rcb*"))
-    found = measure("--scale", "0.005")
+    found = measure("control", "--scale", "0.005")
     assert len(found) == 8
     assert all(isinstance(row["value"], int | float) and row["value"] > 0 for row in found[:-1])
     assert set(Path(tempfile.gettempdir()).glob("rcb*")) <= before
 
 
 @pytest.mark.soak  # Open vSwitch is not among the packages of every test run
-def test_a_peer_is_measured_in_the_same_call() -> None:
+def test_a_peer_is_measured_in_the_same_call(measure: Measure) -> None:
     if reason := missing("ovs-vswitchd"):
         pytest.skip(reason)
-    (row,) = measure("--scale", "0.01", "--peer", "ovs", "--line", "10k flow-mods, 1 barrier")
+    (row,) = measure(
+        "control", "--scale", "0.01", "--peer", "ovs", "--line", "10k flow-mods, 1 barrier"
+    )
     assert row["peer"] == "ovs"
     assert float(str(row["peer_value"])) > 0
     assert float(str(row["ratio"])) > 0

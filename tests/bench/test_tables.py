@@ -1,11 +1,7 @@
 """The benchmark of tables alone: each of its cases fills a table and finds every packet in it."""
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +10,7 @@ from system.needs import missing
 
 from bench import compiler, tables
 
-ROOT = Path(__file__).parents[2]
+Measure = Callable[..., list[dict[str, Any]]]
 SMALL = [name for name, case in tables.CASES.items() if case.rules <= 10_000]
 
 
@@ -65,45 +61,26 @@ def test_another_seed_draws_other_rules(raicho: tables.Filler) -> None:
     assert first == again != other
 
 
-def measure(*arguments: str) -> list[dict[str, Any]]:
-    done = subprocess.run(
-        [
-            *(
-                sys.executable,
-                "-m",
-                "bench",
-                "tables",
-                "--json",
-                "--runs",
-                "1",
-                "--seconds",
-                "0.02",
-            ),
-            *arguments,
-        ],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "build" / "tree")},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    found: list[dict[str, Any]] = json.loads(done.stdout)["rows"]
-    return found
-
-
-def test_a_row_for_each_number_with_the_implementation_beside_it() -> None:
-    found = measure("--case", "1,000 exact")
+def test_a_row_for_each_number_with_the_implementation_beside_it(measure: Measure) -> None:
+    found = measure("tables", "--seconds", "0.02", "--case", "1,000 exact")
     assert [row["unit"] for row in found] == ["ns", "inserts/s", "ns", "bytes"]
     assert {row["note"] for row in found} == {"tuple"}
     assert all("peer" not in row for row in found)
 
 
 @pytest.mark.soak  # DPDK is not among the packages of every test run
-def test_the_tables_of_dpdk_get_the_same_rules() -> None:
+def test_the_tables_of_dpdk_get_the_same_rules(measure: Measure) -> None:
     if reason := missing("dpdk-testpmd", "pkg-config"):
         pytest.skip(reason)
     shapes = ("1,000 exact", "1,000 prefix", "10,000 rules in 5 masks")
-    found = measure("--peer", "dpdk", *(word for name in shapes for word in ("--case", name)))
+    found = measure(
+        "tables",
+        "--seconds",
+        "0.02",
+        "--peer",
+        "dpdk",
+        *(word for name in shapes for word in ("--case", name)),
+    )
     peers = [row.get("peer") for row in found if row["name"].endswith("lookup")]
     assert peers == ["dpdk rte_hash", "dpdk rte_fib", None]
     assert all(row["peer_value"] > 0 for row in found if "peer" in row)
