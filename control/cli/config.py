@@ -18,6 +18,7 @@ from .commits import (
     rollback,
 )
 from .files import load, save
+from .importing import import_lagopus
 from .output import emit, outline
 from .place import placed
 
@@ -40,7 +41,7 @@ def config() -> None:
 session_option = click.option(
     "--session", metavar="NAME", help="Edit this session; commit it later."
 )
-for command in (load, save, diff, commit, confirm, discard, rollback, history):
+for command in (load, save, import_lagopus, diff, commit, confirm, discard, rollback, history):
     config.add_command(command)
 
 

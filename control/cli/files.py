@@ -4,6 +4,7 @@ No other part of raicho reads or writes them.
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from .output import emit
 from .place import DEFAULT_STARTUP, placed
 
 if TYPE_CHECKING:
-    from ..message import CallError, Failure
+    from ..message import CallError
     from .document import Document
 
 file_argument = click.argument("file", type=click.Path(path_type=Path), default=DEFAULT_STARTUP)
@@ -66,7 +67,7 @@ def load(
             return
         result = commit(document, merge, dry_run, comment or f"load {file}", confirm)
     except CallError as error:
-        raise located(error, file, document) from error
+        raise located(error, file, document.line) from error
     emit_result(result, dry_run, show=dry_run)
 
 
@@ -123,19 +124,21 @@ def commit(
     return in_session(lambda session: Edit(session, ops), dry_run, comment, confirm)
 
 
-def located(error: "CallError", file: Path, document: "Document") -> Exception:
+def located(error: "CallError", file: Path, line_of: Callable[[str], int]) -> Exception:
     """Return a refusal with the lines of what was refused; what has no path stays as it is."""
     failure = error.failure
     if not failure.path:
         return error
+    others = {"code": failure.code.value, "rule": failure.participant or failure.code.value}
     faults: list[Any] = list(failure.faults) or [failure]
-    return FileError([_located(each, failure, file, document) for each in faults])
+    return FileError([_located(each, file, line_of, others) for each in faults])
 
 
-def _located(fault: Any, failure: "Failure", file: Path, document: "Document") -> dict[str, Any]:
-    rule = getattr(fault, "rule", "") or failure.participant or failure.code.value
-    line = document.line(fault.path)
-    return _fault(file, line, fault.reason, path=fault.path, rule=rule, code=failure.code.value)
+def _located(
+    fault: Any, file: Path, line_of: Callable[[str], int], others: dict[str, str]
+) -> dict[str, Any]:
+    told = _fault(file, line_of(fault.path), fault.reason, path=fault.path, **others)
+    return told | {"rule": getattr(fault, "rule", told["rule"])}
 
 
 def _fault(file: Path, line: int, reason: str, **more: str) -> dict[str, Any]:

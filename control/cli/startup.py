@@ -30,7 +30,7 @@ def begin_with(startup: Path, place: Path, data: Path) -> str | None:
             return None
         commit(document, merge=False, dry_run=False, comment=f"startup file {startup}")
     except CallError as error:
-        raise located(error, startup, document) from error
+        raise located(error, startup, document.line) from error
     finally:
         process.terminate()
         process.wait()

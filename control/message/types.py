@@ -109,6 +109,32 @@ class Get(Request[Value], frozen=True):
     session: str = ""
 
 
+class FlowFault(msgspec.Struct, frozen=True, array_like=True):
+    """A flow, by its *index* in the request, that could not be added."""
+
+    index: int
+    code: str
+    reason: str
+
+
+class AddedFlows(Message, frozen=True):
+    """The answer to AddFlows; no faults: all flows are in force."""
+
+    faults: list[FlowFault]
+
+
+class AddFlows(Request[AddedFlows], frozen=True):
+    """Add flows to the tables of a bridge, all of them or none; *check* only reads them.
+
+    This is volatile state: it is in force when the answer comes, and belongs to
+    whoever set it.  A flow is written as the state /flows of the agent has it.
+    """
+
+    bridge: str
+    flows: list[dict[str, Any]]
+    check: bool = False
+
+
 class Sample(Message, frozen=True):
     """Counters that were read at one time (Unix seconds)."""
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from .. import __version__
 from ..component import Component
-from ..message import CallError, Change, Code, ConfigError, Failure
+from ..message import AddFlows, CallError, Change, Code, ConfigError, Failure, Message
+from .adding import add_flows
 from .bridge import BridgeControl
 from .datapath import Datapath
 from .session import Description
@@ -31,6 +32,7 @@ class Agent(Component):
         self.yang = [schema.read_text("utf-8")]
         self.subscriptions = ["/raicho/bridge"]
         self.bridges: dict[str, BridgeControl] = {}
+        self.answers[AddFlows] = self._on_add_flows
         self._next: Settings | None = None
         self.datapath = Datapath(
             self.context,
@@ -121,6 +123,20 @@ class Agent(Component):
 
     # What others ask.
 
+    async def _on_add_flows(self, peer: bytes, request: AddFlows) -> Message:
+        if not request.check:
+            self._check_bridge(request.bridge)
+            self._check_dataplane()
+        return await add_flows(request, self.datapath.ask)
+
+    def _check_bridge(self, name: str, path: str | None = None) -> None:
+        if name not in self.bridges:
+            raise CallError(Failure(Code.NOT_FOUND, f"there is no bridge {name!r}", path))
+
+    def _check_dataplane(self, path: str | None = None) -> None:
+        if not self.datapath.up:
+            raise CallError(Failure(Code.UNAVAILABLE, "the dataplane is away", path))
+
     def state(self, path: str) -> Any:
         """Return the rows of /controllers, or of a view: /flows, or /flows/br0, and so on."""
         name, _, bridge = path.strip("/").partition("/")
@@ -129,13 +145,12 @@ class Agent(Component):
         if name not in VIEWS:
             known = ", ".join(f"/{view}" for view in ("controllers", *VIEWS))
             raise CallError(Failure(Code.NOT_FOUND, f"no such state; there are {known}", path))
-        if bridge and bridge not in self.bridges:
-            raise CallError(Failure(Code.NOT_FOUND, f"there is no bridge {bridge!r}", path))
+        if bridge:
+            self._check_bridge(bridge, path)
         return self._view(VIEWS[name], [bridge] if bridge else sorted(self.bridges), path)
 
     async def _view(self, view: View, bridges: list[str], path: str) -> list[dict[str, Any]]:
-        if not self.datapath.up:
-            raise CallError(Failure(Code.UNAVAILABLE, "the dataplane is away", path))
+        self._check_dataplane(path)
         try:
             return [row for name in bridges for row in await look(view, name, self.datapath.ask)]
         except Refused as error:

@@ -167,7 +167,7 @@ def match_dict(match: Match) -> dict[str, Any]:
 
 def item_dict(item: Item) -> dict[str, Any]:
     """Return any part of the specification as plain values: ``{"output": {"port": 1, ...}}``."""
-    return {_snake(type(item).__name__): values(item)}
+    return {snake(type(item).__name__): values(item)}
 
 
 def values(item: Item) -> dict[str, Any]:
@@ -197,7 +197,8 @@ def _field_pair(field: AnyOxm) -> tuple[str, Any]:
     return field.name, _value(field)
 
 
-def _snake(name: str) -> str:
+def snake(name: str) -> str:
+    """Return the name of a class as people write it."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
