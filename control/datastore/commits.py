@@ -27,7 +27,9 @@ from .engines import Stamp
 from .registry import Member
 from .store import Plan, Store
 
-COMMITTED, DIVERGED, ALERT = "config.committed", "config.diverged", "alert.{}"  # topics
+# Topics.
+COMMITTED, DIVERGED = "config.committed", "config.diverged"
+ALERT, TRIGGER = "alert.{}", "trigger.{}"
 
 log = logging.getLogger(__name__)
 
@@ -207,9 +209,12 @@ class Commits:
         return {member.name: member.registration.endpoint for member in members if member}
 
     def _conclude(self, plan: Plan) -> int:
+        before = self._store.tree
         with self._giving_up_on_failure():
             revision = self._store.conclude(plan)
         self._publish(COMMITTED, Committed(plan.stamp.txid, revision, plan.changes))
+        for owner, triggered in self._store.triggered(before, plan, _now()):
+            self._publish(TRIGGER.format(owner), triggered)
         return revision
 
     async def _synchronise(self, member: Member) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from ..message.path import lies_below
 from ..message.types import Change
 from .differences import diff
 from .nodes import Kind, Node, locate
@@ -26,7 +27,7 @@ class Scope(msgspec.Struct, frozen=True):
     def covers(self, path: Path, module: str) -> bool:
         """Tell whether a node of *module* at *path* is seen."""
         return any(
-            _below(path, top) and (not modules or module in modules)
+            lies_below(path, top) and (not modules or module in modules)
             for top, modules in self.subscriptions
         )
 
@@ -39,13 +40,6 @@ def scope_of(root: Node, subscriptions: list[str], own_modules: set[str]) -> Sco
         top = locate(root, path)
         read.append((path, frozenset({top.module, *own_modules}) if path else frozenset()))
     return Scope(tuple(read))
-
-
-def _below(path: Path, top: Path) -> bool:
-    return len(path) >= len(top) and all(
-        ours.name == theirs.name and set(theirs.keys) <= set(ours.keys)
-        for ours, theirs in zip(path, top, strict=False)
-    )
 
 
 def changes_seen(root: Node, scope: Scope, old: Tree, new: Tree) -> list[Change]:

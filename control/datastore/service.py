@@ -7,11 +7,11 @@ from typing import Any
 
 from .. import __version__
 from ..component import Bootstrap, Component, logs
-from ..message import Api, CallError, Code, Done, Failure, Message
+from ..message import Api, CallError, Code, Done, Failure, Message, notices
 from ..message import datastore as messages
 from ..message import statistics as samples
 from ..message.client import FIRST_RETRY
-from .commits import Commits
+from .commits import TRIGGER, Commits
 from .coordinator import Timeouts
 from .delivery import Delivery
 from .engines.sqlite import SqliteEngine, Unreadable
@@ -54,6 +54,8 @@ class Datastore(Component):
             messages.Restore: self._on_restore,
             messages.Discard: self._on_discard,
             messages.GetConfig: self._on_get,
+            notices.GetSnapshot: self._on_snapshot,
+            notices.SetTriggers: self._on_set_triggers,
             messages.GetHistory: self._on_history,
             messages.Describe: self._on_describe,
             samples.PutSample: self._on_put_sample,
@@ -179,7 +181,20 @@ class Datastore(Component):
 
     async def _on_get(self, peer: bytes, request: messages.GetConfig) -> Message:
         data = self.store.read(request.path, request.side, request.session, request.defaults)
+        if request.side == "current":
+            for owner, triggered in self.store.was_read(request.path, time.monotonic()):
+                self.publisher.publish(TRIGGER.format(owner), triggered)
         return messages.Config(data, self.store.revision)
+
+    async def _on_snapshot(self, peer: bytes, request: notices.GetSnapshot) -> Message:
+        txid = self.store.newest.txid if self.store.newest else ""
+        is_known = bool(txid) and request.known == txid
+        changes = None if is_known else self.store.snapshot(request.path)
+        return notices.Snapshot(self.store.revision, txid, changes)
+
+    async def _on_set_triggers(self, peer: bytes, request: notices.SetTriggers) -> Message:
+        self.store.set_triggers(request, time.monotonic())
+        return Done()
 
     async def _on_history(self, peer: bytes, request: messages.GetHistory) -> Message:
         return messages.History(

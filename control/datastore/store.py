@@ -4,12 +4,15 @@ It decides what a transaction consists of and takes in how it ended; the
 messages between are coordinator.py and delivery.py.  Nothing here waits.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from ..message.datastore import Delete, Register, Set
 from ..message.failure import CallError, Code, Failure
+from ..message.notices import SetTriggers, Triggered
+from ..message.path import lies_below
 from ..message.types import Change
 from .coordinator import Part, Side, recovered
 from .defaults import with_defaults
@@ -19,11 +22,12 @@ from .engines.sqlite import Record, SqliteEngine
 from .fault import Fault, Invalid, NoSuchNode, SchemaConflict, SchemaError
 from .library import library_of, shipped_modules
 from .nodes import Node, locate
-from .path import Path, parse_path
+from .path import parse_path
 from .registry import Member, Registry
 from .scope import changes_seen, config_seen, scope_of
 from .sessions import MAX_SESSIONS, Clash, Session
-from .tree import EMPTY, Tree, from_config, get, put, to_config
+from .tree import EMPTY, Tree, from_config, get, plain, put, to_config
+from .triggers import Triggers
 from .validate import validate
 
 
@@ -46,6 +50,7 @@ class Store:
             shipped_modules() if modules is None else modules, engine.modules()
         )
         self.registry = Registry()
+        self.triggers = Triggers()
         self.sessions: dict[str, Session] = {}
         self.in_doubt = self._recover()
         self.cells: dict[str, int] = {}  # revision of each
@@ -108,6 +113,7 @@ class Store:
             self.library = library
             self.working = with_defaults(library.root, self.tree)
         member = self.registry.register(request, scope, frozenset(outcomes), now)
+        self.triggers.drop(member.name)  # they went with the old lease
         if member.is_participant:
             kept = msgspec.structs.replace(request, modules=[], apis=[])
             blob = msgspec.json.encode((kept, sorted(outcomes)))
@@ -131,6 +137,7 @@ class Store:
         """Let a component go; tell whether it was there with that lease."""
         gone = self.registry.remove(name, lease)
         if gone:
+            self.triggers.drop(name)
             self.engine.remove_participant(name)
         return gone
 
@@ -215,7 +222,47 @@ class Store:
             found = get(root, tree, steps)
         except Invalid as invalid:
             raise refusal(invalid) from invalid
-        return _plain(root, steps, found)
+        return plain(root, steps, found)
+
+    def snapshot(self, path: str) -> list[Change]:
+        """Return what lies at and below a path, as changes from nothing."""
+        try:
+            top = parse_path(path)
+            locate(self.library.root, top)
+        except Invalid as invalid:
+            raise refusal(invalid) from invalid
+        whole = diff(self.library.root, EMPTY, self.tree)
+        return [change for change in whole if lies_below(parse_path(change.path), top)]
+
+    # Triggers.
+
+    def set_triggers(self, request: SetTriggers, now: float) -> None:
+        """Give a component with a lease its triggers."""
+        member = self.registry.get(request.component)
+        if member is None or member.lease != request.lease or not member.is_alive(now):
+            reason = f"{request.component} has no such lease; register before setting triggers"
+            raise CallError(Failure(Code.NOT_FOUND, reason))
+        try:
+            self.triggers.set(self.library.root, request.component, request.triggers)
+        except Invalid as invalid:
+            raise refusal(invalid) from invalid
+
+    def triggered(self, before: Tree, plan: Plan, now: float) -> Iterator[tuple[str, Triggered]]:
+        """Yield whom to tell what of the transaction that is current now."""
+        self._forget_triggers_of_the_dead(now)
+        root, txid = self.library.root, plan.stamp.txid
+        return self.triggers.changed(root, before, self.tree, plan.changes, txid, self.revision)
+
+    def was_read(self, path: str, now: float) -> Iterator[tuple[str, Triggered]]:
+        """Yield whom to tell that the current configuration was read."""
+        self._forget_triggers_of_the_dead(now)
+        return self.triggers.read(parse_path(path), self.revision)
+
+    def _forget_triggers_of_the_dead(self, now: float) -> None:
+        for name in self.triggers.owners():
+            member = self.registry.get(name)
+            if member is None or not member.is_alive(now):
+                self.triggers.drop(name)
 
     # Transactions.
 
@@ -309,14 +356,6 @@ def _require_alive(member: Member, now: float) -> None:
         reason = member.trouble if not member.lease else "it does not answer any more"
         reason = f"{member.name} takes part in this and is away: {reason}; nothing was changed"
         raise CallError(Failure(Code.UNAVAILABLE, reason, participant=member.name))
-
-
-def _plain(root: Node, path: Path, found: Any) -> Any:
-    """Return what get() found at a path as plain data."""
-    is_member = bool(path and path[-1].keys)
-    if found is None or (is_member and not isinstance(found, dict)):
-        return found  # nothing, or one value of a leaf-list
-    return to_config(locate(root, path), found, entry=is_member)
 
 
 def refusal(invalid: Invalid) -> CallError:

@@ -275,3 +275,11 @@ def to_config(node: Node, here: Any, entry: bool = False) -> Any:
 
 def _sort_key(node: Node, entry: Tree) -> list[tuple[bool, Any]]:
     return [(isinstance(entry[key], str), entry[key]) for key in node.keys]
+
+
+def plain(root: Node, path: Path, found: Any) -> Any:
+    """Return what get() found at a path as plain data."""
+    is_member = bool(path and path[-1].keys)
+    if found is None or (is_member and not isinstance(found, dict)):
+        return found  # nothing, or one value of a leaf-list
+    return to_config(locate(root, path), found, entry=is_member)

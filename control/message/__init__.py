@@ -46,6 +46,8 @@ from .datastore import (
 from .envelope import VERSION, Envelope, Kind, Malformed, Message, Request
 from .events import Event, Gap, Publisher, Subscriber
 from .failure import CallError, Code, ConfigError, Failure, Fault
+from .follow import Follower
+from .notices import GetSnapshot, SetTriggers, Snapshot, Trigger, Triggered
 from .server import ControlServer
 from .statistics import GetSample, MarkStale, PutSample, Sampled
 from .types import (
@@ -112,11 +114,13 @@ __all__ = [
     "Fault",
     "Faults",
     "FlowFault",
+    "Follower",
     "Gap",
     "Get",
     "GetConfig",
     "GetHistory",
     "GetSample",
+    "GetSnapshot",
     "Heartbeat",
     "History",
     "Info",
@@ -145,9 +149,13 @@ __all__ = [
     "Sampled",
     "Schema",
     "Set",
+    "SetTriggers",
     "Settle",
+    "Snapshot",
     "Stats",
     "Subscriber",
+    "Trigger",
+    "Triggered",
     "Unregister",
     "Validate",
     "Value",

@@ -5,7 +5,7 @@ from typing import Any, Union
 
 import msgspec
 
-from . import datastore, statistics, types
+from . import datastore, notices, statistics, types
 from .envelope import Message
 from .failure import Failure
 
@@ -21,7 +21,7 @@ def _all_of(*modules: Any) -> list[type[Message]]:
     ]
 
 
-MESSAGES: tuple[type[Message], ...] = (Failure, *_all_of(types, datastore, statistics))
+MESSAGES: tuple[type[Message], ...] = (Failure, *_all_of(types, datastore, notices, statistics))
 
 
 def decoder(extra: Iterable[type[Message]] = ()) -> msgspec.msgpack.Decoder[Message]:

@@ -72,3 +72,11 @@ def quote(text: str) -> str:
 def is_quotable(text: str) -> bool:
     """Tell whether a path can name a key; it cannot if both kinds of quotes are in it."""
     return "'" not in text or '"' not in text
+
+
+def lies_below(path: Path, top: Path) -> bool:
+    """Tell whether *path* is at or below *top*, whose steps without keys mean every entry."""
+    return len(path) >= len(top) and all(
+        ours.name == theirs.name and set(theirs.keys) <= set(ours.keys)
+        for ours, theirs in zip(path, top, strict=False)
+    )
