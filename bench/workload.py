@@ -20,6 +20,7 @@ IN_PORT, OUT_PORT = 1, 2
 IPV4, UDP = 0x0800, 17
 PREFIX_LENGTHS = (8, 12, 16, 20, 24, 28, 32)  # squared: the 49 masks
 ROUTER = 0x020000000001
+VLAN, VID_PRESENT = 100, 0x1000  # OFPVID_PRESENT
 FORWARD = of.apply(of.output(OUT_PORT))
 
 # Where a field stands in a frame: offset, size.
@@ -50,32 +51,29 @@ class Flows:
     dport: Numbers
 
 
-def _frame_template() -> bytes:
+def _frame_template(tag: bytes) -> bytes:
     """A 60-byte UDP frame with a right IPv4 length and TTL 64; no UDP checksum."""
-    ethernet = bytes.fromhex("020000000001 020000000002 0800")
-    ip_size = FRAME_SIZE - 14
+    ethernet = bytes.fromhex("020000000001 020000000002") + tag + bytes.fromhex("0800")
+    ip_size = FRAME_SIZE - len(ethernet)
     ip = bytes([0x45, 0]) + ip_size.to_bytes(2) + bytes.fromhex("0000 0000 40 11 0000")
     udp = bytes(4) + (ip_size - 20).to_bytes(2) + bytes(2)
     frame = ethernet + ip + bytes(8) + udp
     return frame + bytes(FRAME_SIZE - len(frame))
 
 
-def frames_of(flows: Flows) -> Bytes:
-    """Make one frame for each flow, IPv4 checksum included."""
+def frames_of(flows: Flows, tag: bytes = b"") -> Bytes:
+    """Make one frame for each flow, IPv4 checksum included; 'tag' goes before the Ethernet type."""
+    columns = {IP_SRC: flows.src, IP_DST: flows.dst, UDP_SRC: flows.sport, UDP_DST: flows.dport}
     frames = of.stamp(
-        _frame_template(),
-        {
-            IP_SRC[0]: (4, flows.src),
-            IP_DST[0]: (4, flows.dst),
-            UDP_SRC[0]: (2, flows.sport),
-            UDP_DST[0]: (2, flows.dport),
-        },
+        _frame_template(tag),
+        {at + len(tag): (size, values) for (at, size), values in columns.items()},
     )
-    words = frames[:, 14:34].astype(np.uint32).reshape(len(frames), 10, 2)
+    ip = frames[:, 14 + len(tag) : 34 + len(tag)]
+    words = ip.astype(np.uint32).reshape(len(frames), 10, 2)
     total = (words[:, :, 0] << 8 | words[:, :, 1]).sum(axis=1)
     total = (total & 0xFFFF) + (total >> 16)
     check = ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
-    frames[:, 24], frames[:, 25] = check >> 8, check & 0xFF
+    ip[:, 10], ip[:, 11] = check >> 8, check & 0xFF
     return frames
 
 
@@ -200,12 +198,14 @@ def masks_churn(rng: np.random.Generator, count: int = 5_000) -> tuple[bytes, ..
 
 
 def deep(rng: np.random.Generator, flows: int, hosts: int = 1_000) -> tuple[bytes, int, Bytes]:
-    """Eight tables: port, ACL, source, destination, routes, next hop, egress ACL, output."""
+    """Eight tables: VLAN, ACL, source, destination, routes, next hop, egress ACL, output."""
     drawn = random_flows(rng, flows)
     macs = np.uint64(0x020000010000) + np.arange(hosts, dtype=np.uint64)
     nets = np.unique(drawn.dst >> np.uint64(12))  # /20 routes that cover every flow
     rules = [
-        of.flow_mod({"in_port": IN_PORT}, of.goto(1), table=0, priority=1),
+        of.flow_mod(
+            {"in_port": IN_PORT, "vlan_vid": VLAN | VID_PRESENT}, of.goto(1), table=0, priority=1
+        ),
         *(
             of.flow_mod(
                 {"eth_type": IPV4, "ip_proto": 6, "ipv4_src": (address, 0xFFFFFF00)},
@@ -231,7 +231,7 @@ def deep(rng: np.random.Generator, flows: int, hosts: int = 1_000) -> tuple[byte
         of.flow_mod({}, of.goto(7), table=6),
         of.flow_mod({}, FORWARD, table=7),
     ]
-    frames = frames_of(drawn)
+    frames = frames_of(drawn, tag=bytes([0x81, 0, 0, VLAN]))
     sources = macs[rng.integers(0, hosts, flows)].astype(">u8").view(np.uint8).reshape(flows, 8)
     frames[:, 6:12] = sources[:, 2:]
     return b"".join(rules), len(rules), frames

@@ -402,15 +402,16 @@ read_frame(struct packet *p, struct flow_key *key)
     return read_payload(p, key, type, at + 2);
 }
 
-/* Fills the first line of the key of the frame that most are, IPv4 without options or tags and whole
- * TCP or UDP in it, as read_frame() would.  Returns false, and nothing has changed, for any other. */
-static inline bool
-read_usual(struct packet *p, struct flow_key *key)
+/* Fills the first line of the key with IPv4 without options and whole TCP or UDP in it, whose Ethernet
+ * type is at 'type_at' behind 'tag', as read_frame() would.  Returns false, and nothing has changed, if it
+ * is something else. */
+static inline __attribute__((always_inline)) bool
+read_plain_ipv4(struct packet *p, struct flow_key *key, uint32_t type_at, uint64_t tag)
 {
-    enum { L3 = ETH_SIZE, L4 = ETH_SIZE + IPV4_SIZE };
-    const uint8_t *data = p->data, *ip = data + L3, *l4 = data + L4;
+    const uint32_t l3 = type_at + 2, l4 = l3 + IPV4_SIZE;
+    const uint8_t *data = p->data, *ip = data + l3;
 
-    if (p->len < L4 + UDP_SIZE || get_be16(data + ETH_TYPE_AT) != ETH_TYPE_IPV4 || ip[0] != 0x45
+    if (p->len < l4 + UDP_SIZE || get_be16(data + type_at) != ETH_TYPE_IPV4 || ip[0] != 0x45
         || get_be16(ip + 6) & 0x3fff) {
         return false;
     }
@@ -419,24 +420,38 @@ read_usual(struct packet *p, struct flow_key *key)
     bool tcp = ip[9] == IP_PROTO_TCP;
 
     if (!(tcp || ip[9] == IP_PROTO_UDP) || total < IPV4_SIZE + (uint32_t)l4_size[ip[9]]
-        || total > p->len - L3) {
+        || total > p->len - l3) {
         return false;
     }
     p->l2_5 = NO_OFFSET;
-    p->l3 = L3;
-    p->l4 = L4;
-    p->eth_type_at = ETH_TYPE_AT;
+    p->l3 = (uint16_t)l3;
+    p->l4 = (uint16_t)l4;
+    p->eth_type_at = (uint16_t)type_at;
     p->stale = false;
     key->word[W_PORT] = (uint64_t)p->in_port << 32 | p->in_port;
     key->word[W_METADATA] = 0;
     key->word[W_TUNNEL_ID] = 0;
     key->word[W_ETH_DST] = (get_be64(data) & ~UINT64_C(0xffff)) | ETH_TYPE_IPV4;
-    key->word[W_ETH_SRC] = get_be64(data + 6) & ~UINT64_C(0xffff);
+    key->word[W_ETH_SRC] = (get_be64(data + 6) & ~UINT64_C(0xffff)) | tag;
     key->word[W_IPV4] = get_be64(ip + 12);
-    key->word[W_L4] = (uint64_t)get_be32(l4) << 32 | (uint32_t)ip[9] << 24
+    key->word[W_L4] = (uint64_t)get_be32(data + l4) << 32 | (uint32_t)ip[9] << 24
                       | (uint32_t)ip[1] << 16 | (uint32_t)ip[8] << 8;
-    key->word[W_IPV6] = tcp ? (uint64_t)(get_be16(l4 + 12) & 0xfff) << 16 : 0;
+    key->word[W_IPV6] = tcp ? (uint64_t)(get_be16(data + l4 + 12) & 0xfff) << 16 : 0;
     return true;
+}
+
+/* Does the frames that most are, with one VLAN tag or none; the others return false.  For each of the
+ * two there is a copy of the code in which offsets are constants. */
+static inline bool
+read_usual(struct packet *p, struct flow_key *key)
+{
+    const uint8_t *data = p->data;
+
+    if (p->len < ETH_SIZE + VLAN_SIZE || get_be16(data + ETH_TYPE_AT) != ETH_TYPE_VLAN) {
+        return read_plain_ipv4(p, key, ETH_TYPE_AT, 0);
+    }
+    return read_plain_ipv4(p, key, ETH_TYPE_AT + VLAN_SIZE,
+                           get_be16(data + ETH_TYPE_AT + 2) | VID_PRESENT);
 }
 
 /* Clears words of a key, in pieces that compilers make plain stores of: for the
