@@ -17,6 +17,7 @@ from .commits import (
     history,
     rollback,
 )
+from .completion import ConfigPath, LeafValue
 from .files import load, save
 from .importing import import_lagopus
 from .output import emit, outline
@@ -47,7 +48,7 @@ for command in (load, save, import_lagopus, diff, commit, confirm, discard, roll
 
 @config.command()
 @placed
-@click.argument("path")
+@click.argument("path", type=ConfigPath())
 @click.option("--defaults", is_flag=True, help="Show also what is not set, with its default.")
 @click.option("--session", metavar="NAME", default="", help="Read this session, not what runs.")
 def get(path: str, defaults: bool, session: str) -> None:
@@ -75,8 +76,8 @@ def _show(path: str, defaults: bool, session: str) -> None:
 
 @config.command(name="set")
 @placed
-@click.argument("path")
-@click.argument("value", required=False)
+@click.argument("path", type=ConfigPath())
+@click.argument("value", type=LeafValue(), required=False)
 @session_option
 @dry_run_option
 def set_(path: str, value: str | None, session: str | None, dry_run: bool) -> None:
@@ -100,7 +101,7 @@ def _value(text: str | None) -> Any:
 
 @config.command()
 @placed
-@click.argument("path")
+@click.argument("path", type=ConfigPath())
 @session_option
 @dry_run_option
 def delete(path: str, session: str | None, dry_run: bool) -> None:

@@ -36,7 +36,7 @@ for command in (up, down, status, ping, config, commit, confirm, port, bridge, s
 def main() -> None:
     """Run a command line; whatever happens, end with a sentence and an exit code."""
     try:
-        sys.exit(cli(standalone_mode=False))
+        sys.exit(cli(prog_name="raicho", standalone_mode=False))
     except click.UsageError as error:
         error.show()
         sys.exit(error.exit_code)
