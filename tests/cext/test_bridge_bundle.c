@@ -1,6 +1,6 @@
 /* bridge_bundle.c: all of a bundle or nothing (K16).  A bridge that is given bundles, some of which fail,
  * is compared after each with itself before, or with a twin that is given the same messages one by
- * one. */
+ * one.  An argument is another seed. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,9 @@
 
 #include "rig.h"
 
-enum { MESSAGES = 12, ROUNDS = 3000 };
+enum { MESSAGES = 12, ROUNDS = 3000, PACKET_TO = 3, PACKET_FROM = 1 };
+
+static unsigned seed = 1;
 
 static uint32_t
 draw(uint32_t limit)
@@ -130,11 +132,28 @@ assert_same(struct buffer *a, struct buffer *b)
 
 /* --- Messages ----------------------------------------------------------------------------------- */
 
+/* Which of several entries with one priority matches is not defined (OpenFlow 1.3.5, 5.3), and a bridge
+ * and its twin may differ in that.  So an entry that the packet of send_some() meets has a priority of
+ * its own; only the same match can have it too.  Others overlap as they like. */
+static void
+set_priority(struct wire_flow *flow)
+{
+    enum { PAST_OTHERS = 4 };
+    const struct wire_oxm *to = &flow->match[0], *from = &flow->match[1];
+    const bool any = flow->n_match == 0;
+
+    if (any || (to->value == PACKET_TO && (flow->n_match == 1 || from->value == PACKET_FROM))) {
+        flow->priority = PAST_OTHERS + (any ? 0 : 2 * flow->n_match + (to->mask != 0));
+    } else {
+        flow->priority = draw(3);
+    }
+}
+
 static void
 add_flow(struct frame *f)
 {
     struct wire_flow flow = {
-        .command = draw(5), .table = draw(3), .priority = draw(3), .idle = draw(2) * 5,
+        .command = draw(5), .table = draw(3), .idle = draw(2) * 5,
         .hard = draw(2) * 9, .flags = draw(8), .cookie = draw(3), .output = { 1 + draw(3) },
         .group = draw(3) ? 0 : 1 + draw(4), .n_match = draw(3),
         .match = { { FIELD_eth_dst, draw(8), draw(2) ? 7 : 0 }, { FIELD_in_port, 1 + draw(2), 0 } },
@@ -142,6 +161,7 @@ add_flow(struct frame *f)
 
     flow.match[0].value &= flow.match[0].mask ? flow.match[0].mask : 7;
     flow.table = flow.command >= WIRE_DELETE && !draw(6) ? 0xff : flow.table;
+    set_priority(&flow);
     wire_flow(f, &flow);
 }
 
@@ -223,11 +243,11 @@ send_some(struct rig *rig)
 {
     struct frame frame = { 0 };
 
-    frame_add48(&frame, 3);
+    frame_add48(&frame, PACKET_TO);
     frame_add48(&frame, 9);
     frame_add16(&frame, 0x88b5);
     frame_add(&frame, "0123456789012345678901234567890123456789012345", 46);
-    rig_put(rig, 1, &frame);
+    rig_put(rig, PACKET_FROM, &frame);
     rig_run(rig);
     for (unsigned port = 1; port <= RIG_PORTS; port++) {
         rig_take(rig, port, NULL);
@@ -241,7 +261,7 @@ test_a_bundle_is_its_messages_or_nothing(void **state)
     unsigned n_done = 0, n_undone = 0;
 
     (void) state;
-    srand(1);
+    srand(seed);
     for (unsigned round = 0; round < ROUNDS; round++) {
         struct buffer messages = { 0 }, before = show(rig), after;
         uint32_t failed = UINT32_MAX, n = 1 + draw(MESSAGES), result;
@@ -401,7 +421,7 @@ test_a_message_that_is_cut_short_fails(void **state)
 }
 
 int
-main(void)
+main(int argc, char *argv[])
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_bundle_is_its_messages_or_nothing),
@@ -419,5 +439,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_a_message_that_is_cut_short_fails, set_up, tear_down),
     };
 
+    if (argc > 1) {
+        seed = (unsigned)strtoul(argv[1], NULL, 10);
+    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

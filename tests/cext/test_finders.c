@@ -13,13 +13,19 @@
 
 #include "flows.h"
 
-enum { N_TABLES = 1000, MAX_FLOWS = 400, MAX_MASKS = 200, MAX_REST = 8, ROUNDS = 10 };
+enum { N_TABLES = 1000, MAX_FLOWS = 400, MAX_MASKS = 200, MAX_REST = 8, ROUNDS = 10, MAX_PARTS = 8,
+       N_OTHERS = 64 };
 
 struct entry {
-    struct flow_key key, mask;
     struct flow *flow;
     uint16_t priority;
     bool rest;                          /* Of no prefix. */
+    unsigned n_parts;
+    struct part {
+        unsigned word;
+        uint64_t mask, value;           /* Bits that count; what they are. */
+    } parts[MAX_PARTS];                 /* The words of its mask that are not 0. */
+    struct flow_key key, mask;
 };
 
 struct model;
@@ -43,7 +49,8 @@ struct model {
     unsigned n_fields;
     struct flow_key masks[MAX_MASKS];
     unsigned n, n_rest, n_drawn;
-    struct entry entries[MAX_FLOWS];    /* Highest priority first. */
+    struct entry *entries[MAX_FLOWS];   /* Highest priority first. */
+    struct flow_key others[N_OTHERS];   /* Packets that are like no entry. */
 };
 
 static bool
@@ -234,6 +241,9 @@ model_new(const struct shape *shape, uint64_t seed)
     model->max_flows += range ? draw(&model->random, percent(model, 10) ? range : 40) : 0;
     model->n_priorities = 1 + draw(&model->random, percent(model, 50) ? 4 : 60000);
     shape->prepare(model);
+    for (unsigned i = 0; i < N_OTHERS; i++) {
+        draw_key(&model->random, &model->others[i], 1 + draw(&model->random, 6));
+    }
     return model;
 }
 
@@ -245,15 +255,39 @@ model_free(struct model *model)
     free(model);
 }
 
+static void
+set_parts(struct entry *entry)
+{
+    for (unsigned i = 0; i < N_KEY_WORDS; i++) {
+        const uint64_t mask = entry->mask.word[i];
+        if (mask) {
+            assert_true(entry->n_parts < MAX_PARTS);
+            entry->parts[entry->n_parts++] = (struct part) { i, mask, entry->key.word[i] & mask };
+        }
+    }
+}
+
+static bool
+matches(const struct entry *entry, const struct flow_key *packet)
+{
+    for (unsigned i = 0; i < entry->n_parts; i++) {
+        const struct part *part = &entry->parts[i];
+        if ((packet->word[part->word] & part->mask) != part->value) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static unsigned
 find_same(const struct model *model, const struct entry *like)
 {
     unsigned i = 0;
 
     while (i < model->n
-           && !(model->entries[i].priority == like->priority
-                && !memcmp(&model->entries[i].mask, &like->mask, sizeof like->mask)
-                && key_matches(&model->entries[i].key, &like->mask, &like->key))) {
+           && !(model->entries[i]->priority == like->priority
+                && !memcmp(&model->entries[i]->mask, &like->mask, sizeof like->mask)
+                && matches(model->entries[i], &like->key))) {
         i++;
     }
     return i;
@@ -262,7 +296,8 @@ find_same(const struct model *model, const struct entry *like)
 static void
 take_out(struct model *model, unsigned i)
 {
-    model->n_rest -= model->entries[i].rest;
+    model->n_rest -= model->entries[i]->rest;
+    free(model->entries[i]);
     memmove(&model->entries[i], &model->entries[i + 1],
             (--model->n - i) * sizeof model->entries[0]);
 }
@@ -270,29 +305,30 @@ take_out(struct model *model, unsigned i)
 static void
 model_insert(struct model *model)
 {
-    struct entry new = { .flow = NULL };
     struct flow *old;
 
     if (model->n == model->max_flows) {
         return;
     }
-    new.priority = (uint16_t)draw(&model->random, model->n_priorities);
-    model->shape->draw(model, &new);
-    unsigned at = find_same(model, &new);
-    new.flow = flow_for(&model->table, &new.key, &new.mask, new.priority);
-    assert_int_equal(table_insert(&model->table, new.flow, &old), 0);
-    assert_ptr_equal(old, at < model->n ? model->entries[at].flow : NULL);
+    struct entry *new = calloc(1, sizeof *new);
+    new->priority = (uint16_t)draw(&model->random, model->n_priorities);
+    model->shape->draw(model, new);
+    set_parts(new);
+    unsigned at = find_same(model, new);
+    new->flow = flow_for(&model->table, &new->key, &new->mask, new->priority);
+    assert_int_equal(table_insert(&model->table, new->flow, &old), 0);
+    assert_ptr_equal(old, at < model->n ? model->entries[at]->flow : NULL);
     retire_flow(&model->epoch, old);
     if (old) {
         take_out(model, at);
     }
-    for (at = 0; at < model->n && model->entries[at].priority >= new.priority;) {
+    for (at = 0; at < model->n && model->entries[at]->priority >= new->priority;) {
         at++;
     }
     memmove(&model->entries[at + 1], &model->entries[at],
             (model->n++ - at) * sizeof model->entries[0]);
     model->entries[at] = new;
-    model->n_rest += new.rest;
+    model->n_rest += new->rest;
 }
 
 static void
@@ -300,8 +336,8 @@ model_remove(struct model *model)
 {
     if (model->n) {
         unsigned i = draw(&model->random, model->n);
-        table_remove(&model->table, model->entries[i].flow);
-        retire_flow(&model->epoch, model->entries[i].flow);
+        table_remove(&model->table, model->entries[i]->flow);
+        retire_flow(&model->epoch, model->entries[i]->flow);
         take_out(model, i);
     }
 }
@@ -313,11 +349,11 @@ check_found(const struct model *model, const struct flow_key *packet, const stru
     const struct entry *best = NULL;
 
     for (unsigned i = 0; i < model->n; i++) {
-        const struct entry *entry = &model->entries[i];
+        const struct entry *entry = model->entries[i];
         if (best && entry->priority < best->priority) {
             break;
         }
-        if (key_matches(&entry->key, &entry->mask, packet)) {
+        if (matches(entry, packet)) {
             best = entry;
             if (entry->flow == found) {
                 return;
@@ -335,22 +371,22 @@ static void
 draw_packet(struct model *model, struct flow_key *packet)
 {
     struct random *random = &model->random;
+    const struct flow_key *other = &model->others[draw(random, N_OTHERS)];
 
-    draw_key(random, packet, 1 + draw(random, 6));
     if (!model->n || percent(model, 3)) {
+        *packet = *other;
         return;
     }
-    const struct entry *like = &model->entries[draw(random, model->n)];
-    bool near = percent(model, 60);     /* The rest as in the entry, too, not drawn. */
-    for (unsigned i = 0; i < N_KEY_WORDS; i++) {
-        uint64_t keep = near ? UINT64_MAX : like->mask.word[i];
-        packet->word[i] = (packet->word[i] & ~keep) | (like->key.word[i] & keep);
+    const struct entry *like = model->entries[draw(random, model->n)];
+    bool near = percent(model, 60);     /* The rest as in the entry, too. */
+    *packet = near ? like->key : *other;
+    for (unsigned i = 0; i < like->n_parts; i++) {
+        const struct part *part = &like->parts[i];
+        packet->word[part->word] = (packet->word[part->word] & ~part->mask) | part->value;
     }
     if (percent(model, 30)) {
-        unsigned word = draw(random, N_KEY_WORDS);
-        for (unsigned i = 0; i < N_KEY_WORDS && !like->mask.word[word]; i++) {
-            word = (word + 1) % N_KEY_WORDS;
-        }
+        unsigned word = like->n_parts ? like->parts[draw(random, like->n_parts)].word
+                                      : draw(random, N_KEY_WORDS);
         packet->word[word] ^= UINT64_C(1) << draw(random, 64);
     }
 }
@@ -363,6 +399,8 @@ model_lookup(struct model *model)
     const struct flow *found[PACKET_VECTOR];
     unsigned n = 1 + draw(&model->random, PACKET_VECTOR);
 
+    draw_key(&model->random, &model->others[draw(&model->random, N_OTHERS)],
+             1 + draw(&model->random, 6));
     for (unsigned i = 0; i < n; i++) {
         draw_packet(model, &packets[i]);
         keys[i] = &packets[i];
