@@ -45,6 +45,8 @@ from ..message import (
     Value,
 )
 from ..message.datastore import Rollback
+from ..message.server import Tap
+from ..message.trace import traced
 from . import logs
 from .lock import Lock
 from .phases import Phases, StartAgain
@@ -53,6 +55,7 @@ from .registration import TTL, Registration
 log = logging.getLogger(__name__)
 
 FAREWELL = 0.05  # seconds in which the last replies leave
+TRACE = "trace.{}"  # topic
 LOG_PATH = "/raicho/log/component[name='{}']"  # a component takes its log level from here
 
 Answer = Callable[[bytes, Any], Awaitable[Message]]
@@ -111,6 +114,7 @@ class Component:
         self._tasks: set[asyncio.Task[None]] = set()
         self._phases = Phases(self, only_forth=self.rollback == "reinit")
         self._registration: Registration | None = None
+        self._tap: Tap | None = None
 
     # What subclasses fill in.
 
@@ -159,6 +163,7 @@ class Component:
         try:
             await self.open()
             self._server = ControlServer(self.context, self.endpoint, self.handle)
+            self._server.tap = self._tap
         except BaseException:
             await self.stop()
             raise
@@ -195,6 +200,17 @@ class Component:
             self.datastore.close()
             self.context.destroy(linger=0)
             self._lock.release()
+
+    def take_log_settings(self, config: dict[str, Any]) -> None:
+        """Log, and trace messages, as a configuration says."""
+        settings = logs.settings_in(config, self.identity)
+        logs.set_level(settings.level or self.bootstrap.log_level)
+        self._tap = self._trace if settings.traces_messages else None
+        if self._server:
+            self._server.tap = self._tap
+
+    def _trace(self, sent: bool, peer: bytes, frame: bytes) -> None:
+        self.publisher.publish(TRACE.format(self.identity), traced(sent, peer, frame))
 
     def start_again(self, why: str) -> None:
         """Stop, and let a new component of this kind take over by run()."""
@@ -289,8 +305,7 @@ class Component:
 
     async def _commit(self, peer: bytes, request: Commit) -> Done:
         if prepared := await self._phases.commit(request.txid):
-            level = logs.level_in(prepared.config, self.identity)
-            logs.set_level(level or self.bootstrap.log_level)
+            self.take_log_settings(prepared.config)
         return Done()
 
     async def _abort(self, peer: bytes, request: Abort) -> Done:

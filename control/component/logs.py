@@ -4,6 +4,8 @@ import logging
 import sys
 from typing import Any
 
+import msgspec
+
 DEFAULT_LEVEL = "info"
 LEVELS = {
     "debug": logging.DEBUG,
@@ -31,11 +33,19 @@ def level() -> str:
     return next((name for name, value in LEVELS.items() if value == number), str(number))
 
 
-def level_in(config: dict[str, Any], identity: str) -> str | None:
-    """Find the level of *identity* in a configuration tree, None if it is not set."""
+class Settings(msgspec.Struct, frozen=True):
+    """What the configuration says of one component; no level means the one of its start."""
+
+    level: str | None = None
+    traces_messages: bool = False
+
+
+def settings_in(config: dict[str, Any], identity: str) -> Settings:
+    """Find the settings of *identity* in a configuration tree."""
     tree = config.get("raicho", config)
     for entry in tree.get("log", {}).get("component", []):
         if entry.get("name") == identity:
-            found = entry.get("level")
-            return found if found in LEVELS else None
-    return None
+            level = entry.get("level")
+            traces = entry.get("trace-messages", False)
+            return Settings(level if level in LEVELS else None, traces)
+    return Settings()

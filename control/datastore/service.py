@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..component import Bootstrap, Component, logs
+from ..component import Bootstrap, Component
 from ..message import Api, CallError, Code, Done, Failure, Message, notices
 from ..message import datastore as messages
 from ..message import statistics as samples
@@ -17,13 +17,14 @@ from .delivery import Delivery
 from .engines.sqlite import SqliteEngine, Unreadable
 from .fault import Invalid, SchemaError
 from .nodes import describe, locate
-from .path import parse_path
+from .path import Step, parse_path
 from .scope import config_seen, scope_of
 from .statistics import Statistics
 from .store import Store, refusal
 
 DATA = "/var/lib/raicho/config.db"
 APIS = ("datastore.control", "datastore.statistics")
+OBJECTS = (Step("raicho"),)
 
 
 class Datastore(Component):
@@ -115,15 +116,20 @@ class Datastore(Component):
         registration = messages.Register(
             self.identity,
             __version__,
-            apis=[Api(name, self.endpoint) for name in APIS],
+            apis=[Api(name, self.endpoint) for name in (*APIS, *self._configured())],
             ttl=float("inf"),
         )
         self.store.register(registration, time.monotonic())
+
+    def _configured(self) -> list[str]:
+        """Name the API of each object that can be configured: bridge.config and so on."""
+        return [f"{name}.config" for name in locate(self.store.library.root, OBJECTS).children]
 
     async def _on_register(self, peer: bytes, request: messages.Register) -> Message:
         if request.component == self.identity:
             raise CallError(Failure(Code.CONFLICT, f"{self.identity} is the datastore itself"))
         member, outcomes = self.store.register(request, time.monotonic())
+        self._register_itself()
         self.yang = [module.text for module in self.store.library.modules.values()]
         self.commits.restarted(member.name)
         if member.is_participant:
@@ -260,11 +266,10 @@ class Datastore(Component):
         return result
 
     def _take_own_settings(self) -> None:
-        """Follow the one setting that the datastore has itself."""
+        """Follow the settings that the datastore has itself."""
         root = self.store.library.root
         scope = scope_of(root, ["/raicho/log"], set())
-        level = logs.level_in(config_seen(root, scope, self.store.working), self.identity)
-        logs.set_level(level or self.bootstrap.log_level)
+        self.take_log_settings(config_seen(root, scope, self.store.working))
 
     def _give_up(self) -> None:
         """Stop, because the data file failed in the middle; at the next start its log decides."""

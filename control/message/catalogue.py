@@ -5,7 +5,7 @@ from typing import Any, Union
 
 import msgspec
 
-from . import datastore, notices, statistics, types
+from . import datastore, notices, statistics, trace, types
 from .envelope import Message
 from .failure import Failure
 
@@ -21,7 +21,10 @@ def _all_of(*modules: Any) -> list[type[Message]]:
     ]
 
 
-MESSAGES: tuple[type[Message], ...] = (Failure, *_all_of(types, datastore, notices, statistics))
+MESSAGES: tuple[type[Message], ...] = (
+    Failure,
+    *_all_of(types, datastore, notices, statistics, trace),
+)
 
 
 def decoder(extra: Iterable[type[Message]] = ()) -> msgspec.msgpack.Decoder[Message]:

@@ -23,6 +23,7 @@ from .envelope import VERSION, Envelope, Kind, Malformed, Message, Request, pack
 from .failure import CallError, Code, Failure
 
 Handler = Callable[[bytes, Request[Any]], Awaitable[Message]]
+Tap = Callable[[bool, bytes, bytes], None]  # whether sent, peer, frame
 
 MAX_PEERS = 1024
 MAX_REMEMBERED = 1024  # requests of a peer
@@ -72,6 +73,7 @@ class ControlServer:
     ) -> None:
         self.endpoint = endpoint
         self.counters: Counter[str] = Counter()
+        self.tap: Tap | None = None  # hears all that is said
         self._handler = handler
         self._clock = clock
         self._decoder = catalogue.decoder(extra)
@@ -101,6 +103,8 @@ class ControlServer:
             self.counters["malformed"] += 1
             log.debug("dropped a message of %s: %s", name.hex(), error)
             return
+        if self.tap:
+            self.tap(False, name, rest[0])
         self._accept(name, self._peer(name), envelope)
 
     def _accept(self, name: bytes, peer: _Peer, envelope: Envelope) -> None:
@@ -173,6 +177,8 @@ class ControlServer:
         self._send(name, pack(Kind.ERROR, ident, Failure(code, reason)))
 
     def _send(self, name: bytes, frame: bytes) -> None:
+        if self.tap:
+            self.tap(True, name, frame)
         try:
             self._drain.send([name, frame])
         except zmq.Again:  # the client asks again, and the reply is remembered

@@ -1,0 +1,252 @@
+"""The sequences of the design, from a trace of the running system's messages.
+
+Datastore, bus, dataplane and agent run as processes and publish what is said at
+their control endpoints; that, and the other events, are the lines of the trace.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import pytest
+import zmq
+
+from raicho.control.message import (
+    Api,
+    CallError,
+    Code,
+    CommitSession,
+    ControlClient,
+    Edit,
+    Event,
+    Get,
+    GetConfig,
+    ListRegistry,
+    Lookup,
+    Ping,
+    Register,
+    Set,
+    Subscriber,
+)
+from raicho.control.message.trace import Traced
+
+TRACED = ("datastore", "dataplane", "openflow")
+BR0 = "/raicho/bridge[name='br0']"
+TOY = """module toy { yang-version 1.1; namespace "urn:toy"; prefix t;
+  import raicho { prefix r; } revision 2026-01-01;
+  augment "/r:raicho" { container toy { leaf speed { type uint8; } } } }"""
+
+
+class Trace:
+    """The events so far, told as lines in the order of their times."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def lines(self) -> list[str]:
+        """Return lines such as `dataplane < Prepare tx` and `event config.committed tx`."""
+        ordered = sorted(self.events, key=lambda event: event.time)
+        asked: dict[tuple[str, str, int], str] = {}
+        return [line for event in ordered if (line := _line(event, asked))]
+
+
+def _line(event: Event, asked: dict[tuple[str, str, int], str]) -> str:
+    match event.body:
+        case Traced(sent=False, peer=peer, id=id_, message=[name, *fields]):
+            asked[event.source, peer, id_] = _subject(name, fields)
+            return f"{event.source} < {name} {asked[event.source, peer, id_]}"
+        case Traced(peer=peer, id=id_, message=[name, *_]):
+            return f"{event.source} > {name} {asked.get((event.source, peer, id_), '')}"
+    body = event.body if isinstance(event.body, dict) else msgspec.structs.asdict(event.body)
+    return f"event {event.topic} {body.get('txid', '')}"
+
+
+def _subject(name: str, fields: list[Any]) -> str:
+    """Return what a request is about: its transaction, or its first field."""
+    if name == "CommitSession":
+        return str(fields[-1])
+    return str(fields[0]) if fields else ""
+
+
+def in_order(lines: list[str], wanted: Iterable[str], after: str = "") -> None:
+    """Assert that all *wanted* lines are there, one after the other."""
+    at = lines.index(after) if after else 0
+    for line in wanted:
+        assert line in lines[at:], f"{line!r} is not in\n" + "\n".join(lines[at:])
+        at = lines.index(line, at) + 1
+
+
+def tracing(on: bool) -> list[Set]:
+    """Return what switches tracing."""
+    leaf = "/raicho/log/component[name='{}']/trace-messages"
+    return [Set(leaf.format(name), on) for name in TRACED]
+
+
+class Site:
+    """The processes, a client, and the trace."""
+
+    def __init__(self, context: zmq.SyncContext, processes: Any) -> None:
+        self.processes, self.run_dir = processes, processes.run_dir
+        self.trace = Trace()
+        self.client = ControlClient(context, f"ipc://{self.run_dir}/datastore.control")
+        self.subscriber = Subscriber(
+            context, f"ipc://{self.run_dir}/bus.sub", [""], self.trace.events.append
+        )
+
+    async def commit(self, txid: str, *ops: Set) -> Any:
+        await self.client.call(Edit(txid, list(ops)))
+        return await self.client.call(CommitSession(txid, txid=txid), 20)
+
+    async def until(self, line: str) -> list[str]:
+        async with asyncio.timeout(30):
+            while not any(found.startswith(line) for found in self.trace.lines()):
+                await asyncio.sleep(0.02)
+        return self.trace.lines()
+
+
+@asynccontextmanager
+async def site(context: zmq.SyncContext, processes: Any) -> AsyncIterator[Site]:
+    """Start bus and datastore, with tracing on; then dataplane and agent."""
+    it = Site(context, processes)
+    processes.start("raicho.control.bus")
+    processes.start("raicho.control.datastore", "--data", it.run_dir / "config.db")
+    await it.client.call(Ping(), 30)
+    await it.commit("tracing", *tracing(True))
+    async with asyncio.timeout(30):
+        while not it.trace.events:  # until bus and subscriber have met
+            await it.client.call(GetConfig("/raicho/log"))
+            await asyncio.sleep(0.05)
+    processes.start("raicho.dataplane")
+    await it.until("datastore > Registered dataplane")
+    processes.start("raicho.control.openflow")
+    await it.until("datastore > Registered openflow")
+    try:
+        yield it
+    finally:
+        it.client.close()
+        it.subscriber.close()
+
+
+async def test_the_messages_between_components_are_those_of_the_sequences(
+    context: zmq.SyncContext, processes: Any
+) -> None:
+    """Q1 to Q15, C0: recorded at the control endpoints and on the bus."""
+    async with site(context, processes) as s:
+        lines = s.trace.lines()
+        # Q1, Q3, Q4: modules, APIs and subscriptions come first, then the configuration.
+        for name in ("dataplane", "openflow"):
+            came = f"datastore < Register {name}"
+            in_order(lines, [came, f"datastore > Registered {name}"])
+            register = registered(s.trace, name)
+            assert register[2] and register[3] and register[4]
+        entries = {e.component: e for e in (await s.client.call(ListRegistry())).components}
+        assert "/raicho/bridge" in entries["dataplane"].subscriptions
+        found = await s.client.call(Lookup("dataplane.bulk"))
+        assert found.endpoint == f"ipc://{s.run_dir}/dataplane.bulk"
+
+        # Q2, Q5, Q6: a client brings a module, an API and a subscription.
+        mine = Register("me", "1", [TOY], [Api("me.toy", "ipc:///me")], ["/raicho/bridge"])
+        assert (await s.client.call(mine)).modules == {"toy": "accepted"}
+        with pytest.raises(CallError) as caught:
+            await s.client.call(Register("you", "1", [TOY.replace("uint8", "string")]))
+        assert (caught.value.failure.code, caught.value.failure.path) == (
+            Code.CONFLICT,
+            "/raicho/toy/speed",
+        )
+        entries = {e.component: e for e in (await s.client.call(ListRegistry())).components}
+        assert entries["me"].subscriptions == ["/raicho/bridge"]
+        assert (await s.client.call(Lookup("me.toy"))).endpoint == "ipc:///me"
+
+        # Q9, Q10: it asks where bridges are configured, and sets.
+        where = await s.client.call(Lookup("bridge.config"))
+        assert (where.endpoint, where.version) == (s.client.endpoint, "1")
+        result = await s.commit("t1", Set(f"{BR0}/datapath-id", "0x1"))
+        assert result.participants == ["dataplane", "openflow"]
+        assert (await s.client.call(GetConfig(f"{BR0}/datapath-id"))).data.endswith("1")
+
+        await s.until("event config.committed t1")
+        lines = await s.until("datastore > CommitResult t1")
+        in_order(
+            lines,
+            [
+                "datastore < Register me",
+                "datastore > Registered me",
+                "datastore < Register you",
+                "datastore > Failure you",
+                "datastore < Lookup bridge.config",
+                "datastore > Endpoint bridge.config",
+                "datastore < Edit t1",
+                "datastore > Changes t1",
+                "datastore < CommitSession t1",
+            ],
+        )
+        # Q11, Q12: everybody has prepared before anybody commits.
+        for name in ("dataplane", "openflow"):
+            both = [f"{name} < Prepare t1", f"{name} > Prepared t1", "dataplane < Commit t1"]
+            in_order(lines, both, "datastore < CommitSession t1")
+        # Q7, Q8, Q13 to Q15: dataplane, agent, then all who listen, with one txid.
+        in_order(
+            lines,
+            [
+                "dataplane < Commit t1",
+                "dataplane > Done t1",
+                "openflow < Commit t1",
+                "openflow > Done t1",
+                "event config.committed t1",
+                "datastore > CommitResult t1",
+            ],
+        )
+        bridge = ControlClient(context, f"ipc://{s.run_dir}/dataplane.control")
+        (row,) = (await bridge.call(Get("/bridge"))).data
+        assert int(row["datapath-id"], 16) == 1
+        bridge.close()
+
+
+async def test_a_refusal_is_heard_by_all_and_nothing_is_current(
+    context: zmq.SyncContext, processes: Any
+) -> None:
+    """Q15, F15: the client hears of a failure; there is no commit and no event of one."""
+    async with site(context, processes) as s:
+        port = {"kind": "af_packet", "device": "nowhere0"}
+        inside = Set(f"{BR0}/port[name='p1']/number", 1)
+        with pytest.raises(CallError, match="nowhere0") as caught:
+            await s.commit("bad", Set("/raicho/port[name='p1']", port), inside)
+        assert caught.value.failure.participant == "dataplane"
+        assert (await s.client.call(GetConfig("/raicho/bridge"))).data in (None, [])
+
+        lines = await s.until("datastore > Failure bad")
+        in_order(
+            lines,
+            [
+                "datastore < CommitSession bad",
+                "dataplane < Prepare bad",
+                "dataplane > Failure bad",
+                "dataplane < Abort bad",
+                "datastore > Failure bad",
+            ],
+        )
+        in_order(lines, ["openflow < Prepare bad", "openflow < Abort bad"])
+        assert not [line for line in lines if line.endswith(" bad") and "ommit " in line]
+
+
+async def test_tracing_is_switched_at_run_time(context: zmq.SyncContext, processes: Any) -> None:
+    """C0, F11: what is not traced says nothing."""
+    async with site(context, processes) as s:
+        await s.commit("off", *tracing(False))
+        await s.until("event config.committed off")
+        before = len(s.trace.events)
+        await s.client.call(GetConfig("/raicho/log"))
+        await s.commit("t2", Set(f"{BR0}/datapath-id", "0x2"))
+        await s.until("event config.committed t2")
+        later = [line for line in s.trace.lines()[before:] if not line.startswith("event")]
+        assert not [line for line in later if "t2" in line]
+
+
+def registered(trace: Trace, name: str) -> list[Any]:
+    """Return the fields of a component's Register."""
+    for event in trace.events:
+        if isinstance(event.body, Traced) and event.body.message[:2] == ["Register", name]:
+            return event.body.message[1:]
+    raise AssertionError(f"{name} has not registered")
