@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .openflow import now_ms
+from .queues import QueueConfig
 from .switch import Switch
 from .worker import DROP_REASONS, former_totals
 
@@ -47,6 +48,8 @@ def _port(switch: Switch, name: str) -> dict[str, Any]:
         "worker": config.worker,
         "device-queues": config.device_queues,
         "lane": [{"queue": i, "worker": worker} for i, worker in enumerate(config.workers)],
+        "max-rate": config.max_rate or None,
+        "queue": [_queue(queue) for queue in config.queues],
         "up": False,
     }
     try:
@@ -58,8 +61,19 @@ def _port(switch: Switch, name: str) -> dict[str, Any]:
         return row | {"trouble": error.strerror}
     shown = {"up": link.up, "admin-up": link.admin_up, "mac": link.mac.hex(":")}
     if port.how:
-        shown["xdp-mode"] = port.how
+        shown |= {"xdp-mode": config.xdp_mode, "how": port.how}
     return row | shown | {"mtu": link.mtu, "speed": link.speed}
+
+
+def _queue(queue: QueueConfig) -> dict[str, Any]:
+    return {
+        "id": queue.id,
+        "priority": queue.priority,
+        "min-rate": queue.min_rate or None,
+        "max-rate": queue.max_rate or None,
+        "burst": queue.burst or None,
+        "limit": queue.limit,
+    }
 
 
 def _workers(switch: Switch) -> Rows:

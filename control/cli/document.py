@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ..message.path import BadPath, Step, parse_path
+from ..message.path import BadPath, Path, descend, parse_path
 
 Place = tuple[str | int, ...]  # names and numbers that lead to a value
 
@@ -112,33 +112,13 @@ def _integer(word: str) -> int:
     return int(word)
 
 
-def _place(data: Any, steps: tuple[Step, ...]) -> Place:
+def _place(data: Any, path: Path) -> Place:
     """Follow a path into plain data as far as it goes."""
-    place: list[str | int] = []
+    place: Place = ()
     here = data
-    for step in steps:
-        names = here if isinstance(here, dict) else {}
-        name = next((name for name in names if name.rpartition(":")[2] == step.name), None)
-        if name is None:
+    for step in path:
+        more, here = descend(here, step)
+        place += more
+        if here is None:
             break
-        place.append(name)
-        here = here[name]
-        if step.keys and isinstance(here, list):
-            at = next((n for n, item in enumerate(here) if _is_named(item, step)), None)
-            if at is None:
-                break
-            place.append(at)
-            here = here[at]
-    return tuple(place)
-
-
-def _is_named(item: Any, step: Step) -> bool:
-    """Tell whether an entry, or a value of a leaf-list, has the keys of a step."""
-    if not isinstance(item, dict):
-        return [(".", _text(item))] == list(step.keys)
-    plain = {name.rpartition(":")[2]: _text(value) for name, value in item.items()}
-    return all(plain.get(name) == key for name, key in step.keys)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    return place

@@ -212,7 +212,7 @@ def _try_view(name: str) -> list[dict[str, Any]] | None:
 def _xdp_modes() -> dict[str, str]:
     """Return how the ports of kind af_xdp get at their frames, those that do."""
     rows = _try_state("dataplane", "/port") or []
-    return {row["name"]: row["xdp-mode"] for row in rows if "xdp-mode" in row}
+    return {row["name"]: row["how"] for row in rows if "how" in row}
 
 
 def _try_state(component: str, path: str) -> list[dict[str, Any]] | None:

@@ -5,8 +5,9 @@ of the schema when written; a value of a leaf-list by `[.='value']`.  A key is
 quoted by ' or ", whichever is not in it.  `/` is the whole.
 """
 
+import json
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class BadPath(ValueError):
@@ -80,3 +81,44 @@ def lies_below(path: Path, top: Path) -> bool:
         ours.name == theirs.name and set(theirs.keys) <= set(ours.keys)
         for ours, theirs in zip(path, top, strict=False)
     )
+
+
+def find(data: Any, path: Path) -> Any:
+    """Return what lies at a path of plain data; None if nothing does."""
+    here = data
+    for step in path:
+        _, here = descend(here, step)
+    return here
+
+
+def descend(here: Any, step: Step) -> tuple[tuple[str | int, ...], Any]:
+    """Go one step into plain data; return the names and numbers on the way, and what is there.
+
+    Nothing is None; then the names lead as far as there is something.  Names in
+    the data may have the prefix of a module.
+    """
+    names = here if isinstance(here, dict) else {}
+    name = next((name for name in names if _plain(name) == step.name), None)
+    if name is None:
+        return (), None
+    inner = here[name]
+    if not step.keys or not isinstance(inner, list):
+        return (name,), inner
+    at = next((at for at, item in enumerate(inner) if _is_named(item, step)), None)
+    return ((name,), None) if at is None else ((name, at), inner[at])
+
+
+def _is_named(item: Any, step: Step) -> bool:
+    """Tell whether an entry, or a value of a leaf-list, has the keys of a step."""
+    if not isinstance(item, dict):
+        return [(".", _text(item))] == list(step.keys)
+    texts = {_plain(name): _text(value) for name, value in item.items()}
+    return all(texts.get(name) == key for name, key in step.keys)
+
+
+def _plain(name: str) -> str:
+    return name.rpartition(":")[2]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -7,9 +7,12 @@ import socket
 from importlib.resources import files
 from typing import Any
 
+import msgspec
+
 from .. import __version__
 from ..component import Component
 from ..message import AddFlows, CallError, Change, Code, ConfigError, Failure, Message
+from ..message.path import BadPath, find, parse_path
 from .adding import add_flows
 from .bridge import BridgeControl
 from .datapath import Datapath
@@ -138,8 +141,13 @@ class Agent(Component):
             raise CallError(Failure(Code.UNAVAILABLE, "the dataplane is away", path))
 
     def state(self, path: str) -> Any:
-        """Return the rows of /controllers, or of a view: /flows, or /flows/br0, and so on."""
+        """Return the rows of /controllers, or of a view: /flows, or /flows/br0, and so on.
+
+        The settings of bridges that are in use are at /raicho/bridge.
+        """
         name, _, bridge = path.strip("/").partition("/")
+        if name == "raicho":
+            return self._settings_in_use(path)
         if name == "controllers":
             return [row for control in self.bridges.values() for row in control.rows()]
         if name not in VIEWS:
@@ -148,6 +156,16 @@ class Agent(Component):
         if bridge:
             self._check_bridge(bridge, path)
         return self._view(VIEWS[name], [bridge] if bridge else sorted(self.bridges), path)
+
+    def _settings_in_use(self, path: str) -> Any:
+        rows = [msgspec.to_builtins(control.settings) for control in self.bridges.values()]
+        try:
+            found = find({"raicho": {"bridge": rows}}, parse_path(path))
+        except BadPath as error:
+            raise CallError(Failure(Code.INVALID, str(error), path)) from None
+        if found is None:
+            raise CallError(Failure(Code.NOT_FOUND, "there is no such setting here", path))
+        return found
 
     async def _view(self, view: View, bridges: list[str], path: str) -> list[dict[str, Any]]:
         self._check_dataplane(path)

@@ -1,0 +1,203 @@
+"""Every leaf of the schema, written through the datastore and read back from its component.
+
+The leaves come from the schema: one that is added is tested at once, and fails
+until its component shows it.
+"""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from raicho.control.datastore.library import library_of, shipped_modules
+from raicho.control.datastore.nodes import Kind, Node, Type
+from raicho.control.message import CommitSession, Delete, Edit, Get, GetConfig, Set
+from raicho.control.message.path import find, parse_path
+
+from .conftest import Site, short_folder, standing
+from .lab import wait_until
+from .needs import needs
+from .switch import ask
+
+pytestmark = needs("ping")
+
+COMPONENTS = {
+    "raicho-dataplane": "dataplane",
+    "raicho-openflow": "openflow",
+    "raicho-statesync": "statesync",
+}
+KEYS = {
+    "/raicho/port": "[name='p1']",
+    "/raicho/port/lane": "[queue='0']",
+    "/raicho/port/queue": "[id='1']",
+    "/raicho/worker": "[id='1']",
+    "/raicho/bridge": "[name='br0']",
+    "/raicho/bridge/port": "[name='p1']",
+    "/raicho/bridge/controller": "[name='c1']",
+    "/raicho/bridge/listen": "[name='l1']",
+    "/raicho/log/component": "[name='dataplane']",
+}
+P1, BR0 = "/raicho/port[name='p1']", "/raicho/bridge[name='br0']"
+BASE = {
+    "raicho": {
+        "port": [{"name": "p1", "kind": "af_packet", "device": "p1"}],
+        "worker": [{"id": 1}],
+        "bridge": [
+            {
+                "name": "br0",
+                "port": [{"name": "p1", "number": 1}],
+                "controller": [{"name": "c1", "address": "127.0.0.1"}],
+                "listen": [{"name": "l1"}],
+            }
+        ],
+    }
+}
+#: Values of types that have no range and no list of values.
+TEXTS = {"datapath-id": "00000000000000ab", "ipv4-address": "127.0.0.9"}
+#: Values of leaves where not just any will do: there must be such a device, or file.
+VALUES: dict[str, Any] = {
+    "/raicho/port/kind": "tap",
+    "/raicho/port/device": "p2",
+    "/raicho/port/mtu": 1400,
+    "/raicho/port/device-queues": 2,
+    "/raicho/port/lane/worker": 1,
+    "/raicho/port/worker": 1,
+    "/raicho/port/xdp-mode": "generic",
+    "/raicho/worker/cpu": 0,
+    "/raicho/worker/mode": "interrupt",
+    "/raicho/bridge/tls/private-key": "{folder}/a.key",
+    "/raicho/bridge/tls/certificate": "{folder}/a.pem",
+    "/raicho/bridge/tls/ca-certificate": "{folder}/a.pem",
+}
+#: What must be set beside a leaf.
+BESIDE: dict[str, list[tuple[str, Any]]] = {
+    "/raicho/port/kind": [(f"{P1}/device", "t1")],
+    "/raicho/port/lane/worker": [(f"{P1}/device-queues", 2)],
+    "/raicho/port/xdp-mode": [(f"{P1}/kind", "af_xdp")],
+}
+TLS = [
+    (f"{BR0}/tls/{name}", VALUES[f"/raicho/bridge/tls/{name}"])
+    for name in ("private-key", "certificate", "ca-certificate")
+]
+BESIDE |= {
+    f"/raicho/bridge/{name}": TLS
+    for name in (
+        "controller/protocol",
+        "listen/protocol",
+        "tls/private-key",
+        "tls/certificate",
+        "tls/ca-certificate",
+    )
+}
+
+
+def leaves(node: Node, path: str = "") -> Iterator[tuple[str, Node]]:
+    """Yield every leaf that can be configured, but keys, by its path without keys."""
+    for name, child in node.children.items():
+        if not child.config or name in node.keys:
+            continue
+        if child.type:
+            yield f"{path}/{name}", child
+        else:
+            yield from leaves(child, f"{path}/{name}")
+
+
+ROOT = library_of(shipped_modules(), []).root
+LEAVES = dict(leaves(ROOT))
+
+
+def value_of(path: str, node: Node) -> Any:
+    """Return a value that is not the default."""
+    assert node.type
+    if path in VALUES:
+        return VALUES[path]
+    value = _another(node.type, node.default)
+    return [value] if node.kind is Kind.LEAF_LIST else value
+
+
+def _another(type_: Type, default: Any) -> Any:
+    """Return a value of a type that is not *default*."""
+    if type_.base == "boolean":
+        return not default
+    if type_.members:
+        return _another(type_.members[0], default)
+    if type_.name in TEXTS:
+        return TEXTS[type_.name]
+    numbers = [number for low, high in type_.ranges for number in (low, high)]
+    others = (each for each in (*type_.values, *numbers) if each != default)
+    return next(others, default)
+
+
+def instance(path: str) -> str:
+    """Return the path with the keys of the entries of this test."""
+    found = without = ""
+    for name in path.split("/")[1:]:
+        without += f"/{name}"
+        found += f"/{name}{KEYS.get(without, '')}"
+    return found
+
+
+def _has_one_value(node: Node) -> bool:
+    return node.type is not None and len(node.type.values) == 1
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    """One switch for all leaves, and the files that some of them name."""
+    with short_folder() as folder, standing(folder) as site:
+        subject = ("-subj", "/CN=a", "-days", "2", "-noenc")
+        files = ("-keyout", f"{folder}/a.key", "-out", f"{folder}/a.pem")
+        if shutil.which("openssl"):
+            command = ("openssl", "req", "-x509", "-newkey", "rsa:2048", *files, *subject)
+            subprocess.run(command, check=True, capture_output=True)
+        yield site
+
+
+def commit(site: Site, edits: list[tuple[str, Any]]) -> None:
+    """Make the configuration that of BASE and *edits*, whatever it was."""
+    ops: list[Set | Delete] = [
+        Delete("/"),
+        Set("/", BASE),
+        *(Set(path, value) for path, value in edits),
+    ]
+    ask(site.switch.run_dir, "datastore", Edit("leaf", ops))
+    ask(site.switch.run_dir, "datastore", CommitSession("leaf"), timeout=20)
+
+
+def state(site: Site, component: str, path: str) -> Any:
+    """Ask a component for its state at a path, by the entry at the top of it."""
+    top = path.split("/")[1:3]
+    rows = ask(site.switch.run_dir, component, Get("/" + "/".join(top))).data
+    below = parse_path("/x" + path[len("/" + "/".join(top)) :])[1:]
+    return find(rows, below)
+
+
+@pytest.mark.parametrize("path", LEAVES)
+def test_what_is_written_is_read_back(site: Site, path: str) -> None:
+    """G3: config arrives at the component, and its state equals config."""
+    node = LEAVES[path]
+    folder = str(site.folder)
+    value = value_of(path, node)
+    edits = [*BESIDE.get(path, []), (instance(path), value)]
+    edits = [
+        (place, each.format(folder=folder) if isinstance(each, str) else each)
+        for place, each in edits
+    ]
+    commit(site, edits)
+    wanted = ask(site.switch.run_dir, "datastore", GetConfig(instance(path))).data
+    assert wanted == edits[-1][1]
+    assert wanted != node.default or _has_one_value(node), "or a leaf that is ignored passes"
+    if path == "/raicho/log/component/level":
+        assert ask(site.switch.run_dir, "dataplane", Get("/log/level")).data == wanted
+        return
+    component = COMPONENTS[node.module]
+    held = ask(site.switch.run_dir, component, Get("/config")).data["config"]
+    assert find(held, parse_path(instance(path))) == wanted
+    wait_until(lambda: state(site, component, instance(path)) == wanted, f"the state of {path}")
+
+
+def test_there_are_leaves(site: Site) -> None:
+    assert len(LEAVES) > 40
+    assert {node.module for node in LEAVES.values()} == {*COMPONENTS, "raicho"}
