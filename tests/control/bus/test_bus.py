@@ -1,8 +1,11 @@
 """The bus as a process of its own."""
 
 import asyncio
+import json
 import os
 import signal
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -118,6 +121,65 @@ async def test_a_subscriber_that_is_stopped_slows_nobody(
     assert ends.gaps == []
     deaf.close()
     ends.close()
+
+
+async def test_a_subscriber_process_that_is_stopped_for_ten_seconds_slows_nobody(
+    context: zmq.SyncContext, processes: Any
+) -> None:
+    """C10, C2, M15: others get everything meanwhile; it sees the gap when it goes on."""
+    processes.start("raicho.control.bus")
+    ends = Ends(context, processes.run_dir)
+    await ends.meet()
+    command = (sys.executable, "-m", "faults.listener", f"ipc://{processes.run_dir}/bus.sub", "t")
+    environment = processes.environment(path=str(Path(__file__).parents[2]))
+    listener = await asyncio.create_subprocess_exec(
+        *command, env=environment, stdout=asyncio.subprocess.PIPE
+    )
+    assert listener.stdout
+    hello = asyncio.create_task(listener.stdout.readline())
+    while not hello.done():
+        ends.publisher.publish("t", {})
+        await asyncio.sleep(0.01)
+    assert await hello == b"listening\n"
+
+    sent, waits = 0, list[float]()
+    for stopped in (False, True):
+        if stopped:
+            listener.send_signal(signal.SIGSTOP)
+        ends.got.clear()
+        sent, longest = await publish_for(ends, 10 if stopped else 2)
+        waits.append(longest)
+        await until(lambda: len(ends.got) == sent)  # noqa: B023 - awaited at once
+        assert ends.gaps == []
+    print(
+        f"{sent} events while it was stopped; the longest wait: {waits[0]:.3f} s, {waits[1]:.3f} s"
+    )
+
+    listener.send_signal(signal.SIGCONT)
+    while listener.returncode is None:
+        ends.publisher.publish("t", {"last": 1})
+        await asyncio.sleep(0.05)
+    found = json.loads(await listener.stdout.read())
+    print(f"the one that was stopped: {found}")
+    assert found["missed"] > 0
+    ends.close()
+
+
+async def publish_for(ends: Ends, seconds: float) -> tuple[int, float]:
+    """Publish messages of 1 KB until there are many; return how many, and the longest wait."""
+    began = time.monotonic()
+    sent, longest = 0, 0.0
+    while time.monotonic() < began + seconds or (seconds > 5 and sent < 30_000):
+        before = time.monotonic()
+        for _ in range(20):
+            ends.publisher.publish("t", {"text": "x" * 1000})
+            ends.publisher.flush()  # a message of its own
+            sent += 1
+        target = sent
+        await until(lambda: len(ends.got) >= target - 2000)  # noqa: B023 - awaited at once
+        longest = max(longest, time.monotonic() - before)
+        await asyncio.sleep(0.005)
+    return sent, longest
 
 
 async def test_noise_at_any_socket_does_not_end_it(

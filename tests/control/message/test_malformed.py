@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 import zmq
+from faults.noise import mutated, noise
 from hypothesis import given
 from hypothesis import strategies as st
 
 from raicho.control.message import (
     DONE,
-    Alert,
     BulkClient,
     BulkReply,
     BulkRequest,
@@ -24,12 +24,9 @@ from raicho.control.message import (
     ControlServer,
     Done,
     Event,
-    Get,
     Kind,
     Malformed,
     Message,
-    Ping,
-    Prepare,
     Publisher,
     Request,
     Subscriber,
@@ -39,16 +36,6 @@ from raicho.control.message.envelope import pack, unpack
 from raicho.control.message.events import Wire
 
 MESSAGES = 5_000
-
-SEEDS = [
-    pack(Kind.REQUEST, 1, Ping()),
-    pack(Kind.REQUEST, 2, Prepare("t", 3, [], {"a": {"b": [1]}}), 1 << 40),
-    pack(Kind.REPLY, 3, Done()),
-    pack(Kind.REQUEST, 4, Get("/raicho")),
-    msgspec.msgpack.encode(BulkRequest("apply", "br0")),
-    msgspec.msgpack.encode([Wire(1, "me", "x", 1, 0.0, Alert("bus", "ended"))]),
-    b"\x91" * 5000,
-]
 
 nested = st.recursive(
     st.none()
@@ -63,23 +50,6 @@ nested = st.recursive(
 )
 
 
-def mutated(rng: random.Random) -> bytes:
-    """Return a good message with some bytes changed, cut or repeated, or just noise."""
-    data = bytearray(rng.choice(SEEDS))
-    for _ in range(rng.randrange(4)):
-        at = rng.randrange(len(data) + 1)
-        match rng.randrange(4):
-            case 0:
-                data[at:] = b""
-            case 1:
-                data[at:at] = rng.randbytes(rng.randrange(9))
-            case 2 if at < len(data):
-                data[at] = rng.randrange(256)
-            case _:
-                data = bytearray(rng.randbytes(rng.randrange(60)))
-    return bytes(data)
-
-
 async def flood(context: zmq.SyncContext, endpoint: str, messages: int = MESSAGES) -> None:
     """Send *messages* of one to three frames each."""
     rng = random.Random(7)
@@ -87,7 +57,7 @@ async def flood(context: zmq.SyncContext, endpoint: str, messages: int = MESSAGE
     socket.connect(endpoint)
     drain = Drain(socket, lambda frames: None)
     for number in range(messages):
-        drain.send([mutated(rng) for _ in range(rng.choice((1, 1, 1, 2, 3)))])
+        drain.send(noise(rng))
         if number % 50 == 0:
             await asyncio.sleep(0)
     await asyncio.sleep(0.1)
