@@ -1,4 +1,4 @@
-"""What the rows of `pipeline` are to reach, by workload and by what they are compared with."""
+"""What rows are to reach, by their names and by what they are compared with."""
 
 from .harness import Goal
 
@@ -16,4 +16,20 @@ PIPELINE: dict[str, dict[str, Goal]] = {
     "49 masks under 10k flow-mods/s": {"at rest": Goal(0.85)},
     "49 masks, every packet a new flow": {"ovs-dpdk": Goal(20)},
     "8 tables, 10k flows": {"ovs-dpdk": Goal(2)},
+}
+
+ALL_PEERS = "median of all"  # of a run, as the peer of a round trip
+
+# As fast as the same socket allows, and as others on the same kind of port.
+FORWARDING = {"bare": Goal(0.9), "ovs": Goal(1)}
+ROUND_TRIP = {ALL_PEERS: Goal(1)}
+
+PORTS: dict[str, dict[str, Goal]] = {
+    "af_packet, 64 bytes": FORWARDING,
+    "af_xdp, 64 bytes": FORWARDING,
+    "af_xdp generic, 64 bytes": FORWARDING,
+    "af_packet, TCP": {"bridge": Goal(0.9)},
+    "af_packet, round trip": ROUND_TRIP,
+    "af_xdp, round trip": ROUND_TRIP,
+    "af_xdp generic, round trip": ROUND_TRIP,
 }

@@ -4,8 +4,11 @@ import json
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from . import machine
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,19 +120,23 @@ class Pairs:
         return statistics.median(self.peer)
 
 
+def in_turn(
+    own: Callable[[], T], peers: Sequence[Callable[[], T]], runs: int, warm_up: int = 1
+) -> list[tuple[list[T], list[T]]]:
+    """Measure raicho before every turn of every peer, so that both met the same machine.
+
+    Returns for each peer what raicho did and what the peer did, run by run. The first 'warm_up'
+    rounds do not count.
+    """
+    rounds = [[(own(), peer()) for peer in peers] for _ in range(warm_up + runs)][warm_up:]
+    return [([a for a, _ in turns], [b for _, b in turns]) for turns in zip(*rounds, strict=True)]
+
+
 def alternate(
     own: Callable[[], float], peers: Sequence[Callable[[], float]], runs: int, warm_up: int = 1
 ) -> list[Pairs]:
-    """Measure raicho before every turn of every peer, so that both met the same machine.
-
-    The first 'warm_up' rounds do not count.
-    """
-    pairs = [Pairs([], []) for _ in peers]
-    for _ in range(warm_up + runs):
-        for peer, found in zip(peers, pairs, strict=True):
-            found.own.append(own())
-            found.peer.append(peer())
-    return [Pairs(found.own[warm_up:], found.peer[warm_up:]) for found in pairs]
+    """Do the same where each turn is one number."""
+    return [Pairs(*found) for found in in_turn(own, peers, runs, warm_up)]
 
 
 def as_json(rows: Iterable[Row]) -> str:

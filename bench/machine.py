@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,14 @@ PEERS = {
     "openvswitch-switch": "ovs-vswitchd",
     "openvswitch-switch-dpdk": "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk",
     "dpdk-dev": "dpdk-testpmd",
+}
+
+# What says its version, and how it is asked.
+VERSIONS = {
+    "gcc": ("gcc", "-dumpfullversion"),
+    "Open vSwitch": ("ovs-vswitchd", "--version"),
+    "DPDK": ("pkg-config", "--modversion", "libdpdk"),
+    "iperf3": ("iperf3", "--version"),
 }
 
 
@@ -67,6 +76,17 @@ def absent() -> str:
     """Name the Debian packages that peers need and that are not there."""
     packages = [name for name, program in PEERS.items() if find(program) is None]
     return " ".join(packages) or "none"
+
+
+def versions() -> dict[str, object]:
+    """Name the versions of what is compared with and built by, as far as it is there."""
+    found = {}
+    for name, (program, *words) in VERSIONS.items():
+        if path := find(program):
+            said = subprocess.run([path, *words], capture_output=True, text=True).stdout
+            if version := re.search(r"\d+(\.\d+)+", said):
+                found[name] = version[0]
+    return dict(found)
 
 
 def facts() -> dict[str, object]:

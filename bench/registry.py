@@ -38,6 +38,10 @@ BENCHMARKS = {
         "bench.bus",
         "what the bus carries: events a second, how long one is on its way, idle subscribers",
     ),
+    "ports": Benchmark(
+        "bench.ports",
+        "raicho between two hosts: small frames a second, a stream of TCP, a round trip of UDP",
+    ),
     "tables": Benchmark(
         "bench.tables",
         "tables alone: nanoseconds of a lookup, inserts a second, bytes of a rule",
@@ -45,6 +49,10 @@ BENCHMARKS = {
     "control": Benchmark(
         "bench.control",
         "what a controller gets over TCP: flow-mods, dumps, packets a second; memory of flows",
+    ),
+    "report": Benchmark(
+        "bench.report",
+        "all of these in one go, written into docs/performance.md with plots",
     ),
 }
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from . import cores
 from .compiler import HERE, compiled, with_core, with_package
-from .harness import Row
+from .harness import Row, in_turn
 from .needs import require
 from .peers.hugepages import HugePages
 
@@ -138,9 +138,11 @@ def measure(
     if not peers:
         own = [raicho.run(case, options) for _ in range(options.runs)]
         yield from rows_of(case, figures, own, None, [])
-    for name, peer in peers.items():
-        pairs = [(raicho.run(case, options), peer.run(case, options)) for _ in range(options.runs)]
-        yield from rows_of(case, figures, [a for a, _ in pairs], name, [b for _, b in pairs])
+        return
+    once = [partial(filler.run, case, options) for filler in (raicho, *peers.values())]
+    found = in_turn(once[0], once[1:], options.runs, warm_up=0)
+    for name, (own, peer) in zip(peers, found, strict=True):
+        yield from rows_of(case, figures, own, name, peer)
 
 
 def rows_of(

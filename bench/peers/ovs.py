@@ -1,7 +1,7 @@
 """Debian's Open vSwitch in userspace, with daemons, database and sockets of its own."""
 
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from .processes import Processes, resident
 
@@ -13,6 +13,7 @@ class OpenVswitch:
 
     PROGRAM = "ovs-vswitchd"
     OPTIONS: Mapping[str, str] = {}  # other_config before the switch starts
+    ENTER: Sequence[str] = ()  # words before the command of a daemon: where it is to run
 
     def __init__(self) -> None:
         self._processes = Processes()
@@ -54,7 +55,7 @@ class OpenVswitch:
 
     def _daemon(self, *command: str) -> int:
         own = {f"OVS_{name}DIR": str(self._folder) for name in ("RUN", "LOG", "DB", "SYSCONF")}
-        return self._processes.start(command, own)
+        return self._processes.start((*self.ENTER, *command), own)
 
 
 def configure(options: Mapping[str, str]) -> list[str]:

@@ -193,6 +193,8 @@ def test_every_c_program_of_the_benchmarks_compiles_and_is_in_the_tree(tmp_path:
     wanted = {
         "floor.c": ["-shared", "-fPIC"],
         "placement.c": ["-pthread"],
+        "bare.c": compiler.with_core(),
+        "traffic.c": [],
         "tables.c": [str(folder / "tables_raicho.c"), *compiler.with_core()],
     }
     parts = {"tables_raicho.c", "tables_dpdk.c"}
