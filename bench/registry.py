@@ -46,6 +46,10 @@ BENCHMARKS = {
         "bench.tables",
         "tables alone: nanoseconds of a lookup, inserts a second, bytes of a rule",
     ),
+    "restart": Benchmark(
+        "bench.restart",
+        "from `kill -9` of the dataplane to the first packet that is forwarded again; needs root",
+    ),
     "control": Benchmark(
         "bench.control",
         "what a controller gets over TCP: flow-mods, dumps, packets a second; memory of flows",

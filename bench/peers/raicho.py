@@ -54,13 +54,19 @@ class Raicho:
         return state == "ready"
 
     def _ask(self, name: str, request: Any, timeout: float = 5) -> Any:
-        async def once() -> Any:
-            context = zmq.Context()
-            client = ControlClient(context, f"ipc://{self._run}/{name}.control")
-            try:
-                return await client.call(request, timeout)
-            finally:
-                client.close()
-                context.destroy(linger=0)
+        return ask(self._run, name, request, timeout)
 
-        return asyncio.run(once())
+
+def ask(run_dir: Path, name: str, request: Any, timeout: float = 5) -> Any:
+    """Send a component a request; return its reply."""
+
+    async def once() -> Any:
+        context = zmq.Context()
+        client = ControlClient(context, f"ipc://{run_dir}/{name}.control")
+        try:
+            return await client.call(request, timeout)
+        finally:
+            client.close()
+            context.destroy(linger=0)
+
+    return asyncio.run(once())

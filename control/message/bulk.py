@@ -202,6 +202,7 @@ class BulkClient:
         self._ids = itertools.count(1)
         self._most = window
         self._queued = 0
+        self._losses = 0  # how often the server went away
         self._window = asyncio.Semaphore(window)
         self._turn = asyncio.Lock()
         self._waiting: dict[int, _Reply] = {}
@@ -215,7 +216,7 @@ class BulkClient:
         self, request: BulkRequest, *frames: bytes, timeout: float = 5.0
     ) -> tuple[BulkReply, list[bytes]]:
         """Return the reply and its payload; raise CallError if there is none."""
-        ident = next(self._ids)
+        ident, losses = next(self._ids), self._losses
         header = _encoder.encode(msgspec.structs.replace(request, id=ident))
         try:
             if self._leaves_at_once([header, *frames]):
@@ -223,6 +224,8 @@ class BulkClient:
             self._queued += 1  # and whoever comes after it queues too
             try:
                 async with asyncio.timeout(timeout), self._window:
+                    if losses != self._losses:  # it waited for a server that is gone
+                        raise CallError(Failure(Code.UNAVAILABLE, f"{self.endpoint} went away"))
                     return await self._exchange(ident, [header, *frames])
             finally:
                 self._queued -= 1
@@ -302,6 +305,7 @@ class BulkClient:
             return
         self.up = up
         if not up:
+            self._losses += 1
             self._fail_all("went away")
         if self._on_link:
             self._on_link(up)

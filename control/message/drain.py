@@ -83,7 +83,7 @@ class Drain:
 def open_socket(context: zmq.SyncContext, kind: int, **options: int | bytes) -> zmq.SyncSocket:
     """Open a socket with the options that all of ours share, and *options* by zmq name."""
     socket = context.socket(kind)
-    shared = {"LINGER": 0, "MAXMSGSIZE": MAX_MESSAGE, "RECONNECT_IVL": 20, "RECONNECT_IVL_MAX": 500}
+    shared = {"LINGER": 0, "MAXMSGSIZE": MAX_MESSAGE, "RECONNECT_IVL": 20, "RECONNECT_IVL_MAX": 100}
     for name, value in {**shared, **options}.items():
         socket.setsockopt(getattr(zmq, name), value)
     return socket

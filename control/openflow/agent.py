@@ -42,7 +42,7 @@ class Agent(Component):
             self.datastore,
             on_event=self._event,
             on_attached=self._attached,
-            on_new=self._new_dataplane,
+            on_lost=self._lost,
         )
         self.spawn(self.datapath.keep())
 
@@ -116,13 +116,13 @@ class Agent(Component):
         if bridge in self.bridges:
             self.bridges[bridge].push(kind, data)
 
-    def _attached(self, bridge: str) -> None:
+    async def _attached(self, bridge: str) -> None:
         if bridge in self.bridges:
-            self.bridges[bridge].start()
+            await self.bridges[bridge].attached()
 
-    def _new_dataplane(self) -> None:
+    def _lost(self, empty: bool) -> None:
         for bridge in self.bridges.values():
-            bridge.reset("the dataplane was started again, its tables are empty")
+            bridge.lost(empty=empty)
 
     # What others ask.
 
@@ -187,6 +187,7 @@ class Agent(Component):
                 "packet_in_limited": {
                     name: dict(bridge.limiter.dropped) for name, bridge in self.bridges.items()
                 },
+                "copied": {name: bridge.copied() for name, bridge in self.bridges.items()},
             }
         }
 

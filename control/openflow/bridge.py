@@ -7,13 +7,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .answers import Answer, Ask
+from .answers import AWAY, Answer, Ask
 from .channel import Channel
+from .giving import copy, give_back
 from .limiter import Limiter
 from .reach import Dialer, Listener
+from .replica import Replica
 from .session import Description, Session, Shared
 from .settings import Bridge, PacketInLimit
 from .ways import MANAGEMENT, Call, Dial, Management, calls, dials
+
+log = logging.getLogger(__name__)
 
 MAX_CALLERS = 64  # channels that listeners accept
 PROBE = 15.0  # seconds that a caller may be silent
@@ -37,6 +41,10 @@ class BridgeControl:
         self.channels: set[Channel] = set()
         self.shared = Shared(description)
         self._ask = partial(ask, settings.name)
+        self._replica = Replica()
+        self._is_whole = False  # the dataplane holds what controllers have set
+        self._is_new = False  # it was started again, and holds nothing
+        self._refused = False  # a controller was told that it is away
         self._run_dir = run_dir
         self.limiter = self._make_limiter()
         self._dialers: dict[Dial, Dialer] = {}
@@ -45,6 +53,48 @@ class BridgeControl:
         self._started = False
         self._told = -1  # how many controllers the dataplane was told of
         self._telling: set[asyncio.Task[None]] = set()
+
+    def lost(self, *, empty: bool = False) -> None:
+        """Note that the dataplane is away, or there again and *empty*."""
+        self._is_whole = False
+        self._is_new |= empty
+
+    async def attached(self) -> None:
+        """Note that the dataplane has the bridge: give back what it held, keep a copy of it."""
+        if not self._is_whole:
+            if self._is_new:
+                await self._give_back()
+            self._is_whole = True
+        self.start()
+        now = asyncio.get_running_loop().time()
+        if self._replica.is_worn(now) and not await copy(self._replica, self._ask):
+            log.warning("bridge %s: no copy of what it holds", self.settings.name)
+
+    async def _give_back(self) -> None:
+        """Fill an empty dataplane; where that is not all there was, controllers begin anew."""
+        began = asyncio.get_running_loop().time()
+        whole = await give_back(self._replica, self._ask)
+        took = asyncio.get_running_loop().time() - began
+        log.info("bridge %s was filled again in %.3f s", self.settings.name, took)
+        if not whole or self._refused:
+            self.reset("the dataplane was started again, not all is as it was")
+        self._is_new = self._refused = False
+
+    async def _carry(self, ask: Ask) -> Answer:
+        """Ask for a controller; what changes the bridge is noted in the order of sending."""
+        if not self._is_whole:
+            self._refused = True
+            return Answer(AWAY)
+        number = self._replica.note(ask)
+        answer = await self._ask(ask)
+        if answer.code == AWAY:
+            self._refused = True
+            self._replica.forget(number)
+        return answer
+
+    def copied(self) -> dict[str, int]:
+        """Return the bytes of the copy of what the bridge holds, and of the changes since."""
+        return self._replica.sizes()
 
     def start(self) -> None:
         """Begin to dial and to listen; the dataplane has the bridge, perhaps anew."""
@@ -191,7 +241,7 @@ class BridgeControl:
             )
 
         def channel() -> Channel:
-            return Channel(row.name, session, self._ask, self)
+            return Channel(row.name, session, self._carry, self)
 
         return Dialer(opener, channel, float(row.max_backoff))
 
@@ -211,7 +261,7 @@ class BridgeControl:
 
     def _channel(self, name: str, probe: float) -> Channel:
         level = logging.DEBUG if name == MANAGEMENT else logging.INFO  # tools come and go
-        return Channel(name, partial(self._session, probe), self._ask, self, level)
+        return Channel(name, partial(self._session, probe), self._carry, self, level)
 
     def _session(self, probe: float, now: float) -> Session:
         return Session(self.shared, now, probe=probe, versions=self.settings.versions)

@@ -3,12 +3,12 @@
 The endpoint comes from the registry and is kept: when the datastore is away,
 the last one is used.  When the dataplane is away, every question is answered
 AWAY at once.  When it is back, the bridges are attached again; if it is a new
-process, whoever owns its flows is told to set them up again.
+process, they are filled again with what the old one held.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import zmq
 
@@ -27,7 +27,7 @@ from .answers import AWAY, Answer, Ask
 BULK, CONTROL = "dataplane.bulk", "dataplane.control"
 TIMEOUT = 30.0  # seconds for a batch; the link tells sooner when the dataplane dies
 CALL_TIMEOUT = 2.0
-RETRY = 0.3  # seconds until something that is missing is tried again
+RETRY = 0.1  # seconds until something that is missing is tried again
 REFRESH = 5.0  # seconds between attachments of what is attached already
 NO_OPENFLOW_ERROR = 0xFFFE  # from this type on, a code is not one of OpenFlow
 
@@ -43,17 +43,20 @@ class Datapath:
         datastore: ControlClient,
         *,
         on_event: Callable[[str, str, bytes], None],
-        on_attached: Callable[[str], None],
-        on_new: Callable[[], None],
+        on_attached: Callable[[str], Awaitable[None]],
+        on_lost: Callable[[bool], None],
     ) -> None:
-        """Hooks: an event (bridge, kind, messages), a bridge attached, another process."""
+        """Hooks: an event (bridge, kind, messages); a bridge attached, once and again; all away.
+
+        The last hears True when the dataplane is another process, whose tables are empty.
+        """
         self.bridges: set[str] = set()
         self.attached: set[str] = set()
         self._context = context
         self._datastore = datastore
         self._on_event = on_event
         self._on_attached = on_attached
-        self._on_new = on_new
+        self._on_lost = on_lost
         self._endpoints: dict[str, str] = {}
         self._bulk: BulkClient | None = None
         self._control: ControlClient | None = None
@@ -95,8 +98,7 @@ class Datapath:
         """Find the dataplane, and stay attached; never return."""
         while True:
             await self._find()
-            if self.up:
-                await self._recognise()
+            if self.up and await self._recognise():
                 await self._attach()
             complete = self.up and self.bridges <= self.attached
             await self._sleep(REFRESH if complete else RETRY)
@@ -144,27 +146,31 @@ class Datapath:
         self._endpoints[api] = found.endpoint
         return found.endpoint
 
-    async def _recognise(self) -> None:
-        """Notice that another process is the dataplane now: its tables are empty."""
+    async def _recognise(self) -> bool:
+        """Notice that another process is the dataplane now: its tables are empty.
+
+        Return whether it is known which one it is: only then something is to be told to it.
+        """
         if self._control is None:
-            return
+            return False
         try:
             instance = (await self._control.call(Ping(), CALL_TIMEOUT)).instance
         except CallError as error:
             log.debug("the dataplane does not say who it is: %s", error)
-            return
+            return False
         if self._instance and instance != self._instance:
             log.warning("the dataplane was started again")
             self.attached.clear()
-            self._on_new()
+            self._on_lost(True)
         self._instance = instance
+        return True
 
     async def _attach(self) -> None:
         for bridge in sorted(self.bridges):
             answer = await self.ask(bridge, Ask("attach", b""))
             if answer.code == framing.DONE and bridge in self.bridges:
                 self.attached.add(bridge)
-                self._on_attached(bridge)
+                await self._on_attached(bridge)
             else:
                 self.attached.discard(bridge)
 
@@ -175,4 +181,5 @@ class Datapath:
         log.info("the dataplane is %s", "there" if up else "away")
         if not up:
             self.attached.clear()
+            self._on_lost(False)
         self._wake.set()

@@ -1,11 +1,12 @@
-"""Whole buffers of OpenFlow messages at once: where they begin, which failed, which are wanted.
+"""Whole buffers of OpenFlow messages at once: where they begin, which failed, which are wanted,
+and the messages that set again what statistics and descriptions tell.
 
 Everything here looks at headers only and costs a few nanoseconds a message, so
 that a stream of a hundred thousand flow-mods is a few calls from Python.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memcpy, memset
 
 cdef enum:
@@ -15,6 +16,10 @@ cdef enum:
     ERROR_TYPE = 1
     EXPERIMENTER = 0xFFFF       # type of errors that say whose they are
     RAICHO = 0x00524348         # and whose those of the dataplane are
+    PACKET_OUT = 13
+    FLOW_MOD = 14
+    FLOW_FIXED = 48             # bytes before the match, of a flow-mod and of flow statistics
+    CHECK_OVERLAP = 2           # a flag of flow-mods
 
 RUN = -1
 BAD_VERSION = -2
@@ -180,3 +185,96 @@ def count(bytes data not None):
         at += size_of(p + at)
         found += 1
     return found
+
+
+def lasting(bytes data not None):
+    """Return the messages of *data* but those that are done once they are: packet-outs."""
+    cdef Py_ssize_t at = 0, end = len(data), kept = 0
+    cdef const uint8_t *p = <const uint8_t *>PyBytes_AS_STRING(data)
+    cdef uint8_t *out
+    if not any_of(p, end, PACKET_OUT):
+        return data
+    made = PyBytes_FromStringAndSize(NULL, end)
+    out = <uint8_t *>PyBytes_AS_STRING(made)
+    while end - at >= HEADER and size_of(p + at) >= HEADER:
+        if p[at + 1] != PACKET_OUT:
+            memcpy(out + kept, p + at, size_of(p + at))
+            kept += size_of(p + at)
+        at += size_of(p + at)
+    return made[:kept]
+
+
+cdef bint any_of(const uint8_t *p, Py_ssize_t end, int kind) noexcept nogil:
+    """Whether one of the messages is of a kind."""
+    cdef Py_ssize_t at = 0
+    while end - at >= HEADER and size_of(p + at) >= HEADER:
+        if p[at + 1] == kind:
+            return True
+        at += size_of(p + at)
+    return False
+
+
+def flow_mods(bytes stats not None, uint32_t elapsed):
+    """Return the flow-mods that add the entries of a body of flow statistics again.
+
+    They are *elapsed* seconds old: hard timeouts get shorter by their age, and what has timed
+    out by now is left out.  Counters begin anew, overlaps are not looked for.
+    """
+    cdef Py_ssize_t at = 0, end = len(stats), size, kept = 0
+    cdef const uint8_t *p = <const uint8_t *>PyBytes_AS_STRING(stats)
+    cdef uint8_t *out
+    cdef int64_t hard
+    made = PyBytes_FromStringAndSize(NULL, end)
+    out = <uint8_t *>PyBytes_AS_STRING(made)
+    while end - at >= FLOW_FIXED:
+        size = p[at] << 8 | p[at + 1]
+        if size < FLOW_FIXED or size > end - at:
+            raise ValueError(f"flow statistics of {size} bytes")
+        hard = p[at + 16] << 8 | p[at + 17]
+        if hard:
+            hard -= <int64_t>elapsed + big(p + at + 4)
+        if hard > 0 or not (p[at + 16] or p[at + 17]):
+            make_flow_mod(out + kept, p + at, size, <uint32_t>hard)
+            kept += size
+        at += size
+    return made if kept == end else made[:kept]
+
+
+cdef uint32_t big(const uint8_t *p) noexcept nogil:
+    return <uint32_t>p[0] << 24 | p[1] << 16 | p[2] << 8 | p[3]
+
+
+cdef void make_flow_mod(uint8_t *out, const uint8_t *entry, Py_ssize_t size,
+                        uint32_t hard) noexcept nogil:
+    """Write struct ofp_flow_mod for a struct ofp_flow_stats, which is just as long."""
+    memset(out, 0, FLOW_FIXED)
+    out[0], out[1] = 4, FLOW_MOD
+    out[2], out[3] = size >> 8, size & 0xFF
+    memcpy(out + 8, entry + 24, 8)              # cookie
+    out[24] = entry[2]                          # table
+    memcpy(out + 26, entry + 14, 2)             # idle timeout
+    out[28], out[29] = hard >> 8, hard & 0xFF
+    memcpy(out + 30, entry + 12, 2)             # priority
+    memset(out + 32, 0xFF, 12)                  # no buffer, any port and group
+    memcpy(out + 44, entry + 18, 2)             # flags
+    out[45] &= ~CHECK_OVERLAP
+    memcpy(out + FLOW_FIXED, entry + FLOW_FIXED, size - FLOW_FIXED)
+
+
+def mods(bytes descriptions not None, int kind):
+    """Return the group-mods or meter-mods, by *kind*, that add what a body describes.
+
+    A description is its length and what such a message has behind its command.
+    """
+    cdef Py_ssize_t at = 0, end = len(descriptions), size, whole_size
+    cdef const uint8_t *p = <const uint8_t *>PyBytes_AS_STRING(descriptions)
+    cdef list found = []
+    while end - at >= HEADER:
+        size = p[at] << 8 | p[at + 1]
+        whole_size = size + HEADER
+        if size < HEADER or size > end - at or whole_size > 0xFFFF:
+            raise ValueError(f"description of {size} bytes")
+        found.append(bytes((4, kind, whole_size >> 8, whole_size & 0xFF, 0, 0, 0, 0, 0, 0)))
+        found.append(descriptions[at + 2:at + size])
+        at += size
+    return b"".join(found)

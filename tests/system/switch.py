@@ -21,11 +21,13 @@ from raicho.control.message import (
     ControlClient,
     Delete,
     Edit,
+    Get,
     GetConfig,
     Info,
     Information,
     Request,
     Set,
+    Stats,
 )
 
 from .lab import Lab, Namespace, alive, wait_until
@@ -141,6 +143,18 @@ class Switch:
 
     def revision(self) -> int:
         return ask(self.run_dir, "datastore", GetConfig("/raicho")).revision
+
+    # What the agent knows.
+
+    def flows(self) -> list[str]:
+        """Describe the flows, without what is counted."""
+        rows = ask(self.run_dir, "openflow", Get("/flows")).data
+        return sorted(row["text"].partition("priority")[2] for row in rows)
+
+    def copied(self) -> int:
+        """Return the bytes of the agent's copy of br0, 0 while it is not of the last change."""
+        sizes = ask(self.run_dir, "openflow", Stats(["openflow"])).data["openflow"]["copied"]
+        return 0 if sizes["br0"]["journal"] else int(sizes["br0"]["copy"])
 
     def bridge(
         self, devices: Sequence[str], controller: bool = True, kinds: Sequence[str] = ()

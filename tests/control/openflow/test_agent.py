@@ -53,6 +53,7 @@ from raicho.control.openflow.spec.messages import (
     MultipartReply,
     MultipartRequest,
     PacketIn,
+    PacketOut,
     Role,
     RoleRequest,
 )
@@ -60,6 +61,7 @@ from raicho.control.openflow.spec.multipart import FlowReply, FlowRequest
 
 HOST = "127.0.0.1"
 OVERLAP = 5 << 16 | 3
+FLOWS = bytes([0, 1])  # the type of a multipart
 
 
 class Dataplane:
@@ -69,6 +71,8 @@ class Dataplane:
         self.asked: list[tuple[str, str]] = []
         self.attached: dict[str, bytes] = {}
         self.controllers: list[int] = []  # the numbers it was told
+        self.applied: list[Any] = []
+        self.shown = FlowStats(priority=9)
         self.instance = instance
         self.bulk = BulkServer(context, f"ipc://{run_dir}/dataplane.bulk", self._answer)
         self.control = ControlServer(context, f"ipc://{run_dir}/dataplane.control", self._ping)
@@ -95,10 +99,11 @@ class Dataplane:
         if op == "apply":
             found, _ = framing.scan(frames[0], 4, bytes(256))
             mods = [unpack(frames[0][start:stop])[0] for _, start, stop, _ in found]
-            codes = [OVERLAP if mod.priority == 7 else DONE for mod in mods]
+            self.applied += mods
+            codes = [OVERLAP if getattr(mod, "priority", 0) == 7 else DONE for mod in mods]
             return [struct.pack(f"<{len(codes)}I", *codes)]
-        if op == "multipart":
-            return [pack_part(FlowStats(priority=9))]
+        if op == "multipart" and frames[0][:2] == FLOWS:
+            return [pack_part(self.shown)]
         return []
 
     def push(self, bridge: str, kind: str, data: bytes) -> bool:
@@ -198,6 +203,10 @@ class House:
     def bridge(self, name: str = "br0", **more: Any) -> dict[str, Any]:
         row = {"name": "c1", "address": HOST, "port": self.port, "max-backoff": 1}
         return {"name": name, "controller": [row], **more}
+
+    def copied(self) -> dict[str, int]:
+        """Return what the agent knows of what br0 holds."""
+        return self.agent.bridges["br0"].copied()
 
     async def get(self, path: str) -> Any:
         return (await self.agent.handle(b"", Get(path))).data  # type: ignore[attr-defined]
@@ -354,20 +363,56 @@ async def test_a_dataplane_that_goes_costs_answers_and_no_connection(
         assert h.controller.calls.empty()
 
 
-async def test_a_dataplane_that_was_started_again_makes_controllers_begin_anew(
+async def test_a_dataplane_that_was_started_again_is_given_its_flows_back(
     context: zmq.SyncContext, tmp_path: Path
 ) -> None:
-    """Its tables are empty, and the owners of flows are told in the one way there is."""
+    """C13: what it held, then what was asked since; controllers notice nothing."""
     async with house(context, tmp_path) as h:
         await h.configure(h.bridge())
         await h.controller.accept()
-        await until(lambda: h.agent.datapath._instance)
+        await until(lambda: h.copied()["copy"] > 0)
+        h.controller.say(FlowMod(priority=5), PacketOut(), BarrierRequest())
+        await h.controller.hear()
+        h.dataplane.close()
+        h.dataplane = Dataplane(h.context, h.run_dir, instance="second")
+        await until(lambda: [mod.priority for mod in h.dataplane.applied] == [9, 5])
+        h.controller.say(BarrierRequest())
+        assert await h.controller.hear() == (BarrierReply(), 1)
+        assert h.controller.calls.empty()
+
+
+async def test_a_controller_that_was_refused_meanwhile_begins_anew(
+    context: zmq.SyncContext, tmp_path: Path
+) -> None:
+    """C13: what the switch holds is not what it set; so it is told in the one way there is."""
+    async with house(context, tmp_path) as h:
+        await h.configure(h.bridge())
+        await h.controller.accept()
+        await until(lambda: h.copied()["copy"] > 0)
+        h.dataplane.close()
+        await until(lambda: not h.agent.datapath.up)
+        h.controller.say(FlowMod(priority=5))
+        error, _ = await h.controller.hear()
+        assert isinstance(error, Error)
+        h.dataplane = Dataplane(h.context, h.run_dir, instance="second")
+        assert await h.controller.reader.read(1) == b""
+        await h.controller.accept()
+        assert [mod.priority for mod in h.dataplane.applied] == [9]
+
+
+async def test_a_dataplane_that_cannot_take_everything_back_makes_controllers_begin_anew(
+    context: zmq.SyncContext, tmp_path: Path
+) -> None:
+    """C13."""
+    async with house(context, tmp_path) as h:
+        h.dataplane.shown = FlowStats(priority=7)  # which it will not take
+        await h.configure(h.bridge())
+        await h.controller.accept()
+        await until(lambda: h.copied()["copy"] > 0)
         h.dataplane.close()
         h.dataplane = Dataplane(h.context, h.run_dir, instance="second")
         assert await h.controller.reader.read(1) == b""
         await h.controller.accept()
-        h.controller.say(BarrierRequest())
-        assert await h.controller.hear() == (BarrierReply(), 1)
 
 
 async def test_a_datastore_that_goes_is_not_missed(
