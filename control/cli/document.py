@@ -37,8 +37,11 @@ class Document:
 
     def __init__(self, text: str) -> None:
         self._text = text
+        self._is_doubtful = False  # something is there twice
         try:
-            self.data = json.loads(text, parse_constant=_refuse, parse_int=_integer)
+            self.data = json.loads(
+                text, parse_constant=_refuse, parse_int=_integer, object_pairs_hook=self._object
+            )
         except json.JSONDecodeError as error:
             raise BadText(error.lineno, f"{error.msg} (column {error.colno})") from None
         except RecursionError:
@@ -50,7 +53,8 @@ class Document:
             raise BadText(1, "a configuration is an object, {...}")
         if "\\ud" in text.lower():
             self._refuse_half_characters()
-        self._refuse_what_is_there_twice()
+        if self._is_doubtful:
+            self._refuse_what_is_there_twice()
 
     def _refuse_half_characters(self) -> None:
         try:
@@ -67,6 +71,11 @@ class Document:
             steps = ()
         place = _place(self.data, steps)
         return max(line for at, line in self._places() if at == place[: len(at)])
+
+    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        self._is_doubtful |= len(found) < len(pairs)
+        return found
 
     def _refuse_what_is_there_twice(self) -> None:
         """JSON itself lets the last of them win; whoever wrote both meant something else."""

@@ -1,5 +1,6 @@
 """Changes under traffic: what was not changed goes on as it was."""
 
+import json
 import re
 from ipaddress import IPv4Address
 from typing import Any
@@ -161,10 +162,33 @@ def test_a_datapath_id_that_is_rolled_back_is_what_it_was_everywhere(site: Site)
 
         edit = ("config", "set", f"{BRIDGE}/datapath-id", "0xcc", "--session", "candidate")
         site.switch.cli(*edit)
-        site.switch.cli("commit", "--confirm", "1")
+        site.switch.cli("commit", "--confirm", "6")
         assert _datapath_id(site) == "00000000000000cc"
         wait_until(lambda: site.switch.configuration() == before, "the time to be over")
         assert _datapath_id(site) == "00000000000000aa"
     assert pings.counted.sent > 0
     assert pings.counted.lost == 0
     assert _rows(site).keys() == flows.keys()
+
+
+def test_a_commit_that_waits_goes_back_although_the_datastore_was_killed(site: Site) -> None:
+    """D2: the deadline is on disk; flows and pings do not notice."""
+    site.switch.bridge(DEVICES, controller=False)
+    _add_flows(site)
+    site.wait_reachable()
+    before = site.switch.configuration()
+    with Pinging(site.hosts[0], ADDRESSES[1]) as pings:
+        site.switch.cli("config", "set", f"{BRIDGE}/max-flows", "5000", "--session", "candidate")
+        site.switch.cli("commit", "--confirm", "15", "--comment", "a try")
+        assert site.switch.configuration() != before
+        site.switch.kill("datastore")
+        site.switch.wait_ready("datastore")
+        assert "waits to be confirmed" in site.switch.cli("port", "remove", "p1", check=False)
+        wait_until(lambda: site.switch.configuration() == before, "the time to be over", 30)
+    undone, tried = json.loads(site.switch.cli("config", "history", "--json", "--limit", "2"))
+    assert (undone["who"], tried["comment"]) == ("datastore", "a try")
+    held = ask(site.switch.run_dir, "dataplane", Get("/bridge[name='br0']")).data
+    assert held["max-flows"] is None
+    assert pings.counted.sent > 0
+    assert pings.counted.lost == 0
+    assert len(_rows(site)) == FLOWS

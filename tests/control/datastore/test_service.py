@@ -558,7 +558,7 @@ async def test_a_commit_that_nobody_confirms_is_undone_everywhere(tmp_path: Path
         await h.commit(*PORT)
         before = await h.config()
         await h.edit(Set(f"{P1}/mtu", 1400))
-        result = await h.client.call(CommitSession("s", who="ann", confirm=0.3))
+        result = await h.client.call(CommitSession("s", who="ann", confirm=1.5))
         assert result.confirm_by is not None
         assert await h.config(f"{P1}/mtu") == 1400
         await h.until(lambda: dataplane.seen.count(("commit", result.txid[:5])) == 1)
