@@ -8,7 +8,7 @@ RUN    ?= /run/raicho
 FUZZ_RUNS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help packages venv build lint format test test-c test-fuzz test-python test-dpdk fuzz soak \
+.PHONY: help packages venv build lint format test test-c test-fuzz test-python test-arm64 test-dpdk fuzz soak \
         soak-tables \
         bench conformance demo run clean distclean
 .DELETE_ON_ERROR:
@@ -84,71 +84,98 @@ conformance: build ## Ryu's 991 OpenFlow 1.3 switch tests (needs root, takes hal
 	@PATH="$$PATH:/usr/sbin:/sbin" .ci/packages $(or $(PYTHON),python3.11) openvswitch-switch
 	PYTHONPATH=build/tree:tests $(PY) -m conformance $(CONFORMANCE)
 
-# C programs: the core is compiled once for every flavour, each test is linked with all of it.
+# C programs: the core is compiled once for every flavour, each test is linked with all of it, and
+# run/FLAVOUR/TEST runs one.  Tests are independent, so as many run at once as there are cores.
 
 CORE      := $(filter-out cext/dpdk/%,$(wildcard cext/*.c cext/*/*.c))
 ARCH      := $(if $(filter x86_64,$(shell uname -m)),-march=x86-64-v2)
-CTEST_ALL := -std=gnu11 -g -Wall -Wextra $(if $(filter true,$(CI)),-Werror) $(ARCH) -pthread \
+CTEST_ALL := -std=gnu11 -g -Wall -Wextra $(if $(filter true,$(CI)),-Werror) -pthread \
              -Icext -Itests/cext -Itests/fuzz -MMD -MP
 SANITIZE  := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+CMOCKA_ARM64 := $(CURDIR)/build/arm64/usr
 
-CFLAGS_plain := -O2
-CFLAGS_asan  := -O1 $(SANITIZE)
+CC_plain := $(CC)
+CC_asan  := $(CC)
+CC_tsan  := $(CC)
+CC_arm64 := aarch64-linux-gnu-gcc
+
+CFLAGS_plain := -O2 $(ARCH)
+CFLAGS_asan  := -O2 $(ARCH) $(SANITIZE)
 # It knows no fences; what they order are atomics, which it does not complain of.
-CFLAGS_tsan  := -O1 -fsanitize=thread -Wno-tsan
-CFLAGS_fuzz  := -O2 $(SANITIZE)
+CFLAGS_tsan  := -O1 $(ARCH) -fsanitize=thread -Wno-tsan
+CFLAGS_arm64 := -O2 -isystem $(CMOCKA_ARM64)/include
+
+# qemu-user passes on no rings and few options of packet sockets, and no bpf(2).
+KERNEL := $(patsubst %,tests/cext/test_port_%.c,af_packet af_packet_device af_xdp tap)
 
 TESTS_plain := $(wildcard tests/cext/test_*.c)
-TESTS_asan  := $(TESTS_plain)
+FUZZERS     := $(wildcard tests/fuzz/fuzz_*.c)
+TESTS_asan  := $(TESTS_plain) $(FUZZERS)
 TESTS_tsan  := $(wildcard tests/cext/tsan_*.c)
-TESTS_fuzz  := $(wildcard tests/fuzz/fuzz_*.c)
+TESTS_arm64 := $(filter-out $(KERNEL),$(TESTS_plain))
 
 LIBS_plain := -lcmocka
 LIBS_asan  := -lcmocka
-LIBS_fuzz  := build/ctest/fuzz/tests/fuzz/driver.o
+LIBS_arm64 := -L$(CMOCKA_ARM64)/lib/aarch64-linux-gnu -Wl,-rpath=$(CMOCKA_ARM64)/lib/aarch64-linux-gnu -lcmocka
+
+RUN_tsan  := TSAN_OPTIONS=halt_on_error=1 setarch -R
+RUN_arm64 := qemu-aarch64 -L /usr/aarch64-linux-gnu
 
 programs = $(patsubst %.c,build/ctest/$(1)/%,$(TESTS_$(1)))
+runs     = $(patsubst %.c,run/$(1)/%,$(2))
 
 define flavour
 build/ctest/$(1)/%.o: %.c Makefile
 	@mkdir -p $$(@D)
 	@echo "CC $(1) $$<"
-	@$$(CC) $$(CTEST_ALL) $$(CFLAGS_$(1)) -c -o $$@ $$<
+	@$$(CC_$(1)) $$(CTEST_ALL) $$(CFLAGS_$(1)) -c -o $$@ $$<
 
 build/ctest/$(1)/core.a: $(patsubst %.c,build/ctest/$(1)/%.o,$(CORE))
 	@rm -f $$@ && $$(AR) rcs $$@ $$^
 
-$(call programs,$(1)): %: %.o build/ctest/$(1)/core.a $(filter %.o,$(LIBS_$(1)))
-	@$$(CC) $$(CTEST_ALL) $$(CFLAGS_$(1)) -o $$@ $$< $(filter %.o,$(LIBS_$(1))) \
-	    build/ctest/$(1)/core.a $(filter -l%,$(LIBS_$(1))) -lm
+$(call programs,$(1)): %: %.o build/ctest/$(1)/core.a
+	@$$(CC_$(1)) $$(CTEST_ALL) $$(CFLAGS_$(1)) -o $$@ $$(filter %.o,$$^) \
+	    build/ctest/$(1)/core.a $$(WRAP) $$(LIBS_$(1)) -lm
+
+.PHONY: $(call runs,$(1),$(TESTS_$(1)))
+$(call runs,$(1),$(TESTS_$(1))): run/$(1)/%: build/ctest/$(1)/%
+	@start=$$$$(date +%s); $$(RUN_$(1)) $$< $$(INPUTS) && echo "$$@: $$$$(($$$$(date +%s) - start)) s"
 endef
-$(foreach f,plain asan tsan fuzz,$(eval $(call flavour,$(f))))
+$(foreach f,plain asan tsan arm64,$(eval $(call flavour,$(f))))
 .SECONDARY:
 -include $(shell find build/ctest -name '*.d' 2>/dev/null)
 
-.PHONY: ctest-programs fuzz-programs
-ctest-programs: $(foreach f,plain asan tsan,$(call programs,$(f)))
-fuzz-programs: $(call programs,fuzz)
+$(patsubst %.c,build/ctest/asan/%,$(FUZZERS)): build/ctest/asan/tests/fuzz/driver.o
+$(call runs,asan,$(FUZZERS)): INPUTS := $(FUZZ_RUNS)
+
+# Tests that let memory run out (scarce.h).
+comma := ,
+%/test_scarce %/test_slab: WRAP := $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc \
+                                     aligned_alloc free mmap munmap)
+
+# Goes on after a failure, and shows what a test says in one piece.
+AT_ONCE := $(MAKE) --no-print-directory -k -O -j$(shell nproc)
 
 test-c: build/packages.stamp ## C unit tests: plain, under ASan and UBSan, workers under TSan
-	@$(MAKE) --no-print-directory -j$(shell nproc) ctest-programs
-	@failed=; \
-	for t in $(call programs,plain) $(call programs,asan); do \
-	    echo "$$t"; $$t || failed="$$failed $$t"; done; \
-	for t in $(call programs,tsan); do \
-	    echo "$$t"; TSAN_OPTIONS=halt_on_error=1 setarch -R $$t || failed="$$failed $$t"; done; \
-	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
+	@$(AT_ONCE) $(call runs,asan,$(TESTS_plain)) $(call runs,tsan,$(TESTS_tsan)) \
+	    $(call runs,plain,$(TESTS_plain))
 
 test-fuzz: build/packages.stamp ## Mutated input, a million of each kind, under ASan and UBSan
-	@$(MAKE) --no-print-directory -j$(shell nproc) fuzz-programs
-	@set -e; for t in $(call programs,fuzz); do $$t $(FUZZ_RUNS); done
+	@$(AT_ONCE) $(call runs,asan,$(FUZZERS))
+
+test-arm64: build/packages.stamp ## C unit tests compiled for arm64, in an emulator (as root)
+	@PATH="$$PATH:/usr/sbin:/sbin" .ci/packages $(or $(PYTHON),python3.11) \
+	    gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+	@test -e $(CMOCKA_ARM64)/include/cmocka.h \
+	    || .ci/unpack arm64 build/arm64 libcmocka-dev libcmocka0
+	@$(AT_ONCE) $(call runs,arm64,$(TESTS_arm64))
 
 fuzz: build/packages.stamp ## Hunt with libFuzzer (clang), FUZZ_TIME seconds for each target
 	@command -v clang-14 >/dev/null || { echo "clang-14 is missing"; exit 1; }
-	@mkdir -p build/hunt; set -e; for t in $(TESTS_fuzz); do \
+	@mkdir -p build/hunt; set -e; for t in $(FUZZERS); do \
 	    out=build/hunt/$$(basename $$t .c); mkdir -p $$out.corpus; \
-	    clang-14 $(filter-out -MMD -MP -Werror,$(CTEST_ALL)) -O1 -fsanitize=fuzzer,address,undefined \
-	        -o $$out $$t $(CORE) -lm; \
+	    clang-14 $(filter-out -MMD -MP -Werror,$(CTEST_ALL)) $(ARCH) -O1 \
+	        -fsanitize=fuzzer,address,undefined -o $$out $$t $(CORE) -lm; \
 	    $$out -max_total_time=$${FUZZ_TIME:-60} $$out.corpus; done
 
 # ---- leaving no trace ----------------------------------------------------------------------
