@@ -34,6 +34,7 @@ enum {
     TURNS = 16,                 /* Calls in which a batch is to leave. */
     PATIENCE = 200,             /* Times that a busy queue is tried again, */
     PAUSE_MS = 10,              /* after so long. */
+    PAUSES = 16,
 };
 
 #ifndef PACKET_IGNORE_OUTGOING
@@ -45,6 +46,19 @@ fail(const char *what, int error)
 {
     fprintf(stderr, "%s: %s\n", what, strerror(error));
     exit(1);
+}
+
+/* Waits a moment when there was nothing: who looks at a ring all the time slows down who fills it. */
+static void
+relax(unsigned n_done)
+{
+    for (unsigned i = 0; !n_done && i < PAUSES; i++) {
+#ifdef __x86_64__
+        __builtin_ia32_pause();
+#else
+        __asm__ volatile("yield");
+#endif
+    }
 }
 
 static int
@@ -94,7 +108,7 @@ slot(const struct ring *ring, unsigned i)
     return (struct tpacket2_hdr *) (ring->slots + (size_t) ((ring->next + i) % N_SLOTS) * SLOT);
 }
 
-static void
+static unsigned
 packet_forward(struct ring *from, struct ring *to)
 {
     struct mmsghdr messages[BATCH];
@@ -116,6 +130,7 @@ packet_forward(struct ring *from, struct ring *to)
         __atomic_store_n(&slot(from, i)->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
     }
     from->next += n;
+    return n;
 }
 
 static void
@@ -127,8 +142,7 @@ packet_run(char *const devices[2])
     packet_open(&rings[1], devices[1]);
     puts("forwarding");
     for (;;) {
-        packet_forward(&rings[0], &rings[1]);
-        packet_forward(&rings[1], &rings[0]);
+        relax(packet_forward(&rings[0], &rings[1]) + packet_forward(&rings[1], &rings[0]));
     }
 }
 
@@ -186,7 +200,7 @@ xdp_return(struct xdp_socket *from, struct xdp_socket *to)
     }
 }
 
-static void
+static unsigned
 xdp_forward(struct xdp_socket *from, struct xdp_socket *to)
 {
     struct xdp_ring *rx = &from->rx, *tx = &to->tx;
@@ -201,10 +215,11 @@ xdp_forward(struct xdp_socket *from, struct xdp_socket *to)
         xdp_ring_publish(rx);
         xdp_ring_publish(tx);
     }
-    for (unsigned turn = 0; turn < TURNS && xdp_ring_pending(tx); turn++) {
+    if (xdp_ring_pending(tx)) {         /* What a full queue refuses goes with the next turn. */
         sendto(to->fd, NULL, 0, MSG_DONTWAIT, NULL, 0);
     }
     xdp_return(from, to);
+    return n;
 }
 
 static void
@@ -224,8 +239,7 @@ xdp_run(char *const devices[2], bool generic)
     }
     puts("forwarding");
     for (;;) {
-        xdp_forward(&sockets[0], &sockets[1]);
-        xdp_forward(&sockets[1], &sockets[0]);
+        relax(xdp_forward(&sockets[0], &sockets[1]) + xdp_forward(&sockets[1], &sockets[0]));
     }
 }
 

@@ -22,14 +22,11 @@ ALL_PEERS = "median of all"  # of a run, as the peer of a round trip
 
 # As fast as the same socket allows, and as others on the same kind of port.
 FORWARDING = {"bare": Goal(0.9), "ovs": Goal(1)}
-ROUND_TRIP = {ALL_PEERS: Goal(1)}
+KINDS = ("af_packet", "af_xdp", "af_xdp generic")
+MODES = ("poll", "adaptive", "interrupt")  # of a worker
 
 PORTS: dict[str, dict[str, Goal]] = {
-    "af_packet, 64 bytes": FORWARDING,
-    "af_xdp, 64 bytes": FORWARDING,
-    "af_xdp generic, 64 bytes": FORWARDING,
+    **{f"{kind}, 64 bytes": FORWARDING for kind in KINDS},
     "af_packet, TCP": {"bridge": Goal(0.9)},
-    "af_packet, round trip": ROUND_TRIP,
-    "af_xdp, round trip": ROUND_TRIP,
-    "af_xdp generic, round trip": ROUND_TRIP,
+    **{f"{kind}, round trip, {mode}": {ALL_PEERS: Goal(1)} for kind in KINDS for mode in MODES},
 }

@@ -20,7 +20,7 @@ from .compiler import compiled, with_core
 from .harness import Row, in_turn, short
 from .needs import require
 
-MODES = ("poll", "adaptive", "interrupt")
+MODES = goals.MODES
 USUAL = "adaptive"
 
 
@@ -130,7 +130,7 @@ def stream(kind: str, raicho: Carrier, beside: Carriers, options: Namespace) -> 
     """One connection of TCP."""
     raicho.use(USUAL)
     once = [partial(each.stream, options.seconds) for each in (raicho, *beside.values())]
-    found = in_turn(once[0], once[1:], options.runs)
+    found = in_turn(once[0], once[1:], options.runs, warm_up=0)
     for name, (own, other) in zip(beside, found, strict=True):
         yield row(f"{kind}, TCP", "bit/s", own, name, other)
 
@@ -140,8 +140,8 @@ def round_trips(kind: str, raicho: Carrier, beside: Carriers, options: Namespace
     for mode in MODES:
         raicho.use(mode)
         once = [partial(each.round_trip, options.pings) for each in (raicho, *beside.values())]
-        found = in_turn(once[0], once[1:], options.runs)
-        for field, what in (("p50", "round trip"), ("p99", "round trip, slowest hundredth")):
+        found = in_turn(once[0], once[1:], options.runs, warm_up=0)
+        for field, what in (("p50", "round trip"), ("p99", "round trip of 99 in 100")):
             values = [[[getattr(run, field) for run in side] for side in pair] for pair in found]
             others = (
                 f"{name} {short(statistics.median(other)):g}"
@@ -152,8 +152,8 @@ def round_trips(kind: str, raicho: Carrier, beside: Carriers, options: Namespace
                 for side in zip(*values, strict=True)
             )
             yield row(
-                *(f"{kind}, {what}", "us", own, goals.ALL_PEERS, peer),
-                note=f"{mode}; {', '.join(others)}",
+                *(f"{kind}, {what}, {mode}", "us", own, goals.ALL_PEERS, peer),
+                note=", ".join(others),
                 more_is_better=False,
             )
 

@@ -5,6 +5,7 @@ ones that ran, and keeps every other word of the page. A benchmark that fails le
 they were, and the report says so at its end.
 """
 
+import subprocess
 import sys
 import time
 from argparse import ArgumentParser, Namespace
@@ -34,7 +35,7 @@ CHAPTERS = {
     "workers": Chapter((), ONE_FLOW),
     "tables": Chapter(("--peer", "dpdk"), ("--case", "1,000 exact", "--seconds", "0.02")),
     "ports": Chapter(
-        ("--peer", "ovs", "--peer", "testpmd", "--peer", "bridge"),
+        ("--peer", "ovs", "--peer", "testpmd", "--peer", "bridge", "--pings", "2000"),
         ("--kind", "af_packet", "--measure", "rate", "--seconds", "0.1"),
     ),
     "control": Chapter(("--peer", "ovs"), ("--scale", "0.005")),
@@ -67,7 +68,7 @@ def rows(options: Namespace) -> Iterator[Row]:
             for row in measured(name, options):
                 found.append(row)
                 yield row
-        except (RuntimeError, OSError) as error:
+        except (RuntimeError, OSError, subprocess.SubprocessError) as error:
             failed[name] = str(error)
             _tell(f"{name} failed: {error}")
             continue
