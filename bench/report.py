@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from . import machine, page, plot
 from .harness import Row
-from .registry import load
+from .registry import BENCHMARKS, load
 
 ROOT = Path(__file__).parents[1]
 PAGE = "performance.md"
@@ -24,12 +24,12 @@ PAGE = "performance.md"
 class Chapter(NamedTuple):
     """How a benchmark is called for the report, and how when only the report is tried."""
 
-    arguments: tuple[str, ...]
-    quick: tuple[str, ...]
+    arguments: tuple[str, ...] = ()
+    quick: tuple[str, ...] = ()
 
 
 ONE_FLOW = ("--workload", "1 rule, 1 flow", "--seconds", "0.05")
-CHAPTERS = {
+CHAPTERS = {  # those that are called with any arguments
     "pipeline": Chapter(("--peer", "ovs-dpdk"), ONE_FLOW),
     "templates": Chapter((), ("--seconds", "0.02")),
     "workers": Chapter((), ONE_FLOW),
@@ -40,12 +40,14 @@ CHAPTERS = {
     ),
     "control": Chapter(("--peer", "ovs"), ("--scale", "0.005")),
     "bus": Chapter((), ("--seconds", "0.1")),
+    "restart": Chapter((), ("--flows", "1")),
 }
+ALL = tuple(name for name in BENCHMARKS if name != "report")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "--only", choices=CHAPTERS, action="append", help="only this benchmark; may be repeated"
+        "--only", choices=ALL, action="append", help="only this benchmark; may be repeated"
     )
     parser.add_argument(
         "--quick", action="store_true", help="small and without peers: it tries the report itself"
@@ -60,7 +62,7 @@ def rows(options: Namespace) -> Iterator[Row]:
     folder = options.folder or ROOT / ("build/report" if options.quick else "docs")
     failed: dict[str, str] = {}
     facts = {**machine.facts(), **machine.versions()}
-    for name in options.only or CHAPTERS:
+    for name in options.only or ALL:
         begin = time.monotonic()
         _tell(f"{name} ...")
         found: list[Row] = []
@@ -85,7 +87,7 @@ def measured(name: str, options: Namespace) -> Iterator[Row]:
     module = load(name)
     parser = ArgumentParser()
     module.add_arguments(parser)
-    chapter = CHAPTERS[name]
+    chapter = CHAPTERS.get(name, Chapter())
     chosen = parser.parse_args(chapter.quick if options.quick else chapter.arguments)
     chosen.runs, chosen.seed = options.runs, options.seed
     yield from module.rows(chosen)
