@@ -14,7 +14,7 @@ FUZZ_RUNS ?= 1000000
 .DELETE_ON_ERROR:
 
 help: ## Show what can be made
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 # ---- set-up: Debian packages, a virtual environment, the build --------------------------------
 
