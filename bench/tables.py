@@ -36,7 +36,8 @@ class Case(NamedTuple):
 
     @property
     def name(self) -> str:
-        what = f"rules in {self.masks} masks" if self.shape == "masks" else self.shape
+        masks = f"rules in {self.masks} mask{'s' * (self.masks > 1)}"
+        what = masks if self.shape == "masks" else self.shape
         return f"{self.rules:,} {what}"
 
 

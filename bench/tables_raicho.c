@@ -103,9 +103,9 @@ lookups_insert(const struct rule *rule)
 void
 lookups_settle(void)
 {
-    do {
+    while (table.pending) {
         work();
-    } while (table.current && !table.complete);
+    }
 }
 
 void
