@@ -12,6 +12,7 @@ import zmq
 from ..component import Component
 from ..message import CallError, Code, Failure
 from ..message.drain import Drain, open_socket
+from ..message.keys import PUBLISH
 from .topics import Topics
 
 QUEUE = 10_000  # messages that wait for one subscriber
@@ -27,8 +28,10 @@ class Bus(Component):
         """Bind both sides."""
         self.topics = Topics()
         self.counters: Counter[str] = Counter()
-        publishers = open_socket(self.context, zmq.XSUB, RCVHWM=QUEUE)
-        subscribers = open_socket(self.context, zmq.XPUB, SNDHWM=QUEUE, XPUB_VERBOSER=1)
+        publishers = open_socket(self.context, zmq.XSUB, domain=PUBLISH, RCVHWM=QUEUE)
+        subscribers = open_socket(
+            self.context, zmq.XPUB, domain="subscribe", SNDHWM=QUEUE, XPUB_VERBOSER=1
+        )
         self._publishers = Drain(publishers, self._forward)
         self._subscribers = Drain(subscribers, self._subscribe)
         self.apis = {

@@ -7,8 +7,6 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
-import zmq
-
 from ..component import holder
 from ..message import (
     CallError,
@@ -26,7 +24,8 @@ from ..message import (
     Request,
     Set,
 )
-from .place import run_dir
+from ..message.keys import context_with, load
+from .place import keys_folder, run_dir
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -73,9 +72,10 @@ def read(path: str, session: str = "", defaults: bool = False) -> Any:
 def talk(component: str, conversation: Callable[[ControlClient], Awaitable[T]]) -> T:
     """Hold a *conversation* with a component."""
     check_running(component)
+    keys = load(keys_folder())
 
     async def hold() -> T:
-        context = zmq.Context()
+        context = context_with(keys)
         client = ControlClient(context, endpoint(component))
         try:
             return await conversation(client)

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from .output import emit, emit_rows
-from .place import DEFAULT_DATA, DEFAULT_STARTUP, placed, run_dir
+from .place import DEFAULT_DATA, DEFAULT_STARTUP, keys_folder, placed, run_dir
 
 DETACH_TIMEOUT = 30.0  # seconds until all components of a detached switch must answer
 DOWN_TIMEOUT = 30.0
@@ -51,6 +51,7 @@ def up(data: Path, startup: Path, detach: bool, log_level: str) -> None:
         *(sys.executable, "-P", "-m", "raicho.control.supervisor"),
         *("--run-dir", str(place), "--data", str(data.absolute())),
         *("--log-level", log_level),
+        *(("--keys", str(keys)) if (keys := keys_folder()) else ()),
     ]
     if startup.exists() and not _is_running(place):
         from .startup import begin_with

@@ -12,6 +12,7 @@ import click
 
 from .commits import commit, confirm
 from .config import config
+from .keys import keys
 from .life import down, ping, status, up
 from .objects import bridge, port
 from .place import placed
@@ -29,7 +30,21 @@ def cli() -> None:
     """Run and configure raicho, a programmable software switch."""
 
 
-for command in (up, down, status, ping, config, commit, confirm, port, bridge, show, template, top):
+for command in (
+    up,
+    down,
+    status,
+    ping,
+    keys,
+    config,
+    commit,
+    confirm,
+    port,
+    bridge,
+    show,
+    template,
+    top,
+):
     cli.add_command(command)
 
 

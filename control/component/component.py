@@ -45,6 +45,8 @@ from ..message import (
     Value,
 )
 from ..message.datastore import Rollback
+from ..message.gate import Gate
+from ..message.keys import Keys, context_with, load
 from ..message.server import Tap
 from ..message.trace import traced
 from . import logs
@@ -69,6 +71,8 @@ class Bootstrap(msgspec.Struct, frozen=True):
     identity: str
     log_level: str = logs.DEFAULT_LEVEL
     options: Mapping[str, str] = {}
+    keys: Path | None = None  # a folder; without, sockets are open to whoever may enter the run_dir
+    listen: str = ""  # tcp://ADDRESS:PORT, where it answers too
 
     def endpoint(self, name: str) -> str:
         """Return the ipc endpoint *name* in the run directory."""
@@ -154,15 +158,20 @@ class Component:
         """Take the identity, open everything and answer."""
         self._check_room()
         self.bootstrap.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        keys = load(self.bootstrap.keys)
+        self._check_listen(keys)
         self._lock = Lock(self.bootstrap.run_dir, self.identity)
-        self.context = zmq.Context()
+        self.context = context_with(keys)
+        self._gate = Gate(self.context, keys) if keys else None
         self.endpoint = self.bootstrap.endpoint(f"{self.identity}.control")
         self.publisher = Publisher(self.context, self.bootstrap.endpoint("bus.pub"), self.identity)
         self.datastore = ControlClient(self.context, self.bootstrap.datastore)
         self._server: ControlServer | None = None
         try:
             await self.open()
-            self._server = ControlServer(self.context, self.endpoint, self.handle)
+            self._server = ControlServer(
+                self.context, self.endpoint, self.handle, also=self.bootstrap.listen
+            )
             self._server.tap = self._tap
         except BaseException:
             await self.stop()
@@ -173,6 +182,11 @@ class Component:
                 self.datastore, self._register(), self._registration_changed
             )
             self.spawn(self._registration.keep())
+
+    def _check_listen(self, keys: Keys | None) -> None:
+        """Refuse to be heard by a network without asking who is there."""
+        if self.bootstrap.listen and keys is None:
+            raise OSError(f"to listen at {self.bootstrap.listen} takes keys (--keys)")
 
     def _check_room(self) -> None:
         """Refuse a run directory whose sockets would have paths that are too long."""
@@ -198,6 +212,8 @@ class Component:
         finally:
             self.publisher.close()
             self.datastore.close()
+            if self._gate:
+                self._gate.close()
             self.context.destroy(linger=0)
             self._lock.release()
 
@@ -285,6 +301,7 @@ class Component:
     async def _stats(self, peer: bytes, request: Stats) -> Sample:
         own = {
             "control": dict(self._server.counters) if self._server else {},
+            "gate": {"refused": self._gate.refused} if self._gate else {},
             "events": dict(self.publisher.counters),
         }
         data = own | await _result(self.stats(request.names))

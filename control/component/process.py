@@ -15,7 +15,7 @@ from . import logs
 from .component import Bootstrap, Component
 from .lock import AlreadyRunning
 
-COMMON = {"run_dir", "datastore", "identity", "log_level"}
+COMMON = {"run_dir", "datastore", "identity", "log_level", "keys", "listen"}
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +58,8 @@ def _bootstrap(kind: type[Component], argv: Sequence[str] | None) -> Bootstrap:
     parser.add_argument("--datastore", help="its control endpoint; in the run directory if absent")
     parser.add_argument("--identity", default=kind.name)
     parser.add_argument("--log-level", choices=logs.LEVELS, default=logs.DEFAULT_LEVEL)
+    parser.add_argument("--keys", type=Path, help="a folder of keys, without which nobody may talk")
+    parser.add_argument("--listen", default="", help="tcp://ADDRESS:PORT, to answer there too")
     kind.add_arguments(parser)
     return bootstrap_from(parser.parse_args(argv))
 
@@ -70,5 +72,7 @@ def bootstrap_from(arguments: Namespace) -> Bootstrap:
         datastore=arguments.datastore or f"ipc://{arguments.run_dir.absolute()}/datastore.control",
         identity=arguments.identity,
         log_level=arguments.log_level,
+        keys=arguments.keys and arguments.keys.absolute(),
+        listen=arguments.listen,
         options={key: str(value) for key, value in named.items() if key not in COMMON and value},
     )

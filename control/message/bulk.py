@@ -20,9 +20,11 @@ import zmq
 from .drain import Drain, open_socket
 from .envelope import VERSION, Message
 from .failure import CallError, Code, Failure
+from .keys import BULK_READS, READER
 
 DONE = 0xFFFFFFFF  # the code of a request that was carried out
 BAD_REQUEST_BAD_TYPE = 1 << 16 | 1  # OpenFlow's error of an operation that is not known
+BAD_REQUEST_EPERM = 1 << 16 | 5
 SERVER_ERROR = 0xFFFE0000  # the handler failed; no OpenFlow error has this type
 CLIENT_WINDOW, SERVER_WINDOW = 64, 256  # requests of a peer in the air, and waiting
 SEND_RETRY = 0.002  # seconds until a reply to a peer that is full is tried again
@@ -92,7 +94,9 @@ class BulkServer:
         self._handler = handler
         self._on_gone = on_gone
         self._peers: dict[bytes, _Peer] = {}
-        socket = open_socket(context, zmq.ROUTER, ROUTER_MANDATORY=1, ROUTER_HANDOVER=1)
+        socket = open_socket(
+            context, zmq.ROUTER, domain="bulk", ROUTER_MANDATORY=1, ROUTER_HANDOVER=1
+        )
         try:
             socket.bind(endpoint)
         except zmq.ZMQError:
@@ -121,6 +125,11 @@ class BulkServer:
         except (IndexError, ValueError, RecursionError) as error:
             self.counters["malformed"] += 1
             log.debug("dropped a batch of %s: %s", name.hex(), error)
+            return
+        if self._drain.user == READER and request.op not in BULK_READS:
+            self.counters["refused"] += 1
+            text = f"role {READER} may not change anything"
+            self._send(name, BulkReply(BAD_REQUEST_EPERM, text, request.id), ())
             return
         peer = self._peers.setdefault(name, _Peer())
         if len(peer.waiting) >= SERVER_WINDOW:

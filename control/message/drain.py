@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 
 import zmq
 
+from .keys import Context, Keys
+
 MAX_MESSAGE = 64 << 20  # bytes in a frame; a longer one closes its connection
 NOBLOCK, AND_MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
 
@@ -30,6 +32,8 @@ class Drain:
         self._budget = budget
         self._loop = asyncio.get_running_loop()
         self._fd: int = socket.fileno()
+        self._asks_who = keys_of(socket.context) is not None
+        self.user = ""  # the role of who sent the message that is being received
         self._turn: asyncio.Handle | None = None
         self._loop.add_reader(self._fd, self._read)
         self._look_again()
@@ -74,16 +78,45 @@ class Drain:
             while frame.more:
                 frame = socket.recv(NOBLOCK, copy=False)
                 frames.append(frame.bytes)
+            if self._asks_who:
+                self.user = _user_of(frame)
             self._receive(frames)
             if socket.closed:
                 return
         self._look_again()
 
 
-def open_socket(context: zmq.SyncContext, kind: int, **options: int | bytes) -> zmq.SyncSocket:
-    """Open a socket with the options that all of ours share, and *options* by zmq name."""
+def open_socket(
+    context: zmq.SyncContext, kind: int, *, domain: str = "", **options: int | bytes
+) -> zmq.SyncSocket:
+    """Open a socket with the options that all of ours share, and *options* by zmq name.
+
+    With a *domain* it is one that is bound; where the context has keys, it asks for them.
+    """
     socket = context.socket(kind)
     shared = {"LINGER": 0, "MAXMSGSIZE": MAX_MESSAGE, "RECONNECT_IVL": 20, "RECONNECT_IVL_MAX": 100}
-    for name, value in {**shared, **options}.items():
+    for name, value in {**shared, **_curve(context, domain), **options}.items():
         socket.setsockopt(getattr(zmq, name), value)
     return socket
+
+
+def keys_of(context: zmq.SyncContext) -> Keys | None:
+    """Return the keys that a context was made with."""
+    return context.keys if isinstance(context, Context) else None
+
+
+def _curve(context: zmq.SyncContext, domain: str) -> dict[str, int | bytes]:
+    keys = keys_of(context)
+    if keys is None:
+        return {}
+    own: dict[str, int | bytes] = {"CURVE_PUBLICKEY": keys.public, "CURVE_SECRETKEY": keys.secret}
+    if not domain:
+        return own | {"CURVE_SERVERKEY": keys.switch}
+    return own | {"CURVE_SERVER": 1, "ZAP_DOMAIN": domain.encode(), "ZAP_ENFORCE_DOMAIN": 1}
+
+
+def _user_of(frame: zmq.Frame) -> str:
+    try:
+        return str(frame.get("User-Id"))
+    except zmq.ZMQError:  # it came from within the process
+        return ""

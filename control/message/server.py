@@ -21,6 +21,7 @@ from . import catalogue
 from .drain import Drain, open_socket
 from .envelope import VERSION, Envelope, Kind, Malformed, Message, Request, pack, unpack
 from .failure import CallError, Code, Failure
+from .keys import READER, READS
 
 Handler = Callable[[bytes, Request[Any]], Awaitable[Message]]
 Tap = Callable[[bool, bytes, bytes], None]  # whether sent, peer, frame
@@ -60,7 +61,7 @@ class _Peer:
 
 
 class ControlServer:
-    """Answer requests at *endpoint* by *handler*; make it inside a running loop."""
+    """Answer requests at *endpoint*, and *also* elsewhere, by *handler*; needs a running loop."""
 
     def __init__(
         self,
@@ -68,6 +69,7 @@ class ControlServer:
         endpoint: str,
         handler: Handler,
         *,
+        also: str = "",
         extra: Iterable[type[Message]] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -78,9 +80,12 @@ class ControlServer:
         self._clock = clock
         self._decoder = catalogue.decoder(extra)
         self._peers: OrderedDict[bytes, _Peer] = OrderedDict()
-        socket = open_socket(context, zmq.ROUTER, ROUTER_MANDATORY=1, ROUTER_HANDOVER=1)
+        socket = open_socket(
+            context, zmq.ROUTER, domain="control", ROUTER_MANDATORY=1, ROUTER_HANDOVER=1
+        )
         try:
-            socket.bind(endpoint)
+            for address in filter(None, (endpoint, also)):
+                socket.bind(address)
         except zmq.ZMQError:
             socket.close()
             raise
@@ -105,7 +110,17 @@ class ControlServer:
             return
         if self.tap:
             self.tap(False, name, rest[0])
+        if self._drain.user == READER and not self._is_read(envelope):
+            self._refuse(name, envelope.id, Code.REFUSED, f"role {READER} may not change anything")
+            return
         self._accept(name, self._peer(name), envelope)
+
+    def _is_read(self, envelope: Envelope) -> bool:
+        """Tell whether a request changes nothing; one that cannot be read does not."""
+        try:
+            return isinstance(self._decoder.decode(envelope.body), READS)
+        except (ValueError, RecursionError):
+            return True
 
     def _accept(self, name: bytes, peer: _Peer, envelope: Envelope) -> None:
         ident = envelope.id

@@ -22,6 +22,7 @@ class Service(msgspec.Struct, frozen=True):
             *("--datastore", bootstrap.datastore),
             *("--identity", self.identity),
             *("--log-level", bootstrap.log_level),
+            *(("--keys", str(bootstrap.keys)) if bootstrap.keys else ()),
             *(argument.format_map(bootstrap.options) for argument in self.arguments),
         ]
 
