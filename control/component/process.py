@@ -14,6 +14,7 @@ import zmq
 from . import logs
 from .component import Bootstrap, Component
 from .lock import AlreadyRunning
+from .notify import Notifier
 
 COMMON = {"run_dir", "datastore", "identity", "log_level", "keys", "listen"}
 
@@ -28,8 +29,9 @@ def run(kind: type[Component], argv: Sequence[str] | None = None) -> int:
 def run_until_signal(bootstrap: Bootstrap, make: Callable[[Bootstrap], Component]) -> int:
     """Run what *make* makes until SIGTERM or SIGINT; return the exit code."""
     logs.start_logging(bootstrap.identity, bootstrap.log_level)
+    notifier = Notifier()
     try:
-        while (component := asyncio.run(_live(bootstrap, make))).again:
+        while (component := asyncio.run(_live(bootstrap, make, notifier))).again:
             log.info("starting again")
     except (AlreadyRunning, OSError, zmq.ZMQError) as error:
         print(f"raicho: {error}", file=sys.stderr)
@@ -37,16 +39,22 @@ def run_until_signal(bootstrap: Bootstrap, make: Callable[[Bootstrap], Component
     return component.exit_code
 
 
-async def _live(bootstrap: Bootstrap, make: Callable[[Bootstrap], Component]) -> Component:
+async def _live(
+    bootstrap: Bootstrap, make: Callable[[Bootstrap], Component], notifier: Notifier
+) -> Component:
     component = make(bootstrap)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, component.stopping.set)
     await component.start()
     log.info("started, listening at %s", component.endpoint)
+    notifier.tell("READY=1", f"STATUS=listening at {component.endpoint}")
+    component.spawn(notifier.keep_alive())
     try:
         await component.stopping.wait()
     finally:
+        if not component.again:
+            notifier.tell("STOPPING=1")
         await component.stop()
     log.info("stopped")
     return component
