@@ -2,9 +2,10 @@
 
 import asyncio
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from ..message import AddedFlows, AddFlows, FlowFault
+from ..message import FlowFault
 from . import framing
 from .answers import Answer, Ask, failure_of
 from .plain import BadFlow, packed_flow
@@ -14,24 +15,26 @@ ATOMIC_AND_ORDERED = 3  # flags of a bundle
 AT_ONCE = 500  # flows that are read before others have their turn
 
 
-async def add_flows(request: AddFlows, ask: Callable[[str, Ask], Awaitable[Answer]]) -> AddedFlows:
-    """Add the flows of a request, unless one of them is wrong; say which were, and why."""
-    faults: list[FlowFault] = []
+async def read_flows(flows: Sequence[Mapping[str, Any]]) -> tuple[list[bytes], list[FlowFault]]:
+    """Return the flow-mods that add the flows, and what is wrong with those that have none."""
     messages: list[bytes] = []
-    for index, flow in enumerate(request.flows):
+    faults: list[FlowFault] = []
+    for index, flow in enumerate(flows):
         if not index % AT_ONCE:
             await asyncio.sleep(0)
         try:
             messages.append(packed_flow(flow))
         except BadFlow as bad:
             faults.append(FlowFault(index, "BAD_FLOW", str(bad)))
-    if faults or request.check or not messages:
-        return AddedFlows(faults)
-    payload = b"".join((struct.pack("!I", ATOMIC_AND_ORDERED), *messages))
-    return AddedFlows(_faults_of(await ask(request.bridge, Ask("bundle", payload))))
+    return messages, faults
 
 
-def _faults_of(answer: Answer) -> list[FlowFault]:
+def together(messages: Sequence[bytes]) -> Ask:
+    """Return the request that carries out all messages or none."""
+    return Ask("bundle", b"".join((struct.pack("!I", ATOMIC_AND_ORDERED), *messages)))
+
+
+def faults_of(answer: Answer) -> list[FlowFault]:
     """Return what the dataplane had against them: the first that it refused, if any."""
     if answer.code != framing.DONE or not answer.frames:
         return [_refused(0, failure_of(answer))]

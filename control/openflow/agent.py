@@ -11,9 +11,9 @@ import msgspec
 
 from .. import __version__
 from ..component import Component
-from ..message import AddFlows, CallError, Change, Code, ConfigError, Failure, Message
+from ..message import AddedFlows, AddFlows, CallError, Change, Code, ConfigError, Failure, Message
 from ..message.path import BadPath, find, parse_path
-from .adding import add_flows
+from .adding import faults_of, read_flows, together
 from .bridge import BridgeControl
 from .datapath import Datapath
 from .session import Description
@@ -127,10 +127,13 @@ class Agent(Component):
     # What others ask.
 
     async def _on_add_flows(self, peer: bytes, request: AddFlows) -> Message:
-        if not request.check:
-            self._check_bridge(request.bridge)
-            self._check_dataplane()
-        return await add_flows(request, self.datapath.ask)
+        messages, faults = await read_flows(request.flows)
+        if faults or request.check:
+            return AddedFlows(faults)
+        self._check_bridge(request.bridge)
+        self._check_dataplane()
+        answer = await self.bridges[request.bridge].carry_in_time(together(messages))
+        return AddedFlows(faults_of(answer))
 
     def _check_bridge(self, name: str, path: str | None = None) -> None:
         if name not in self.bridges:

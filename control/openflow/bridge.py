@@ -1,6 +1,7 @@
 """The controllers of one bridge: who is connected, who is dialled, who may call."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
@@ -20,6 +21,7 @@ from .ways import MANAGEMENT, Call, Dial, Management, calls, dials
 log = logging.getLogger(__name__)
 
 MAX_CALLERS = 64  # channels that listeners accept
+PATIENCE = 5.0  # seconds to wait for a bridge that was only just configured
 PROBE = 15.0  # seconds that a caller may be silent
 
 
@@ -42,7 +44,7 @@ class BridgeControl:
         self.shared = Shared(description)
         self._ask = partial(ask, settings.name)
         self._replica = Replica()
-        self._is_whole = False  # the dataplane holds what controllers have set
+        self._whole = asyncio.Event()  # the dataplane holds what controllers have set
         self._is_new = False  # it was started again, and holds nothing
         self._refused = False  # a controller was told that it is away
         self._run_dir = run_dir
@@ -56,15 +58,15 @@ class BridgeControl:
 
     def lost(self, *, empty: bool = False) -> None:
         """Note that the dataplane is away, or there again and *empty*."""
-        self._is_whole = False
+        self._whole.clear()
         self._is_new |= empty
 
     async def attached(self) -> None:
         """Note that the dataplane has the bridge: give back what it held, keep a copy of it."""
-        if not self._is_whole:
+        if not self._whole.is_set():
             if self._is_new:
                 await self._give_back()
-            self._is_whole = True
+            self._whole.set()
         self.start()
         now = asyncio.get_running_loop().time()
         if self._replica.is_worn(now) and not await copy(self._replica, self._ask):
@@ -80,9 +82,9 @@ class BridgeControl:
             self.reset("the dataplane was started again, not all is as it was")
         self._is_new = self._refused = False
 
-    async def _carry(self, ask: Ask) -> Answer:
+    async def carry(self, ask: Ask) -> Answer:
         """Ask for a controller; what changes the bridge is noted in the order of sending."""
-        if not self._is_whole:
+        if not self._whole.is_set():
             self._refused = True
             return Answer(AWAY)
         number = self._replica.note(ask)
@@ -91,6 +93,13 @@ class BridgeControl:
             self._refused = True
             self._replica.forget(number)
         return answer
+
+    async def carry_in_time(self, ask: Ask) -> Answer:
+        """Ask for somebody who is no controller: wait until the dataplane has the bridge."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                await self._whole.wait()
+        return await self.carry(ask)
 
     def copied(self) -> dict[str, int]:
         """Return the bytes of the copy of what the bridge holds, and of the changes since."""
@@ -241,7 +250,7 @@ class BridgeControl:
             )
 
         def channel() -> Channel:
-            return Channel(row.name, session, self._carry, self)
+            return Channel(row.name, session, self.carry, self)
 
         return Dialer(opener, channel, float(row.max_backoff))
 
@@ -261,7 +270,7 @@ class BridgeControl:
 
     def _channel(self, name: str, probe: float) -> Channel:
         level = logging.DEBUG if name == MANAGEMENT else logging.INFO  # tools come and go
-        return Channel(name, partial(self._session, probe), self._carry, self, level)
+        return Channel(name, partial(self._session, probe), self.carry, self, level)
 
     def _session(self, probe: float, now: float) -> Session:
         return Session(self.shared, now, probe=probe, versions=self.settings.versions)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import ADDRESSES, Site
+from .lab import wait_until
 from .needs import needs
 from .pinging import ping
 from .switch import Controller
@@ -91,3 +92,19 @@ def test_an_import_that_is_refused_changes_nothing(site: Site, line: str, told: 
     assert told in site.switch.cli("config", "import-lagopus", file, check=False)
     assert site.switch.configuration() == before
     assert json.loads(site.switch.cli("show", "ports", "--json")) == []
+
+
+def test_imported_flows_are_there_when_the_dataplane_was_started_again(site: Site) -> None:
+    """C13: like those of a controller, from the agent's memory."""
+    site.switch.cli("config", "import-lagopus", write(site.folder, CONFIGURATION + FLOWS))
+    before = len(flows(site))
+    site.switch.kill("dataplane")
+    site.switch.wait_ready("dataplane")
+    wait_until(lambda: len(flows_if_any(site)) == before, "the flows", 30)
+    site.wait_reachable()
+
+
+def flows_if_any(site: Site) -> list[str]:
+    """Return the flows; none while they cannot be had."""
+    shown = site.switch.cli("show", "flows", "--json", check=False)
+    return json.loads(shown) if shown.startswith("[") else []
