@@ -144,7 +144,7 @@ class Component:
     def state(self, path: str) -> Any:
         """Return the state at *path*, also as an awaitable; raise CallError if unknown.
 
-        The paths /log/level and /config are answered for every component.
+        The paths /log, /log/level and /config are answered for every component.
         """
         raise CallError(Failure(Code.NOT_FOUND, "no such state", path))
 
@@ -220,7 +220,7 @@ class Component:
     def take_log_settings(self, config: dict[str, Any]) -> None:
         """Log, and trace messages, as a configuration says."""
         settings = logs.settings_in(config, self.identity)
-        logs.set_level(settings.level or self.bootstrap.log_level)
+        logs.set_level(settings.level or self.bootstrap.log_level, settings.topics)
         self._tap = self._trace if settings.traces_messages else None
         if self._server:
             self._server.tap = self._tap
@@ -291,12 +291,20 @@ class Component:
 
     async def _get(self, peer: bytes, request: Get) -> Value:
         match request.path.strip("/"):
+            case "log":
+                return Value(self._log_state())
             case "log/level":
                 return Value(logs.level())
             case "config":
                 held = self._phases.held
                 return Value(held and {"revision": held.revision, "config": held.config})
         return Value(await _result(self.state(request.path)))
+
+    def _log_state(self) -> dict[str, Any]:
+        """Return what is logged, with the names of the schema."""
+        topics = [{"name": name, "level": level} for name, level in logs.topics().items()]
+        traces = self._tap is not None
+        return {"level": logs.level(), "topic": topics, "trace-messages": traces}
 
     async def _stats(self, peer: bytes, request: Stats) -> Sample:
         own = {

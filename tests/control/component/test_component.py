@@ -276,6 +276,27 @@ async def test_the_log_level_follows_the_configuration(tmp_path: Path) -> None:
         logger.setLevel(before)
 
 
+async def test_a_topic_has_a_level_of_its_own_for_as_long_as_it_is_configured(
+    tmp_path: Path,
+) -> None:
+    """F11: and so have the topics below it."""
+    names = ("raicho", "raicho.shop", "raicho.shop.till", "raicho.shopping")
+    loggers = [logging.getLogger(name) for name in names]
+    before = loggers[0].level
+    entry = {"name": "lamp", "level": "error", "topic": [{"name": "shop", "level": "debug"}]}
+    try:
+        async with running(tmp_path) as (_, client):
+            await client.call(prepare("t1", raicho={"log": {"component": [entry]}}))
+            await client.call(Commit("t1"))
+            levels = [logger.getEffectiveLevel() for logger in loggers]
+            assert levels == [logging.ERROR, logging.DEBUG, logging.DEBUG, logging.ERROR]
+            await client.call(prepare("t2", raicho={}))
+            await client.call(Commit("t2"))
+            assert {logger.getEffectiveLevel() for logger in loggers} == {logging.INFO}
+    finally:
+        loggers[0].setLevel(before)
+
+
 async def test_it_starts_without_a_datastore_and_registers_when_there_is_one(
     context: zmq.SyncContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
