@@ -78,7 +78,7 @@ def load(
 def save(file: Path, session: str) -> None:
     """Write the configuration to FILE, the startup file if it is not given.
 
-    Whatever happens, FILE is the old one or the new one.
+    Whatever happens, FILE is the old one or the new one.  It is standard output if it is -.
     """
     from ..message import GetConfig
     from .ask import ask
@@ -87,6 +87,9 @@ def save(file: Path, session: str) -> None:
 
     side = "next" if session else "current"
     config = ask("datastore", GetConfig("/", side, session))
+    if str(file) == "-":
+        click.echo(write(config.data), nl=False)
+        return
     replace(file, write(config.data))
     told = {"file": str(file), "revision": config.revision}
     emit(told, f"saved revision {config.revision} to {file}")
@@ -97,13 +100,19 @@ def read(file: Path) -> "Document":
     from .document import BadText, Document
 
     try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
-        return Document(text)
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise FileError([_fault(file, line, f"{error.reason}; a file is UTF-8")]) from None
+        return Document(text_of(file))
     except BadText as error:
         raise FileError([_fault(file, error.line, str(error))]) from None
+
+
+def text_of(file: Path) -> str:
+    """Return the text of a file, or of standard input; raise FileError if it is none."""
+    data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise FileError([_fault(file, line, f"{error.reason}; a file is UTF-8")]) from None
 
 
 def edits(document: "Document", merge: bool) -> list[Any]:

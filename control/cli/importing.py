@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .commits import comment_option, dry_run_option, emit_result
-from .files import FileError, located
+from .files import FileError, located, text_of
 from .place import placed
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def _understood(file: Path) -> "Script":
     """Return what a file says, if all of it can be read; else raise FileError."""
     from .lagopus import understand
 
-    script = understand(file.read_text("utf-8"))
+    script = understand(text_of(file))
     _refuse(file, script.bad)
     known = {thing.name for thing in script.of_kind("bridge")}
     _refuse(file, [bad for flow in script.flows if (bad := _homeless(flow, known))])

@@ -109,6 +109,16 @@ def test_all_that_is_wrong_is_told_at_once_also_to_programs(raicho: Raicho, tmp_
     )
 
 
+def test_a_configuration_goes_through_a_pipe(running: Any, raicho: Raicho) -> None:
+    ok(raicho("bridge", "add", "br0"))
+    config = ["--run-dir", str(running.run_dir), "config"]
+    saved = CliRunner().invoke(cli, [*config, "save", "-"], catch_exceptions=False).output
+    ok(raicho("bridge", "remove", "br0"))
+    CliRunner().invoke(cli, [*config, "load", "-"], input=saved, catch_exceptions=False)
+    assert "br0" in saved
+    assert "name: br0" in ok(raicho("config", "show"))
+
+
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(config=configurations(ROOT))
 def test_every_configuration_is_loaded_and_saved_as_it_was(
