@@ -1,5 +1,6 @@
 """The datastore as a component: requests in, replies and events out."""
 
+import asyncio
 import time
 from argparse import ArgumentParser
 from pathlib import Path
@@ -18,6 +19,7 @@ from .engines.sqlite import SqliteEngine, Unreadable
 from .fault import Invalid, SchemaError
 from .nodes import describe, locate
 from .path import Step, parse_path
+from .presence import PERIOD, PresenceWatch
 from .scope import config_seen, scope_of
 from .statistics import Statistics
 from .store import Store, refusal
@@ -84,7 +86,9 @@ class Datastore(Component):
         self.yang = [module.text for module in self.store.library.modules.values()]
         self._register_itself()
         self._take_own_settings()
+        self._presence = PresenceWatch(self.publisher.publish)
         self.spawn(self.commits.bring_back())
+        self.spawn(self._watch_who_is_there())
         self.spawn(self.commits.expire(self._take_own_settings))
 
     async def close(self) -> None:
@@ -130,6 +134,7 @@ class Datastore(Component):
             raise CallError(Failure(Code.CONFLICT, f"{self.identity} is the datastore itself"))
         member, outcomes = self.store.register(request, time.monotonic())
         self._register_itself()
+        self._look_who_is_there()
         self.yang = [module.text for module in self.store.library.modules.values()]
         self.commits.restarted(member.name)
         if member.is_participant:
@@ -143,8 +148,17 @@ class Datastore(Component):
 
     async def _on_unregister(self, peer: bytes, request: messages.Unregister) -> Message:
         if self.store.unregister(request.component, request.lease):
+            self._look_who_is_there()
             return Done()
         raise CallError(Failure(Code.NOT_FOUND, f"{request.component} has no such lease"))
+
+    def _look_who_is_there(self) -> None:
+        self._presence.look(self.store.registry, time.monotonic())
+
+    async def _watch_who_is_there(self) -> None:
+        while True:
+            self._look_who_is_there()
+            await asyncio.sleep(PERIOD)
 
     async def _on_lookup(self, peer: bytes, request: messages.Lookup) -> Message:
         now = time.monotonic()

@@ -321,3 +321,15 @@ class Diverged(Message, frozen=True):
 
     component: str
     reason: str
+
+
+class Presence(Message, frozen=True):
+    """The event `registry.COMPONENT`: it came, came anew, or is gone.
+
+    Who follows it reads ListRegistry or Lookup first, and again after a gap.
+    """
+
+    component: str
+    alive: bool
+    version: str
+    apis: list[Api]
