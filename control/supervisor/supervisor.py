@@ -143,6 +143,8 @@ class Supervisor(Component):
         left = began + interval - time.monotonic()
         if not child.ended.done() and left > 0:
             await asyncio.wait([child.ended], timeout=left)
+        longest = max(interval, self._policy.heartbeat)
+        ward.watch.excuse(max(0.0, time.monotonic() - began - longest))
         if child.ended.done():
             self._lost(ward, child.ended.result())
         elif complaint := ward.watch.complaint(time.monotonic()):

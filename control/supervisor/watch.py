@@ -66,6 +66,11 @@ class Watch:
         if self.state is State.STARTING:
             self._enter(State.UP, now)
 
+    def excuse(self, late: float) -> None:
+        """Leave out seconds in which nobody asked, because we ourselves were held up."""
+        self._heard += late
+        self.since += late
+
     def ended(self, now: float) -> None:
         """Note that the process is gone, and plan the next."""
         if self.state is State.UP and now - self.since >= self._policy.settled:

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 import zmq
-from faults.house import PARTICIPANTS, House, Open, opened
+from faults.house import BRIDGE, PARTICIPANTS, House, Open, opened
 from faults.relay import Fate, Passing, Rule
 
-from raicho.control.message import Alert, CallError, Code, Failure
+from raicho.control.message import Alert, CallError, Code, CommitSession, Edit, Failure, Set
 
 OLD, NEW = "00000000000000a1", "00000000000000a2"
 LEAF = "datapath-id"  # every participant sees it
@@ -180,3 +180,52 @@ async def test_all_sides_are_equal_after_a_crash_of_the_coordinator_at_each_step
         assert crash.happened or crash.passed < STEPS
         if refused:
             assert failure
+
+
+# What goes wrong on the way back, of a participant that had committed.
+UNDO_FAULTS = [("soft", *fault) for fault in FAULTS] + [
+    ("reinit", "Restart", fault) for asked, fault in FAULTS if asked == "Commit"
+]
+
+
+@pytest.mark.parametrize("victim", ["dataplane", pytest.param("holder", marks=pytest.mark.soak)])
+@pytest.mark.parametrize(("house", "asked", "fault"), UNDO_FAULTS, indirect=["house"])
+async def test_all_sides_are_equal_after_every_fault_on_the_way_back(
+    house: House, context: zmq.SyncContext, victim: str, asked: str, fault: str
+) -> None:
+    """T4, F16: the agent refuses to commit, and then something else goes wrong."""
+    async with opened(house, context) as o:
+        before = await at_rest(o)
+        o.relays["openflow"].rule = rule("Commit", "refused", lambda: None)
+        o.relays[victim].rule = going_back(rule(asked, fault, lambda: house.kill(victim)))
+        began = time.monotonic()
+        failure = await tried(o, NEW)
+        after = await o.settled()
+        print(f"{asked} {fault}: equal after {time.monotonic() - began:.1f} s: {failure}")
+        assert failure and failure.participant == "openflow"
+        assert after == before
+
+
+def going_back(judge: Rule) -> Rule:
+    """Let a rule judge only what is said on the way back."""
+
+    def only(passing: Passing) -> Fate:
+        is_back = passing.txid.endswith(UNDO) or passing.asked == "Restart"
+        return judge(passing) if is_back else 1
+
+    return only
+
+
+async def test_a_dry_run_leaves_everybody_as_it_was(house: House, context: zmq.SyncContext) -> None:
+    """T5: prepare and abort at every participant, and the state is equal."""
+    async with opened(house, context) as o:
+        before = await at_rest(o)
+        for relay in o.relays.values():
+            relay.passed.clear()
+        await o.client.call(Edit("dry", [Set(f"{BRIDGE}/{LEAF}", f"0x{NEW}")]))
+        result = await o.client.call(CommitSession("dry", dry_run=True), 20)
+        assert sorted(result.participants) == sorted(PARTICIPANTS)
+        assert await o.settled() == before
+        for relay in o.relays.values():
+            said = [passing.asked for passing in relay.passed if passing.is_request]
+            assert said == ["Prepare", "Abort"]

@@ -149,6 +149,23 @@ async def test_a_supervisor_that_was_killed_adopts_what_runs(
     ward.close()
 
 
+async def test_a_supervisor_that_was_stopped_takes_nobody_for_hanging(
+    context: zmq.SyncContext, processes: Any, tmp_path: Path
+) -> None:
+    """C12: it was not asked in that time, so nobody failed to answer."""
+    ward = Ward(context, processes, tmp_path)
+    await ward.all_ready()
+    before = ward.pids()
+    os.kill(ward.pid, signal.SIGSTOP)
+    await asyncio.sleep(3)  # seven heartbeats
+    os.kill(ward.pid, signal.SIGCONT)
+    await asyncio.sleep(2)
+    await ward.all_ready()
+    assert ward.pids() == before
+    assert ward.alerts == []
+    ward.close()
+
+
 async def test_a_second_supervisor_refuses_to_start(
     context: zmq.SyncContext, processes: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

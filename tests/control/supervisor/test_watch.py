@@ -54,6 +54,14 @@ def test_three_heartbeats_without_an_answer_mean_that_it_hangs() -> None:
     assert watch.complaint(2.999) == "hangs: no answer for 3.0 s"
 
 
+def test_time_in_which_nobody_asked_does_not_count() -> None:
+    """C12: the supervisor was stopped for ten seconds, and its component was not."""
+    watch = up()
+    watch.excuse(10.0)
+    assert watch.complaint(12.0) is None
+    assert watch.complaint(12.999) == "hangs: no answer for 3.0 s"
+
+
 def test_an_answer_takes_the_suspicion_back() -> None:
     watch = up()
     watch.heard(2.4)
