@@ -22,21 +22,63 @@ struct small {
     _Atomic(struct few *) few;
 };
 
-/* One entry after the other; the first that fits has the highest priority. */
+/* Packets that nothing was found for yet. */
+struct seeking {
+    unsigned n;
+    uint8_t packet[PACKET_VECTOR];
+};
+
+/* Lets the packets that an entry of 'n_words' words matches have it, and leaves the others. */
+static inline __attribute__((always_inline)) void
+compare_with(const struct flow *flow, const struct flow_mask *mask, unsigned n_words,
+             const struct flow_key *const keys[], struct seeking *seeking,
+             const struct flow *found[])
+{
+    unsigned n_left = 0;
+
+    for (unsigned i = 0; i < seeking->n; i++) {
+        const unsigned packet = seeking->packet[i];
+        uint64_t difference = 0;
+        for (unsigned j = 0; j < n_words; j++) {
+            difference |= (keys[packet]->word[mask->word[j]] & mask->bits[j]) ^ flow->words[j];
+        }
+        found[packet] = difference ? NULL : flow;
+        seeking->packet[n_left] = (uint8_t) packet;
+        n_left += difference != 0;
+    }
+    seeking->n = n_left;
+}
+
+/* One entry after the other; the first that fits has the highest priority.  The usual numbers of words
+ * have loops of their own. */
 static void
 small_lookup(const struct finder *finder, const struct flow_key *const keys[], unsigned n,
              const struct flow *found[])
 {
     const struct small *small = (const struct small *) finder;
     const struct few *few = atomic_load_explicit(&small->few, memory_order_acquire);
+    struct seeking seeking = { .n = n };
 
     for (unsigned i = 0; i < n; i++) {
-        uint32_t j = 0;
-
-        while (j < few->n && !same_words(few->list[j].flow, few->list[j].mask, keys[i])) {
-            j++;
+        seeking.packet[i] = (uint8_t) i;
+        found[i] = NULL;
+    }
+    for (uint32_t i = 0; i < few->n && seeking.n; i++) {
+        const struct flow *flow = few->list[i].flow;
+        const struct flow_mask *mask = few->list[i].mask;
+        switch (mask->n) {
+        case 0:
+            compare_with(flow, mask, 0, keys, &seeking, found);
+            break;
+        case 1:
+            compare_with(flow, mask, 1, keys, &seeking, found);
+            break;
+        case 2:
+            compare_with(flow, mask, 2, keys, &seeking, found);
+            break;
+        default:
+            compare_with(flow, mask, mask->n, keys, &seeking, found);
         }
-        found[i] = j < few->n ? few->list[j].flow : NULL;
     }
 }
 

@@ -136,6 +136,42 @@ resolve(struct worker *worker, const struct packet *packet, const uint8_t *args,
     *direct = (struct direct) { args, port, get_be16(args + 8), by };
 }
 
+/* Whether nothing but to be sent by a lane of this worker is left to do for a packet. */
+static inline bool
+is_plain(const struct packet *packet)
+{
+    const struct walk *walk = packet_walk(packet);
+
+    return !(walk->n_blocks | walk->held | packet->offload.flags | packet->offload.gso_type);
+}
+
+/* Sends the first packets that go where the one before went, as far as that is the short way.  Returns
+ * how many. */
+static inline unsigned
+send_alike(const struct insn *insn, const struct direct *direct, struct packet *const *packets,
+           unsigned n)
+{
+    struct lane *by = direct->by;
+    unsigned n_sent = 0;
+
+    if (!by || !by->queued || !(insn->flags & INSN_LAST)) {
+        return 0;
+    }
+    struct packet **tx = by->tx + by->n_tx;
+    unsigned limit = n < PACKET_VECTOR - by->n_tx ? n : PACKET_VECTOR - by->n_tx;
+    for (; n_sent < limit; n_sent++) {
+        struct packet *packet = packets[n_sent];
+        const uint8_t *args = insn_args(insn, packet);
+        if ((args != direct->args && get_be32(args + 4) != direct->port)
+            || packet->in_port == direct->port || !is_plain(packet)) {
+            break;
+        }
+        tx[n_sent] = packet;
+    }
+    by->n_tx += n_sent;
+    return n_sent;
+}
+
 /* struct ofp_action_output: type, len, port, max_len.  The packets of a vector are in one bridge. */
 unsigned
 op_output(struct worker *worker, const struct insn *insn, struct packet **packets, unsigned n)
@@ -143,7 +179,7 @@ op_output(struct worker *worker, const struct insn *insn, struct packet **packet
     struct direct direct = { .args = NULL };
     unsigned kept = 0;
 
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = 0; (i += send_alike(insn, &direct, packets + i, n - i)) < n; i++) {
         struct packet *packet = packets[i];
         const uint8_t *args = insn_args(insn, packet);
 
@@ -159,7 +195,7 @@ op_output(struct worker *worker, const struct insn *insn, struct packet **packet
             resolve(worker, packet, args, &direct);
         }
         if (direct.by && direct.port != packet->in_port) {
-            worker_send_plain(worker, direct.by, packet);
+            worker_send(worker, direct.by->attachment, packet);
         } else {
             worker_output(worker, packet, direct.port, direct.max_len);
         }

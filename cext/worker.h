@@ -214,18 +214,6 @@ unsigned worker_meter(struct worker *worker, const struct meter *meter, struct p
  * If the lane by which it leaves is another worker's, hands it over. */
 void worker_send(struct worker *worker, struct attachment *to, struct packet *packet);
 
-/* The same by a lane of this worker, short for packets of which nothing is left to do. */
-static inline void
-worker_send_plain(struct worker *worker, struct lane *by, struct packet *packet)
-{
-    if (by->queued && by->n_tx < PACKET_VECTOR && !packet->offload.flags
-        && !packet->offload.gso_type) {
-        by->tx[by->n_tx++] = packet;
-    } else {
-        worker_send(worker, by->attachment, packet);
-    }
-}
-
 /* Queues a packet for the control plane, unless the meter for that keeps it back; takes it. */
 void worker_punt(struct worker *worker, struct packet *packet, uint8_t reason, uint16_t max_len);
 

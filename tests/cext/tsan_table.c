@@ -6,7 +6,7 @@
 
 #include "flows.h"
 
-enum { N_READERS = 3, N_STEPS = 100000, N_STAYING = 16, N_MASKS = 24, N_COMING = 200 };
+enum { N_READERS = 3, N_STAYING = 16, N_MASKS = 24, N_COMING = 200 };
 
 struct reader {
     struct shared *shared;
@@ -144,14 +144,14 @@ draw_prefixes(struct random *random, struct flow_key *masks)
 /* Looks up while flows change, in a table of that many, which has an implementation at times. */
 static const struct run {
     const char *implementation;
-    unsigned n_staying, n_coming;
+    unsigned n_staying, n_coming, n_steps;
     void (*draw)(struct random *, struct flow_key *masks);  /* Those that stay have the first one. */
 } runs[] = {
-    { "tuple", N_STAYING, N_COMING, draw_apart },
-    { "prefix", N_STAYING, N_COMING, draw_prefixes },
-    { "merged", N_STAYING, N_COMING, draw_any },
-    { "merged", 3, 20, draw_any },          /* Now a few, now more than a few, now many masks. */
-    { "few", 3, 12, draw_any },
+    { "tuple", N_STAYING, N_COMING, 100000, draw_apart },
+    { "prefix", N_STAYING, N_COMING, 100000, draw_prefixes },
+    { "merged", N_STAYING, N_COMING, 20000, draw_any },     /* Its changes are the slowest. */
+    { "merged", 3, 20, 20000, draw_any },   /* Now a few, now more than a few, now many masks. */
+    { "few", 3, 12, 100000, draw_any },
 };
 
 static void
@@ -193,13 +193,13 @@ look_up_while_flows_change(const struct run *run)
         shared->readers[i] = (struct reader) { .shared = shared, .id = i };
         pthread_create(&shared->readers[i].thread, NULL, look_up, &shared->readers[i]);
     }
-    for (unsigned i = 0; i < N_STEPS; i++) {
+    for (unsigned i = 0; i < run->n_steps; i++) {
         step(shared, &random, &coming[draw(&random, run->n_coming)]);
         table_work(&shared->table, 1000);
         n_right += has(shared, run->implementation);
         epoch_reclaim(&shared->epoch);
     }
-    check(n_right > N_STEPS / 1000, run->implementation);
+    check(n_right > run->n_steps / 1000, run->implementation);
     atomic_store(&shared->done, true);
     for (unsigned i = 0; i < N_READERS; i++) {
         pthread_join(shared->readers[i].thread, NULL);
@@ -209,7 +209,7 @@ look_up_while_flows_change(const struct run *run)
     epoch_close(&shared->epoch);
     free(shared);
     printf("%s: %llu flows found during %u changes\n", run->implementation,
-           (unsigned long long)n_found, N_STEPS);
+           (unsigned long long)n_found, run->n_steps);
 }
 
 int
