@@ -35,11 +35,19 @@ FAULTS = {
 }
 
 
-@pytest.fixture(scope="module", params=["soft", "reinit"])
-def house(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[House]:
-    house = House(tmp_path_factory.mktemp("house"), request.param)
-    yield house
-    house.end()
+@pytest.fixture(scope="module")
+def houses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, House]]:
+    kinds = ("soft", "reinit")
+    houses = {kind: House(tmp_path_factory.mktemp("house"), kind) for kind in kinds}
+    yield houses
+    for house in houses.values():
+        house.end()
+
+
+@pytest.fixture(params=["soft", "reinit"])
+def house(request: pytest.FixtureRequest, houses: dict[str, House]) -> House:
+    """Give the house whose participants come back in this way; it lasts for the module."""
+    return houses[request.param]
 
 
 def rule(asked: str, fault: str, kill: Callable[[], None]) -> Rule:
