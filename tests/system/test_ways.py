@@ -32,6 +32,7 @@ pytestmark = needs("ping")
 
 PORT = {"name": "n1", "kind": "null"}
 BR0 = "/raicho/bridge[name='br0']"
+LOG = "/raicho/log/component[name='dataplane']"
 #: Objects of the configuration: the commands that make one, and the same as data.
 OBJECTS: dict[str, tuple[list[list[str]], dict[str, Any]]] = {
     "port": (
@@ -122,9 +123,20 @@ OBJECTS: dict[str, tuple[list[list[str]], dict[str, Any]]] = {
         },
     ),
     "log": (
-        [["config", "set", "/raicho/log/component[name='dataplane']/level", "error"]],
+        [
+            ["config", "set", f"{LOG}/level", "error"],
+            ["config", "set", f"{LOG}/topic[name='dataplane']/level", "debug"],
+        ],
         {
-            "log": {"component": [{"name": "dataplane", "level": "error"}]},
+            "log": {
+                "component": [
+                    {
+                        "name": "dataplane",
+                        "level": "error",
+                        "topic": [{"name": "dataplane", "level": "debug"}],
+                    }
+                ]
+            },
         },
     ),
 }
@@ -162,7 +174,7 @@ def states(site: Site) -> dict[str, Any]:
         name: projected(nodes[name], ask(site.switch.run_dir, name, Get(path)).data)
         for name, path in where.items()
     }
-    levels = {name: ask(site.switch.run_dir, name, Get("/log/level")).data for name in MODULES}
+    levels = {name: ask(site.switch.run_dir, name, Get("/log")).data for name in MODULES}
     return {**found, "levels": levels}
 
 
@@ -253,7 +265,7 @@ def test_components_are_started_with_nothing_but_where_things_are(name: str) -> 
     command = [sys.executable, "-m", MODULES[name], "--help"]
     told = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
     options = set(re.findall(r"^\s+--([a-z-]+)", told.stdout, re.MULTILINE))
-    common = {"run-dir", "datastore", "identity", "log-level"}
+    common = {"run-dir", "datastore", "identity", "log-level", "keys", "listen"}
     assert options >= common
     assert options - {"help"} - common <= (
         {"data"} if name in ("datastore", "supervisor") else set()
