@@ -49,7 +49,7 @@ class Site:
         flows = random_flows(np.random.default_rng(seed), count)
         self._rules = exact_rules(flows)
         self._frame = frames_of(flows)[-1].tobytes()
-        self._sent = 0
+        self._count, self._sent = count, 0
 
     def __enter__(self) -> Self:
         try:
@@ -78,9 +78,18 @@ class Site:
             time.sleep(INTERVAL)
         self._until_forwarded(self._sent)
         took = time.perf_counter() - begin
-        self._wait(lambda: self._is_ready("dataplane"), "ready dataplane")
+        self._wait(self._is_filled, "dataplane with all flows")
         self._wait(self._is_copied, "copy of the flows")
+        self._replace_supervisor()
         return took
+
+    def _replace_supervisor(self) -> None:
+        """Let another one take over, which does not know of the death: it would wait longer."""
+        pid = holder(self._run, "supervisor")
+        assert pid is not None, "no supervisor runs"
+        self._processes.kill(pid)
+        self._supervise()
+        self._wait(partial(self._is_ready, "supervisor"), "supervisor that is ready")
 
     def _until_forwarded(self, first: int) -> None:
         """Send frames until one of those from number *first* on arrives."""
@@ -115,10 +124,13 @@ class Site:
         far.setblocking(False)
         return far
 
-    def _start(self) -> None:
+    def _supervise(self) -> None:
         command = [sys.executable, "-m", "raicho.control.supervisor", "--run-dir", str(self._run)]
         paths = {"PYTHONPATH": os.pathsep.join([str(TREE), *sys.path])}
         self._processes.start([*command, "--data", str(self._run / "config.db")], paths)
+
+    def _start(self) -> None:
+        self._supervise()
         for name in COMPONENTS:
             self._wait(partial(self._is_ready, name), f"{name} that is ready")
 
@@ -140,6 +152,14 @@ class Site:
             return bool(ask(self._run, name, Info(), 1).state == "ready")
         except CallError:
             return False
+
+    def _is_filled(self) -> bool:
+        """Tell whether the dataplane has all flows."""
+        try:
+            bridges = ask(self._run, "dataplane", Stats(["bridges"]), 1).data["bridges"]
+        except CallError:
+            return False
+        return bool(bridges.get("bench", {}).get("flows") == self._count)
 
     def _is_copied(self) -> bool:
         """Tell whether the agent has the flows in its copy, and no changes beside it."""

@@ -68,6 +68,13 @@ class Processes:
                 raise RuntimeError(f"no {what}:\n{self.log.read_text()}")
             time.sleep(0.02)
 
+    def kill(self, pid: int) -> None:
+        """Kill one that was started here, and forget it."""
+        process = next(process for process in self._started if process.pid == pid)
+        process.kill()
+        process.wait()
+        self._started.remove(process)
+
     def close(self) -> None:
         """End them, the last one first, and remove the folder."""
         for process in reversed(self._started):

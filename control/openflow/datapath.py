@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 
 import zmq
 
+from ..component import BulkPeer
 from ..message import (
-    BulkClient,
     BulkEvent,
     BulkRequest,
     CallError,
@@ -57,8 +57,7 @@ class Datapath:
         self._on_event = on_event
         self._on_attached = on_attached
         self._on_lost = on_lost
-        self._endpoints: dict[str, str] = {}
-        self._bulk: BulkClient | None = None
+        self._bulk = BulkPeer(context, datastore, BULK, on_event=self._event, on_link=self._link)
         self._control: ControlClient | None = None
         self._instance = ""
         self._wake = asyncio.Event()
@@ -66,15 +65,15 @@ class Datapath:
     @property
     def up(self) -> bool:
         """Whether the dataplane can be asked."""
-        return self._bulk is not None and self._bulk.up
+        return self._bulk.up
 
     async def ask(self, bridge: str, ask: Ask) -> Answer:
         """Ask about one bridge; what cannot be asked is AWAY."""
-        if self._bulk is None or not self._bulk.up:
+        if not self.up:
             return Answer(AWAY)
         request = BulkRequest(ask.op, bridge)
         try:
-            reply, frames = await self._bulk.request(request, ask.payload, timeout=TIMEOUT)
+            reply, frames = await self._bulk.request(request, ask.payload, TIMEOUT)
         except CallError as error:
             log.warning("%s of %s: %s", ask.op, bridge, error)
             return Answer(AWAY)
@@ -105,8 +104,7 @@ class Datapath:
 
     def close(self) -> None:
         """Close the sockets."""
-        if self._bulk:
-            self._bulk.close()
+        self._bulk.close()
         if self._control:
             self._control.close()
 
@@ -120,31 +118,17 @@ class Datapath:
 
     async def _find(self) -> None:
         """Take the endpoints from the registry, unless what is known works."""
-        if self.up and self._control:
+        if await self._bulk.find() and self._control:
             return
-        if (endpoint := await self._lookup(BULK)) and (
-            self._bulk is None or self._bulk.endpoint != endpoint
-        ):
-            if self._bulk:
-                self._bulk.close()
-            self._bulk = BulkClient(
-                self._context, endpoint, on_event=self._event, on_link=self._link
-            )
-        if (endpoint := await self._lookup(CONTROL)) and (
-            self._control is None or self._control.endpoint != endpoint
-        ):
+        try:
+            found = await self._datastore.call(Lookup(CONTROL), CALL_TIMEOUT)
+        except CallError as error:
+            log.debug("cannot look up %s: %s", CONTROL, error)
+            return
+        if self._control is None or self._control.endpoint != found.endpoint:
             if self._control:
                 self._control.close()
-            self._control = ControlClient(self._context, endpoint)
-
-    async def _lookup(self, api: str) -> str | None:
-        try:
-            found = await self._datastore.call(Lookup(api), CALL_TIMEOUT)
-        except CallError as error:
-            log.debug("cannot look up %s: %s", api, error)
-            return self._endpoints.get(api)
-        self._endpoints[api] = found.endpoint
-        return found.endpoint
+            self._control = ControlClient(self._context, found.endpoint)
 
     async def _recognise(self) -> bool:
         """Notice that another process is the dataplane now: its tables are empty.
