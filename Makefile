@@ -28,7 +28,7 @@ venv: $(VENV)/deps.stamp ## Make the virtual environment with everything that te
 $(VENV)/deps.stamp: pyproject.toml | build/packages.stamp
 	test -x $(PY) || $(or $(PYTHON),python3.11) -m venv $(VENV)
 	$(PY) -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
-	    print(*p["dependencies"], *p["optional-dependencies"]["dev"], sep="\n")' > $(VENV)/deps.txt
+	    print(*p["dependencies"], *sum(p["optional-dependencies"].values(), []), sep="\n")' > $(VENV)/deps.txt
 	$(PY) -m pip install -q --disable-pip-version-check --no-input -r $(VENV)/deps.txt
 	@touch $@
 

@@ -22,10 +22,10 @@ STATUS_COLUMNS = ("component", "pid", "state", "uptime", "restarts", "version", 
 @placed
 @click.option(
     "--data",
-    type=click.Path(path_type=Path),
-    default=DEFAULT_DATA,
+    default=str(DEFAULT_DATA),
     show_default=True,
-    help="The file that keeps the configuration; made if it is not there.",
+    help="Where the configuration is kept: a file, made if it is not there, or an address like "
+    "redis://, etcd:// or zookeeper://HOST:PORT/NAME, which several hosts may share.",
 )
 @click.option(
     "--startup",
@@ -42,21 +42,22 @@ STATUS_COLUMNS = ("component", "pid", "state", "uptime", "restarts", "version", 
     show_default=True,
     help="What the components log until their configuration says otherwise.",
 )
-def up(data: Path, startup: Path, detach: bool, log_level: str) -> None:
+def up(data: str, startup: Path, detach: bool, log_level: str) -> None:
     """Start the switch: the supervisor, and by it everything else."""
     place = run_dir()
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    data.absolute().parent.mkdir(parents=True, exist_ok=True)
+    if "://" not in data:
+        data = str(Path(data.removeprefix("sqlite:")).absolute())
     command = [
         *(sys.executable, "-P", "-m", "raicho.control.supervisor"),
-        *("--run-dir", str(place), "--data", str(data.absolute())),
+        *("--run-dir", str(place), "--data", data),
         *("--log-level", log_level),
         *(("--keys", str(keys)) if (keys := keys_folder()) else ()),
     ]
     if startup.exists() and not _is_running(place):
         from .startup import begin_with
 
-        if told := begin_with(startup, place, data.absolute()):
+        if told := begin_with(startup, place, data):
             click.echo(told, err=True)
     if not detach:
         os.execv(command[0], command)

@@ -12,7 +12,7 @@ from .files import commit, located, read
 PATIENCE = 20.0  # seconds until a datastore must answer
 
 
-def begin_with(startup: Path, place: Path, data: Path) -> str | None:
+def begin_with(startup: Path, place: Path, data: str) -> str | None:
     """Load the startup file, if nothing was ever committed; say what was done.
 
     A datastore runs alone for that time: no component has started yet, and each
@@ -37,10 +37,10 @@ def begin_with(startup: Path, place: Path, data: Path) -> str | None:
     return f"began with {startup}"
 
 
-def _start(place: Path, data: Path) -> "subprocess.Popen[bytes]":
+def _start(place: Path, data: str) -> "subprocess.Popen[bytes]":
     command = [
         *(sys.executable, "-P", "-m", "raicho.control.datastore"),
-        *("--run-dir", str(place), "--data", str(data), "--log-level", "warning"),
+        *("--run-dir", str(place), "--data", data, "--log-level", "warning"),
     ]
     return subprocess.Popen(command, stdin=subprocess.DEVNULL)
 

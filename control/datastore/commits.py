@@ -1,14 +1,13 @@
 """Transactions from beginning to end: a session's commit, and bringing participants back.
 
 One at a time: the store is asked what a transaction consists of, delivery.py
-carries it out, and the store, the data file and the bus hear how it ended.
+carries it out, and the store, the archive and the bus hear how it ended.
 """
 
 import asyncio
 import contextlib
 import logging
 import re
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 
@@ -21,11 +20,14 @@ from ..message.datastore import (
     Settle,
     new_txid,
 )
+from .archive import Busy, Past, Stamp
 from .coordinator import Finish, Logged, Timeouts, Transaction
 from .delivery import Delivery
-from .engines import Stamp
+from .engines import EngineError
+from .fault import Invalid, SchemaError
 from .registry import Member
 from .store import Plan, Store
+from .tree import Tree
 
 # Topics.
 COMMITTED, DIVERGED = "config.committed", "config.diverged"
@@ -36,13 +38,14 @@ log = logging.getLogger(__name__)
 SYNC_TIMEOUTS = Timeouts(prepare=5.0, commit=5.0)
 REMEMBERED = 100  # revisions whose txid may come again
 LOOK = 0.5  # seconds between looks for those that diverged, and for a wait that is over
+WATCH = 1.0  # seconds to wait for commits of others before asking again
 LONGEST_WAIT = 7 * 86400.0  # seconds to confirm in
 
 _TXID = re.compile("[0-9A-Za-z]{1,64}")
 
 
 class Commits:
-    """Runs transactions; *give_up* is called when the data file fails in the middle of one."""
+    """Runs transactions; *give_up* is called when the store fails in the middle of one."""
 
     def __init__(
         self,
@@ -58,6 +61,7 @@ class Commits:
         self._give_up = give_up
         self._timeouts = timeouts
         self._one_at_a_time = asyncio.Lock()
+        self.trouble = ""  # why what other datastores do is not seen
 
     async def commit(self, request: CommitSession) -> CommitResult:
         """Make a session current, or raise CallError with nothing changed."""
@@ -66,7 +70,7 @@ class Commits:
 
     def committed(self, txid: str) -> CommitResult | None:
         """Return the result of a transaction that was committed lately."""
-        for past in self._store.engine.history(REMEMBERED):
+        for past in self._store.archive.history(REMEMBERED):
             if past.stamp.txid == txid:
                 by = past.stamp.confirm_by
                 notes = ["it was committed before"]
@@ -122,6 +126,49 @@ class Commits:
             raise CallError(_with_outcome(finish, self._store.revision))
         return _result(plan, self._conclude(plan))
 
+    async def follow(self, then: Callable[[], None]) -> None:
+        """Take in what other datastores commit to the same store; never return.
+
+        After each time *then* is called.
+        """
+        while True:
+            try:
+                commits = await asyncio.to_thread(self._store.archive.wait, WATCH)
+                async with self._one_at_a_time:
+                    revisions, modules = self._store.archive.take_in(commits)
+                    if modules:
+                        self._store.take_modules()
+                    for past in revisions:
+                        await self._advance(past)
+                self.trouble = ""
+            except EngineError as error:
+                if not self.trouble:
+                    log.error("%s", error)
+                self.trouble = str(error)
+                await asyncio.sleep(LOOK)
+                continue
+            except (Invalid, SchemaError) as error:
+                log.error("what another datastore has committed does not fit: %s", error)
+                return self._give_up()
+            if revisions or modules:
+                then()
+
+    async def _advance(self, past: Past) -> None:
+        """Bring our participants to a revision of another datastore, each by itself."""
+        before = self._store.tree
+        plan = self._store.advance(past, _now())
+        endpoints = self._endpoints(plan)
+        for name, part in plan.parts.items():
+            transaction = Transaction(f"sync-{past.stamp.txid}", {name: part}, SYNC_TIMEOUTS)
+            finish = await self._delivery.run(transaction, endpoints, _log_nothing)
+            if finish.restarted:
+                self._store.expect(name, part.instance)
+            elif finish.failure:
+                self._note_diverged(name, str(finish.failure))
+            else:
+                self._store.mark(name, "")
+        self._tell(before, plan, past.number)
+
     async def synchronise(self, member: Member) -> None:
         """Bring a participant to what is current; note it if that fails."""
         async with self._one_at_a_time:
@@ -176,7 +223,7 @@ class Commits:
         )
         if finish.failure and not dry_run:
             with self._giving_up_on_failure():
-                self._store.engine.end(plan.stamp.txid)
+                self._store.archive.end()
         for name in finish.restarted:
             self._store.expect(name, plan.parts[name].instance)
         for name, reason in finish.diverged.items():
@@ -189,18 +236,21 @@ class Commits:
         """Write to the log; before anybody was asked, a failure is only a refusal."""
         if state is not Logged.PREPARE:
             with self._giving_up_on_failure():
-                return self._store.engine.log(state, plan.record)
+                return self._store.archive.log(state, plan.record)
         try:
-            self._store.engine.log(state, plan.record)
-        except sqlite3.Error as error:
-            reason = f"the data file cannot be written: {error}; nothing was changed"
+            self._store.archive.log(state, plan.record)
+        except Busy as busy:
+            reason = f"{busy}; nothing was changed"
+            raise CallError(Failure(Code.CONFLICT, reason)) from busy
+        except EngineError as error:
+            reason = f"{error}; nothing was changed"
             raise CallError(Failure(Code.UNAVAILABLE, reason)) from error
 
     @contextlib.contextmanager
     def _giving_up_on_failure(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error:
+        except EngineError:
             self._give_up()
             raise
 
@@ -212,10 +262,13 @@ class Commits:
         before = self._store.tree
         with self._giving_up_on_failure():
             revision = self._store.conclude(plan)
+        self._tell(before, plan, revision)
+        return revision
+
+    def _tell(self, before: Tree, plan: Plan, revision: int) -> None:
         self._publish(COMMITTED, Committed(plan.stamp.txid, revision, plan.changes))
         for owner, triggered in self._store.triggered(before, plan, _now()):
             self._publish(TRIGGER.format(owner), triggered)
-        return revision
 
     async def _synchronise(self, member: Member) -> None:
         endpoint = member.registration.endpoint

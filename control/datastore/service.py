@@ -1,21 +1,23 @@
 """The datastore as a component: requests in, replies and events out."""
 
 import asyncio
+import socket
 import time
 from argparse import ArgumentParser
-from pathlib import Path
 from typing import Any
 
 from .. import __version__
 from ..component import Bootstrap, Component
-from ..message import Api, CallError, Code, Done, Failure, Message, notices
+from ..message import Api, CallError, Code, Done, Failure, Message, Request, notices
 from ..message import datastore as messages
 from ..message import statistics as samples
 from ..message.client import FIRST_RETRY
+from .archive import Archive
 from .commits import TRIGGER, Commits
 from .coordinator import Timeouts
 from .delivery import Delivery
-from .engines.sqlite import SqliteEngine, Unreadable
+from .engines import Engine, EngineError, Unreadable
+from .engines.opening import open_engine
 from .fault import Invalid, SchemaError
 from .nodes import describe, locate
 from .path import Step, parse_path
@@ -39,7 +41,7 @@ class Datastore(Component):
         super().__init__(bootstrap)
         self.timeouts = Timeouts()
         self.retry = FIRST_RETRY  # seconds until a participant is sent the same again
-        self._engine: SqliteEngine | None = None
+        self._engine: Engine | None = None
         self._delivery: Delivery | None = None
         self._committing: set[str] = set()
         self._statistics = Statistics()
@@ -68,17 +70,19 @@ class Datastore(Component):
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:
-        """Add where the data file lies."""
-        parser.add_argument("--data", default=DATA, help=f"the data file (default {DATA})")
+        """Add where everything is kept."""
+        parser.add_argument("--data", default=DATA, help=f"file or address (default {DATA})")
+        parser.add_argument("--host", help="its name among those that share an address")
 
     async def open(self) -> None:
-        """Open the data file and finish what a crash has left."""
-        path = Path(self.bootstrap.options.get("data", DATA))
-        self._engine = SqliteEngine(path)
+        """Open the store and finish what a crash has left."""
+        address = self.bootstrap.options.get("data", DATA)
+        host = self.bootstrap.options.get("host") or socket.gethostname()
+        self._engine = open_engine(address)
         try:
-            self.store = Store(self._engine)
+            self.store = Store(Archive(self._engine, host if self._engine.shared else ""))
         except (Invalid, SchemaError) as error:
-            raise Unreadable(f"{path} does not fit the schema: {error}") from error
+            raise Unreadable(f"{address} does not fit the schema: {error}") from error
         self._delivery = Delivery(self.context, self.retry)
         self.commits = Commits(
             self.store, self._delivery, self.publisher.publish, self._give_up, self.timeouts
@@ -90,13 +94,32 @@ class Datastore(Component):
         self.spawn(self.commits.bring_back())
         self.spawn(self._watch_who_is_there())
         self.spawn(self.commits.expire(self._take_own_settings))
+        if self._engine.shared:
+            self.spawn(self.commits.follow(self._changed_elsewhere))
+
+    def _changed_elsewhere(self) -> None:
+        self._register_itself()
+        self.yang = [module.text for module in self.store.library.modules.values()]
+        self._take_own_settings()
 
     async def close(self) -> None:
-        """Stop the transaction under way and close the file."""
+        """Stop the transaction under way and close the store."""
         if self._delivery:
             self._delivery.close()
         if self._engine:
             self._engine.close()
+
+    async def handle(self, peer: bytes, request: Request[Any]) -> Message:
+        """Answer a request; that the store does not answer is an answer too."""
+        try:
+            return await super().handle(peer, request)
+        except EngineError as error:
+            raise CallError(Failure(Code.UNAVAILABLE, str(error))) from error
+
+    def _require_store(self) -> None:
+        """Raise CallError while what is in memory may not be what is current."""
+        if self.commits.trouble:
+            raise CallError(Failure(Code.UNAVAILABLE, self.commits.trouble))
 
     def state(self, path: str) -> Any:
         """Return the current configuration, which is the datastore's state."""
@@ -108,7 +131,7 @@ class Datastore(Component):
         return {
             "datastore": {
                 "revision": store.revision,
-                "cells": len(store.cells),
+                "cells": len(store.archive.cells),
                 "sessions": len(store.sessions),
                 "components": len(list(store.registry)),
             }
@@ -200,6 +223,7 @@ class Datastore(Component):
         return Done()
 
     async def _on_get(self, peer: bytes, request: messages.GetConfig) -> Message:
+        self._require_store()
         data = self.store.read(request.path, request.side, request.session, request.defaults)
         if request.side == "current":
             for owner, triggered in self.store.was_read(request.path, time.monotonic()):
@@ -207,6 +231,7 @@ class Datastore(Component):
         return messages.Config(data, self.store.revision)
 
     async def _on_snapshot(self, peer: bytes, request: notices.GetSnapshot) -> Message:
+        self._require_store()
         txid = self.store.newest.txid if self.store.newest else ""
         is_known = bool(txid) and request.known == txid
         changes = None if is_known else self.store.snapshot(request.path)
@@ -228,7 +253,7 @@ class Datastore(Component):
                     past.changes,
                     past.stamp.confirm_by,
                 )
-                for past in self.store.engine.history(request.limit)
+                for past in self.store.archive.history(request.limit)
             ]
         )
 
@@ -286,6 +311,6 @@ class Datastore(Component):
         self.take_log_settings(config_seen(root, scope, self.store.working))
 
     def _give_up(self) -> None:
-        """Stop, because the data file failed in the middle; at the next start its log decides."""
+        """Stop, because the store failed in the middle; at the next start its log decides."""
         self.exit_code = 1
         self.stopping.set()

@@ -14,11 +14,10 @@ from ..message.failure import CallError, Code, Failure
 from ..message.notices import SetTriggers, Triggered
 from ..message.path import lies_below
 from ..message.types import Change
+from .archive import Archive, Past, Record, Stamp
 from .coordinator import Part, Side, recovered
 from .defaults import with_defaults
-from .differences import diff, undone
-from .engines import Cell, Conflict, Stamp
-from .engines.sqlite import Record, SqliteEngine
+from .differences import apply_change, diff, undone
 from .fault import Fault, Invalid, NoSuchNode, SchemaConflict, SchemaError
 from .library import library_of, shipped_modules
 from .nodes import Node, locate
@@ -42,49 +41,46 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Store:
-    """All that the datastore knows, on top of a data file."""
+    """All that the datastore knows, on top of what it keeps."""
 
-    def __init__(self, engine: SqliteEngine, modules: list[str] | None = None) -> None:
-        self.engine = engine
-        self.library = library_of(
-            shipped_modules() if modules is None else modules, engine.modules()
-        )
+    def __init__(self, archive: Archive, modules: list[str] | None = None) -> None:
+        self.archive = archive
+        self._shipped = shipped_modules() if modules is None else modules
+        self.library = library_of(self._shipped, archive.modules)
         self.registry = Registry()
         self.triggers = Triggers()
         self.sessions: dict[str, Session] = {}
         self.in_doubt = self._recover()
-        self.cells: dict[str, int] = {}  # revision of each
         self.tree = self._load()
         self.working = with_defaults(self.library.root, self.tree)
         self._expect_participants()
-        self.newest = next((past.stamp for past in self.engine.history(1)), None)
+        self.newest = next((past.stamp for past in archive.history(1)), None)
 
     @property
     def revision(self) -> int:
         """The revision that is current."""
-        return self.engine.revision
+        return self.archive.revision
 
     def _recover(self) -> list[str]:
         """Finish what a crash has left; return the transactions to be aborted."""
         aborted: list[str] = []
-        for state, record in self.engine.unresolved():
+        for state, record in self.archive.unresolved():
             if recovered(state):
-                self.engine.commit(record.reads, record.writes, record.stamp)
+                self.archive.commit(record)
             else:
-                self.engine.end(record.stamp.txid)
+                self.archive.end()
                 aborted.append(record.stamp.txid)
         return aborted
 
     def _load(self) -> Tree:
         tree = EMPTY
-        cells: dict[str, Cell] = self.engine.get()
-        for path, cell in sorted(cells.items(), key=lambda item: len(parse_path(item[0]))):
-            tree = put(self.library.root, tree, parse_path(path), cell.value)
-            self.cells[path] = cell.revision
+        cells = [(parse_path(path), value) for path, value in self.archive.cells.items()]
+        for path, value in sorted(cells, key=lambda cell: len(cell[0])):
+            tree = put(self.library.root, tree, path, value)
         return tree
 
     def _expect_participants(self) -> None:
-        for blob in self.engine.participants():
+        for blob in self.archive.participants.values():
             registration, modules = msgspec.json.decode(blob, type=tuple[Register, frozenset[str]])
             try:
                 scope = scope_of(self.library.root, registration.subscriptions, set(modules))
@@ -109,7 +105,7 @@ class Store:
         except Invalid as invalid:
             raise refusal(invalid) from invalid
         if library is not self.library:
-            self.engine.add_modules(brought)
+            self.archive.add_modules(brought)
             self.library = library
             self.working = with_defaults(library.root, self.tree)
         member = self.registry.register(request, scope, frozenset(outcomes), now)
@@ -117,7 +113,7 @@ class Store:
         if member.is_participant:
             kept = msgspec.structs.replace(request, modules=[], apis=[])
             blob = msgspec.json.encode((kept, sorted(outcomes)))
-            self.engine.add_participant(member.name, blob)
+            self.archive.add_participant(member.name, blob)
         return member, outcomes
 
     def _check_configuration(self, root: Node) -> None:
@@ -138,7 +134,7 @@ class Store:
         gone = self.registry.remove(name, lease)
         if gone:
             self.triggers.drop(name)
-            self.engine.remove_participant(name)
+            self.archive.remove_participant(name)
         return gone
 
     # Sessions.
@@ -184,7 +180,7 @@ class Store:
             raise CallError(Failure(Code.NOT_FOUND, reason))
         tree = self.tree
         try:
-            for past in self.engine.history(self.revision - revision):
+            for past in self.archive.history(self.revision - revision):
                 tree = undone(self.library.root, tree, past.changes)
         except Invalid as invalid:  # the schema has been changed since
             raise refusal(invalid) from invalid
@@ -282,13 +278,12 @@ class Store:
         if faults:
             raise refusal(Invalid(*faults))
         changes = diff(self.library.root, self.tree, session.next)
-        writes = {change.path: change.new for change in changes}
-        reads = {change.path: self.cells.get(change.path, 0) for change in changes}
-        parts = self._parts(with_defaults(self.library.root, session.next), now, missing_ok)
-        record = Record(stamp, reads, writes, list(parts))
+        working = with_defaults(self.library.root, session.next)
+        parts = self._parts(working, self.revision + 1, now, missing_ok)
+        record = Record(stamp, changes, list(parts))
         return Plan(stamp, session.next, changes, parts, record)
 
-    def _parts(self, next_: Tree, now: float, missing_ok: bool) -> dict[str, Part]:
+    def _parts(self, next_: Tree, revision: int, now: float, missing_ok: bool) -> dict[str, Part]:
         """Return what each participant is asked; whose modules others rest on commits first."""
         parts: dict[str, Part] = {}
         for member in sorted(self.registry, key=lambda m: self.library.rank(m.modules)):
@@ -298,19 +293,19 @@ class Store:
             if not seen or (missing_ok and not member.is_alive(now)):
                 continue
             _require_alive(member, now)
-            parts[member.name] = self._part(member, next_, seen)
+            parts[member.name] = self._part(member, next_, revision, seen)
         return parts
 
-    def _part(self, member: Member, next_: Tree, seen: list[Change]) -> Part:
+    def _part(self, member: Member, next_: Tree, revision: int, seen: list[Change]) -> Part:
         root, scope = self.library.root, member.scope
         whole = not member.synchronised  # it may hold anything: tell it all
         if whole:
             seen = changes_seen(root, scope, EMPTY, next_)
-        forth = Side(self.revision + 1, seen, config_seen(root, scope, next_), whole)
+        forth = Side(revision, seen, config_seen(root, scope, next_), whole)
         if member.registration.rollback == "reinit":
             return Part(forth, None, member.registration.instance)
         undone = changes_seen(root, scope, next_, self.working)
-        back = Side(self.revision, undone, config_seen(root, scope, self.working))
+        back = Side(revision - 1, undone, config_seen(root, scope, self.working))
         return Part(forth, back, member.registration.instance)
 
     def part_of_sync(self, member: Member) -> Part:
@@ -321,15 +316,8 @@ class Store:
 
     def conclude(self, plan: Plan) -> int:
         """Make a transaction current that all participants have committed."""
-        revision = self.engine.commit(plan.record.reads, plan.record.writes, plan.stamp)
-        if isinstance(revision, Conflict):
-            raise AssertionError(f"{revision.path} changed under the only writer")
+        revision = self.archive.commit(plan.record)
         self.newest = plan.stamp
-        for change in plan.changes:
-            if change.new is None:
-                self.cells.pop(change.path, None)
-            else:
-                self.cells[change.path] = revision
         self.tree = plan.tree
         self.working = with_defaults(self.library.root, plan.tree)
         for name, part in plan.parts.items():
@@ -337,6 +325,30 @@ class Store:
             if member is not None and member.registration.instance == part.instance:
                 self.mark(name, "")  # and not one that came meanwhile
         return revision
+
+    # What other datastores that share the store have done.
+
+    def advance(self, past: Past, now: float) -> Plan:
+        """Take in a revision of another; return what brings our participants to it.
+
+        None of them has a way back: it is current already.
+        """
+        root, tree = self.library.root, self.tree
+        for change in past.changes:
+            tree = apply_change(root, tree, change)
+        working = with_defaults(root, tree)
+        parts = {
+            name: msgspec.structs.replace(part, back=None)
+            for name, part in self._parts(working, past.number, now, missing_ok=True).items()
+        }
+        self.tree, self.working, self.newest = tree, working, past.stamp
+        record = Record(past.stamp, past.changes, list(parts))
+        return Plan(past.stamp, tree, past.changes, parts, record)
+
+    def take_modules(self) -> None:
+        """Take in modules that components have brought to another datastore."""
+        self.library = library_of(self._shipped, self.archive.modules)
+        self.working = with_defaults(self.library.root, self.tree)
 
     def expect(self, name: str, instance: str) -> None:
         """Take a participant whose *instance* was told to start again for away."""

@@ -1,74 +1,84 @@
-"""Where the configuration is kept: a few operations that every engine has.
+"""Where everything lies that must last: one map of keys, which every engine keeps its own way.
 
-A cell is one Change's worth: an entry (its keys) or a leaf, under its path.
+What: {get, below, commit, watch}.  A key is a path of text, a value is bytes; archive.py knows
+what they mean.  Every commit that succeeds has the next revision.
+How: an engine of one host (sqlite) or of several that share it (redis, etcd, zookeeper), chosen
+by an address, see opening.py.
+Threads: watch() may be called from another thread than everything else.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 import msgspec
 
-from ...message.types import Change
+KEPT = 1000  # commits that a watch can go back, at least
 
 
-class Cell(msgspec.Struct, frozen=True):
-    """A value and the revision that brought it."""
+class Value(msgspec.Struct, frozen=True):
+    """What a key has, and the revision that brought it."""
 
-    value: Any
+    data: bytes
     revision: int
-
-
-class Stamp(msgspec.Struct, frozen=True):
-    """Which transaction a revision is of; *when* is Unix time in seconds.
-
-    One that must be confirmed says by when, and is the newest until it was.
-    """
-
-    txid: str
-    who: str
-    when: float
-    comment: str = ""
-    confirm_by: float | None = None
 
 
 class Conflict(msgspec.Struct, frozen=True):
-    """A cell that is not of the revision that the writer had read."""
+    """A key that is not of the revision that the writer had read."""
 
-    path: str
+    key: str
     revision: int
 
 
-class Past(msgspec.Struct, frozen=True):
-    """One revision, as history has it."""
-
-    number: int
-    stamp: Stamp
-    changes: list[Change]
+Writes = Mapping[str, bytes | None]  # None removes
 
 
-Writes = Mapping[str, Any]
-Listener = Callable[[int, Writes], None]
+class Commit(msgspec.Struct, frozen=True):
+    """What one revision wrote."""
+
+    revision: int
+    writes: Writes
+
+
+class EngineError(OSError):
+    """An engine that cannot do what it was asked; it says where and why.
+
+    If that was a commit, it may have been made or not.
+    """
+
+
+class Unreadable(EngineError):
+    """Something that is no store of this version, or that another process has."""
+
+
+class Gap(Exception):
+    """The commits that a watch asked for are not kept any more: read everything again."""
 
 
 class Engine(Protocol):
-    """A durable map of cells that changes by whole transactions."""
+    """A map that changes by whole commits, and keeps what it acknowledged."""
 
-    @property
-    def revision(self) -> int:
-        """The newest revision; 0 before the first."""
+    shared: bool  # with datastores on other hosts
 
-    def get(self, below: str = "/") -> dict[str, Cell]:
-        """Return the cells at and below a path, in the order of their paths."""
+    def get(self, keys: Iterable[str]) -> dict[str, Value]:
+        """Return those of the keys that are there, as of one moment."""
 
-    def commit(self, reads: Mapping[str, int], writes: Writes, stamp: Stamp) -> int | Conflict:
-        """Write all cells (None removes) if those read are still of their revisions.
+    def below(self, prefix: str) -> tuple[int, dict[str, Value]]:
+        """Return the newest revision, and all keys that begin with *prefix* in their order."""
 
-        A cell that was not there has been read at revision 0.  What is
-        returned is durable.
+    def commit(self, reads: Mapping[str, int], writes: Writes) -> int | Conflict:
+        """Write all if everything that was read is still of its revision, or nothing.
+
+        A key that was not there has been read at revision 0.  What has been
+        returned a revision is durable.
         """
 
-    def watch(self, listener: Listener) -> None:
-        """Call *listener* with the revision and the writes of every commit from now on."""
+    def watch(self, prefix: str, since: int, wait: float) -> list[Commit]:
+        """Return the commits after revision *since*, in order and none left out.
 
-    def history(self, limit: int) -> list[Past]:
-        """Return the last revisions, the newest first."""
+        If there is none, wait up to *wait* seconds for the first.  Each has of
+        its writes what begins with *prefix*, be it nothing.  Raise Gap if some
+        are not kept any more, or *since* is none of this store's revisions.
+        """
+
+    def close(self) -> None:
+        """Let go of it; a second time does nothing."""

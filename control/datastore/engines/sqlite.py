@@ -1,214 +1,145 @@
-"""The configuration in one local SQLite file.
+"""The store of one host: a local SQLite file.
 
-What: cells, revisions with who and when, the coordinator's log, the modules and
-the participants that are known.
 How: WAL with synchronous=FULL, so that what was acknowledged survives kill -9
 and power cuts, and a file that was cut short is repaired when it is opened.
-Cost: two or three writes to disk for a transaction.
+Cost: one write to disk for a commit.
 """
 
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from ...message.types import Change
-from ..yang import Module
-from . import Cell, Conflict, Listener, Past, Stamp, Writes
+from . import KEPT, Commit, Conflict, EngineError, Gap, Unreadable, Value, Writes
 
-VERSION = 1
+VERSION = 2
 
 TABLES = """
-CREATE TABLE cell (path TEXT PRIMARY KEY, value BLOB NOT NULL, revision INTEGER NOT NULL)
+CREATE TABLE item (key TEXT PRIMARY KEY, value BLOB NOT NULL, revision INTEGER NOT NULL)
     WITHOUT ROWID;
-CREATE TABLE revision (number INTEGER PRIMARY KEY, stamp BLOB NOT NULL);
-CREATE TABLE change (revision INTEGER NOT NULL, path TEXT NOT NULL, old BLOB, new BLOB,
-    PRIMARY KEY (revision, path)) WITHOUT ROWID;
-CREATE TABLE decision (txid TEXT PRIMARY KEY, state TEXT NOT NULL, record BLOB NOT NULL)
-    WITHOUT ROWID;
-CREATE TABLE module (name TEXT PRIMARY KEY, revision TEXT NOT NULL, text TEXT NOT NULL)
-    WITHOUT ROWID;
-CREATE TABLE participant (name TEXT PRIMARY KEY, registration BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE log (revision INTEGER PRIMARY KEY, writes BLOB NOT NULL);
 """
-
-
-class Record(msgspec.Struct, frozen=True):
-    """What the log must hold to finish a transaction without its coordinator."""
-
-    stamp: Stamp
-    reads: dict[str, int]
-    writes: dict[str, Any]
-    participants: list[str]
-
-
-class Unreadable(OSError):
-    """A file that is no data file of this version, or that another process has."""
+HIGHEST = "\U0010ffff"  # sorts behind every key that begins alike
 
 
 class SqliteEngine:
-    """See engines.Engine; the methods beyond it are the log and the two registers."""
+    """See engines.Engine."""
+
+    shared = False
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path = path
         self._lock = _lock(path)
-        self._listeners: list[Listener] = []
+        self._changed = threading.Condition()  # guards the database too
         try:
-            self._db = sqlite3.connect(path, isolation_level=None)
-            self._open(path)
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._open()
         except sqlite3.DatabaseError as error:
             os.close(self._lock)
             raise Unreadable(f"{path} cannot be used: {error}") from error
 
-    def _open(self, path: Path) -> None:
-        os.chmod(path, 0o600)
+    def _open(self) -> None:
+        os.chmod(self._path, 0o600)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
-        version = self._one("PRAGMA user_version")
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version == 0:
             script = f"BEGIN IMMEDIATE; {TABLES} PRAGMA user_version={VERSION}; COMMIT"
             self._db.executescript(script)
         elif version != VERSION:
             raise sqlite3.DatabaseError(f"its version is {version}, this is {VERSION}")
-        self._revision: int = self._one("SELECT coalesce(max(number), 0) FROM revision")
 
     def close(self) -> None:
         """Close the file; a second time does nothing."""
-        if self._lock >= 0:
-            self._db.close()
-            os.close(self._lock)
-            self._lock = -1
+        with self._changed:
+            if self._lock >= 0:
+                self._db.close()
+                os.close(self._lock)
+                self._lock = -1
 
-    def _one(self, query: str, *values: object) -> Any:
-        row = self._db.execute(query, values).fetchone()
-        return None if row is None else row[0]
+    def get(self, keys: Iterable[str]) -> dict[str, Value]:
+        """Return those of the keys that are there."""
+        found: dict[str, Value] = {}
+        with self._transaction("DEFERRED"):
+            for key in keys:
+                query = "SELECT value, revision FROM item WHERE key = ?"
+                if row := self._db.execute(query, (key,)).fetchone():
+                    found[key] = Value(*row)
+        return found
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+    def below(self, prefix: str) -> tuple[int, dict[str, Value]]:
+        """Return the newest revision, and all keys that begin with *prefix*."""
+        query = "SELECT key, value, revision FROM item WHERE key >= ? AND key < ? ORDER BY key"
+        with self._transaction("DEFERRED"):
+            rows = self._db.execute(query, (prefix, prefix + HIGHEST)).fetchall()
+            return self._newest(), {key: Value(*value) for key, *value in rows}
 
-    # Cells.
-
-    @property
-    def revision(self) -> int:
-        """The newest revision; 0 before the first."""
-        return self._revision
-
-    def get(self, below: str = "/") -> dict[str, Cell]:
-        """Return the cells at and below a path, in the order of their paths."""
-        top = below.rstrip("/")
-        rows = self._db.execute(
-            "SELECT path, value, revision FROM cell"
-            " WHERE substr(path, 1, ?) = ? AND substr(path, ?, 1) IN ('', '/', '[')"
-            " ORDER BY path",
-            (len(top), top, len(top) + 1),
-        )
-        return {path: Cell(_decode(value), revision) for path, value, revision in rows}
-
-    def commit(self, reads: Mapping[str, int], writes: Writes, stamp: Stamp) -> int | Conflict:
-        """Write all cells if those read are unchanged, and end the transaction in the log."""
-        with self._transaction():
-            for path, revision in reads.items():
-                found = self._one("SELECT revision FROM cell WHERE path = ?", path) or 0
+    def commit(self, reads: Mapping[str, int], writes: Writes) -> int | Conflict:
+        """Write all if everything that was read is still of its revision, or nothing."""
+        with self._transaction("IMMEDIATE"):
+            for key, revision in reads.items():
+                found = self._revision_of(key)
                 if found != revision:
-                    return Conflict(path, found)
-            number = self._revision + 1
+                    return Conflict(key, found)
+            number = self._newest() + 1
             self._write(number, writes)
-            row = number, _encode(stamp)
-            self._db.execute("INSERT INTO revision (number, stamp) VALUES (?, ?)", row)
-            self._db.execute("DELETE FROM decision WHERE txid = ?", (stamp.txid,))
-        self._revision = number
-        for listener in self._listeners:
-            listener(number, writes)
+            self._changed.notify_all()
         return number
 
     def _write(self, number: int, writes: Writes) -> None:
-        for path, value in writes.items():
-            old = self._one("SELECT value FROM cell WHERE path = ?", path)
-            new = None if value is None else _encode(value)
-            self._db.execute("INSERT INTO change VALUES (?, ?, ?, ?)", (number, path, old, new))
-            if new is None:
-                self._db.execute("DELETE FROM cell WHERE path = ?", (path,))
-            else:
-                self._db.execute("REPLACE INTO cell VALUES (?, ?, ?)", (path, new, number))
+        gone = [(key,) for key, data in writes.items() if data is None]
+        kept = [(key, data, number) for key, data in writes.items() if data is not None]
+        self._db.executemany("DELETE FROM item WHERE key = ?", gone)
+        self._db.executemany("REPLACE INTO item VALUES (?, ?, ?)", kept)
+        logged = number, msgspec.msgpack.encode(writes)
+        self._db.execute("INSERT INTO log VALUES (?, ?)", logged)
+        self._db.execute("DELETE FROM log WHERE revision <= ?", (number - KEPT,))
 
-    def watch(self, listener: Listener) -> None:
-        """Call *listener* with the revision and the writes of every commit from now on."""
-        self._listeners.append(listener)
+    def watch(self, prefix: str, since: int, wait: float) -> list[Commit]:
+        """Return the commits after revision *since*; wait for the first."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._lock < 0 or self._newest() != since, wait)
+        with self._transaction("DEFERRED"):
+            newest = self._newest()
+            query = "SELECT revision, writes FROM log WHERE revision > ? ORDER BY revision"
+            rows = self._db.execute(query, (since,)).fetchall()
+        if len(rows) != newest - since:
+            raise Gap(f"{self._path} is at revision {newest}, and has not all since {since}")
+        return [Commit(number, chosen(blob, prefix)) for number, blob in rows]
 
-    def history(self, limit: int) -> list[Past]:
-        """Return the last revisions, the newest first."""
-        query = "SELECT number, stamp FROM revision ORDER BY number DESC LIMIT ?"
-        rows = self._db.execute(query, (max(limit, 0),)).fetchall()
-        return [
-            Past(number, msgspec.json.decode(stamp, type=Stamp), self._changes(number))
-            for number, stamp in rows
-        ]
+    def _newest(self) -> int:
+        (number,) = self._db.execute("SELECT coalesce(max(revision), 0) FROM log").fetchone()
+        return int(number)
 
-    def _changes(self, number: int) -> list[Change]:
-        query = "SELECT path, old, new FROM change WHERE revision = ? ORDER BY path"
-        rows = self._db.execute(query, (number,))
-        return [Change(path, _decode(old), _decode(new)) for path, old, new in rows]
+    def _revision_of(self, key: str) -> int:
+        row = self._db.execute("SELECT revision FROM item WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else 0
 
-    # The coordinator's log.
+    @contextmanager
+    def _transaction(self, kind: str) -> Iterator[None]:
+        try:
+            with self._changed:
+                self._db.execute(f"BEGIN {kind}")
+                try:
+                    yield
+                except BaseException:
+                    self._db.execute("ROLLBACK")
+                    raise
+                self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise EngineError(f"the data file {self._path} cannot be used: {error}") from error
 
-    def log(self, state: str, record: Record) -> None:
-        """Say durably how far a transaction has come."""
-        row = record.stamp.txid, state, _encode(record)
-        with self._transaction():
-            self._db.execute("REPLACE INTO decision VALUES (?, ?, ?)", row)
 
-    def end(self, txid: str) -> None:
-        """Forget a transaction that is over and changed nothing."""
-        with self._transaction():
-            self._db.execute("DELETE FROM decision WHERE txid = ?", (txid,))
-
-    def unresolved(self) -> list[tuple[str, Record]]:
-        """Return the transactions that a crash has left, with their states."""
-        rows = self._db.execute("SELECT state, record FROM decision")
-        return [(state, msgspec.json.decode(record, type=Record)) for state, record in rows]
-
-    # What is known of the components.
-
-    def modules(self) -> list[Module]:
-        """Return the modules that components have brought."""
-        rows = self._db.execute("SELECT name, revision, text FROM module ORDER BY name")
-        return [Module(*row) for row in rows]
-
-    def add_modules(self, modules: list[Module]) -> None:
-        """Keep modules, in the place of older ones."""
-        with self._transaction():
-            for module in modules:
-                row = msgspec.structs.astuple(module)
-                self._db.execute("REPLACE INTO module VALUES (?, ?, ?)", row)
-
-    def participants(self) -> list[bytes]:
-        """Return the registrations of participants that have not left."""
-        rows = self._db.execute("SELECT registration FROM participant ORDER BY name")
-        return [registration for (registration,) in rows]
-
-    def add_participant(self, name: str, registration: bytes) -> None:
-        """Keep a participant's registration."""
-        if self._one("SELECT registration FROM participant WHERE name = ?", name) == registration:
-            return
-        with self._transaction():
-            row = name, registration
-            self._db.execute("REPLACE INTO participant VALUES (?, ?)", row)
-
-    def remove_participant(self, name: str) -> None:
-        """Forget a participant that has left."""
-        with self._transaction():
-            self._db.execute("DELETE FROM participant WHERE name = ?", (name,))
+def chosen(blob: bytes, prefix: str) -> Writes:
+    """Return of writes, as they were logged, those that begin with *prefix*."""
+    writes = msgspec.msgpack.decode(blob, type=dict[str, bytes | None])
+    return {key: data for key, data in writes.items() if key.startswith(prefix)}
 
 
 def _lock(path: Path) -> int:
@@ -220,11 +151,3 @@ def _lock(path: Path) -> int:
         os.close(lock)
         raise Unreadable(f"{path} is used by another process") from None
     return lock
-
-
-def _encode(value: Any) -> bytes:
-    return msgspec.json.encode(value)
-
-
-def _decode(blob: bytes | None) -> Any:
-    return None if blob is None else msgspec.json.decode(blob)

@@ -12,9 +12,9 @@ import zmq
 
 from raicho.control.component import Bootstrap, Component
 from raicho.control.datastore import Datastore
+from raicho.control.datastore.archive import Archive, Record, Stamp
 from raicho.control.datastore.coordinator import Timeouts
-from raicho.control.datastore.engines import Stamp
-from raicho.control.datastore.engines.sqlite import Record, SqliteEngine
+from raicho.control.datastore.engines.sqlite import SqliteEngine
 from raicho.control.datastore.library import shipped_modules
 from raicho.control.message import (
     Api,
@@ -321,7 +321,7 @@ async def test_a_dry_run_has_no_effect(tmp_path: Path) -> None:
         assert (result.revision, result.participants) == (0, ["dataplane"])
         assert await h.config() == {}
         assert [seen[0] for seen in dataplane.seen[-2:]] == ["prepare", "abort"]
-        assert store.store.engine.get() == {}
+        assert store.store.archive.cells == {}
         assert (await h.client.call(CommitSession("s"))).revision == 1
 
 
@@ -510,14 +510,13 @@ async def test_what_a_crash_left_is_finished_at_the_next_start(
 ) -> None:
     """T4: the log decides, and participants hear the outcome when they come."""
     engine = SqliteEngine(tmp_path / "config.db")
-    writes = {P1: {"name": "p1"}, f"{P1}/kind": "null"}
-    reads = dict.fromkeys(writes, 0)
-    engine.log(state, Record(Stamp("tx", "me", 0.0), reads, writes, ["dataplane"]))
+    changes = [Change(P1, None, {"name": "p1"}), Change(f"{P1}/kind", None, "null")]
+    Archive(engine).log(state, Record(Stamp("tx", "me", 0.0), changes, ["dataplane"]))
     engine.close()
     async with house(tmp_path) as h:
         store = await h.datastore()
         assert (await h.config(P1) is not None) == kept
-        assert store.store.engine.unresolved() == []
+        assert store.store.archive.unresolved() == []
         dataplane = await h.dataplane()
         assert bool(dataplane.config) == kept
 

@@ -1,0 +1,1 @@
+"""Stores that tests run: servers from Debian's packages, and a file."""
