@@ -42,6 +42,10 @@ BENCHMARKS = {
         "bench.ports",
         "raicho between two hosts: small frames a second, a stream of TCP, a round trip of UDP",
     ),
+    "datastore": Benchmark(
+        "bench.datastore",
+        "what the datastore takes: to read, to tell of a change, to commit, to check; commits/s",
+    ),
     "tables": Benchmark(
         "bench.tables",
         "tables alone: nanoseconds of a lookup, inserts a second, bytes of a rule",

@@ -20,17 +20,19 @@ def with_defaults(root: Node, tree: Tree) -> Tree:
 def _fill(node: Node, value: Mapping[str, Any], above: Here | None) -> Tree:
     filled = dict(value)
     here = Here(node, filled, above)
-    for child in sorted(node.children.values(), key=lambda c: c.when is not None):
-        if (
-            child.name not in filled
-            and child.when
-            and not child.when.test.holds(Here(child, None, here))
-        ):
-            continue
-        new = _filled(child, filled.get(child.name), here)
-        if new is not None and new != {}:
-            filled[child.name] = new
+    for child in node.children.values():
+        if child.when is None:
+            _fill_in(child, filled, here)
+    for child in node.children.values():  # conditions look at what is there by now
+        if child.when and (child.name in filled or child.when.test.holds(Here(child, None, here))):
+            _fill_in(child, filled, here)
     return filled
+
+
+def _fill_in(child: Node, filled: dict[str, Any], here: Here) -> None:
+    new = _filled(child, filled.get(child.name), here)
+    if new is not None and new != {}:
+        filled[child.name] = new
 
 
 def _filled(node: Node, value: Any, above: Here) -> Any:

@@ -21,11 +21,11 @@ from .differences import apply_change, diff, undone
 from .fault import Fault, Invalid, NoSuchNode, SchemaConflict, SchemaError
 from .library import library_of, shipped_modules
 from .nodes import Node, locate
-from .path import parse_path
+from .path import ROOT, Path, parse_path
 from .registry import Member, Registry
 from .scope import changes_seen, config_seen, scope_of
 from .sessions import MAX_SESSIONS, Clash, Session
-from .tree import EMPTY, Tree, from_config, get, plain, put, to_config
+from .tree import EMPTY, Tree, from_config, get, plain, to_config
 from .triggers import Triggers
 from .validate import validate
 
@@ -73,11 +73,7 @@ class Store:
         return aborted
 
     def _load(self) -> Tree:
-        tree = EMPTY
-        cells = [(parse_path(path), value) for path, value in self.archive.cells.items()]
-        for path, value in sorted(cells, key=lambda cell: len(cell[0])):
-            tree = put(self.library.root, tree, path, value)
-        return tree
+        return from_config(self.library.root, _nested(self.archive.cells))
 
     def _expect_participants(self) -> None:
         for blob in self.archive.participants.values():
@@ -211,8 +207,11 @@ class Store:
         if side not in ("current", "next"):
             raise CallError(Failure(Code.INVALID, f"no side {side!r}; current or next"))
         root = self.library.root
-        tree = self.session(session).next if side == "next" else self.tree
-        tree = with_defaults(root, tree) if defaults else tree
+        if side == "next":
+            tree = self.session(session).next
+            tree = with_defaults(root, tree) if defaults else tree
+        else:
+            tree = self.working if defaults else self.tree
         try:
             steps = parse_path(path)
             found = get(root, tree, steps)
@@ -361,6 +360,27 @@ class Store:
         member = self.registry.get(name)
         if member is not None:
             member.synchronised, member.trouble = not trouble, trouble
+
+
+def _nested(cells: dict[str, Any]) -> dict[str, Any]:
+    """Return cells as plain data, in time that grows with their number."""
+    config: dict[str, Any] = {}
+    places: dict[Path, dict[str, Any]] = {ROOT: config}
+
+    def place(path: Path) -> dict[str, Any]:
+        if path not in places:  # a container; entries have cells, which come before
+            places[path] = place(path[:-1]).setdefault(path[-1].name, {})
+        return places[path]
+
+    parsed = [(parse_path(path), value) for path, value in cells.items()]
+    for path, value in sorted(parsed, key=lambda cell: len(cell[0])):
+        above, name = place(path[:-1]), path[-1].name
+        if path[-1].keys:
+            places[path] = dict(value)
+            above.setdefault(name, []).append(places[path])
+        else:
+            above[name] = value
+    return config
 
 
 def _require_alive(member: Member, now: float) -> None:

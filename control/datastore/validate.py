@@ -26,9 +26,18 @@ def validate(root: Node, tree: Tree) -> list[Fault]:
 def _check(here: Here, found: References) -> Iterator[Fault]:
     for rule in RULES:
         yield from rule(here, found)
+    if not here.node.children:
+        return
     for child in here.node.children.values():
-        for inner in here.children(child.name):
-            yield from _check(inner, found)
+        if child.name in here.value and not _is_free(child):
+            for inner in here.children(child.name):
+                yield from _check(inner, found)
+
+
+def _is_free(node: Node) -> bool:
+    """Tell whether no rule says anything about a node: so it is with most leaves."""
+    refers = node.type is not None and node.type.target is not None
+    return not (node.children or node.musts or node.when or refers)
 
 
 def _conditions(here: Here, found: References) -> Iterator[Fault]:
