@@ -214,12 +214,14 @@ def _merge_list(node: Node, here: Any, at: Path, value: Any) -> Any:
     if not isinstance(value, list | tuple):
         raise Invalid(Fault(format_path(at), "type", f"{value!r} is no list of entries"))
     faults: list[Fault] = []
-    entries = here or {}
+    entries = dict(here or {})  # one copy for all of them
     for item in value:
         try:
             step = Step(node.name, _keys_in(node, item, at))
+            key = key_of(node, step, (*at[:-1], step))
+            there = entry_path(at, node, key)
             change = partial(_merge, value=item)
-            entries = _edit_entry(node, entries, step, ROOT, (*at[:-1], step), change)
+            entries[key] = _edit_inside(node, entries.get(key), key, ROOT, there, change)
         except Invalid as invalid:
             faults += invalid.faults
     if faults:
