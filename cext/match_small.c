@@ -8,6 +8,8 @@
 #include "table.h"
 #include "tuple.h"
 
+enum { FEW_ALIKE = 3 };             /* With one mask, hashing is quicker than comparing more. */
+
 struct few {
     uint32_t n;
     struct {
@@ -86,7 +88,7 @@ static bool
 small_fits(const struct table_shape *shape, bool in_use)
 {
     (void) in_use;
-    return shape->n_flows <= FEW;
+    return shape->n_flows <= (shape->n_masks > 1 ? FEW : FEW_ALIKE);
 }
 
 static struct finder *

@@ -92,6 +92,17 @@ draw_exact(struct model *model, struct entry *entry)
     entry->key.word[W_L4] = draw_value(&model->random, 300);
 }
 
+/* So many that those of a few entries are not all the same. */
+static void
+prepare_few(struct model *model)
+{
+    prepare_masks(model);
+    model->n_masks = 20;
+    for (unsigned i = 0; i < model->n_masks; i++) {
+        draw_mask(&model->random, &model->masks[i]);
+    }
+}
+
 /* Masks of which no two differ in the prefix of a field alone; each says something of an address. */
 static void
 prepare_apart(struct model *model)
@@ -216,7 +227,7 @@ prepare_many(struct model *model)
 }
 
 static const struct shape shapes[] = {
-    { "few", "few", 8, 8, prepare_masks, draw_masked },
+    { "few", "few", 8, 8, prepare_few, draw_masked },
     { "exact", "tuple", 60, MAX_FLOWS, prepare_exact, draw_exact },
     { "prefixes", "prefix", 60, MAX_FLOWS, prepare_prefixes, draw_prefix },
     { "masks", "tuple", 60, MAX_FLOWS, prepare_apart, draw_masked },

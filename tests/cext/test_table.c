@@ -374,22 +374,32 @@ implementation(struct fixture *f)
     return stats.implementation;
 }
 
+/* Up to 'most' flows are a few; the mask of each is that of the one before, shorter by 'shift' bits. */
 static void
-test_a_few_flows_have_an_implementation_of_their_own(void **state)
+check_few(struct fixture *f, unsigned most, unsigned shift)
 {
-    struct fixture *f = *state;
     struct flow *flows[9];
 
-    for (unsigned i = 0; i < 9; i++) {
-        flows[i] = add(f, i, UINT64_MAX, 1);
-        assert_string_equal(implementation(f), i < 8 ? "few" : "tuple");
-        assert_ptr_equal(lookup(f, i), flows[i]);
+    for (unsigned i = 0; i <= most; i++) {
+        flows[i] = add(f, (uint64_t)i << 32, UINT64_MAX << i * shift, 1);
+        assert_string_equal(implementation(f), i < most ? "few" : "tuple");
+        assert_ptr_equal(lookup(f, (uint64_t)i << 32), flows[i]);
     }
     drop(f, flows[0]);
     assert_string_equal(implementation(f), "few");
-    for (unsigned i = 0; i < 9; i++) {
-        assert_ptr_equal(lookup(f, i), i ? flows[i] : NULL);
+    for (unsigned i = 0; i <= most; i++) {
+        assert_ptr_equal(lookup(f, (uint64_t)i << 32), i ? flows[i] : NULL);
     }
+    for (unsigned i = 1; i <= most; i++) {
+        drop(f, flows[i]);
+    }
+}
+
+static void
+test_a_few_flows_have_an_implementation_of_their_own(void **state)
+{
+    check_few(*state, 3, 0);
+    check_few(*state, 8, 1);
 }
 
 static void
