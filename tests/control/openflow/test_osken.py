@@ -53,7 +53,7 @@ class Dataplane:
     def _barrier(self, payload: bytes) -> Answer:
         return Answer(framing.DONE)
 
-    _config = _barrier
+    _config = _controllers = _get_config = _barrier
 
     def _multipart(self, payload: bytes) -> Answer:
         if payload[:2] == b"\0\1":
@@ -92,7 +92,7 @@ async def test_os_ken_finds_a_switch(tmp_path: Path) -> None:
     row = Bridge("br0", (Controller("c1", "127.0.0.1", port, max_backoff=1),))
     async with osken(port) as output:
         bridge = BridgeControl(row, Description(datapath="br0"), dataplane.ask, tmp_path)
-        bridge.start()
+        await bridge.attached()
         heard: list[dict[str, Any]] = []
         async with asyncio.timeout(30):
             while not {"error", "desc"} <= {each["event"] for each in heard}:
@@ -121,7 +121,7 @@ async def test_os_ken_finds_a_switch_that_speaks_1_0(tmp_path: Path) -> None:
     row = Bridge("br0", (Controller("c1", "127.0.0.1", port, max_backoff=1),))
     async with osken(port, "osken_controller_10.py") as output:
         bridge = BridgeControl(row, Description(datapath="br0"), dataplane.ask, tmp_path)
-        bridge.start()
+        await bridge.attached()
         heard: list[dict[str, Any]] = []
         async with asyncio.timeout(30):
             while not {"flows", "desc"} <= {each["event"] for each in heard}:
