@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -33,7 +34,7 @@ class Programs(NamedTuple):
     bare: Path
 
 
-class Carrier:
+class Carrier(ABC):
     """Something between two hosts; `with` starts and ends it, and then it stands still."""
 
     OFFLOADS = False  # whether it takes what hosts leave to devices
@@ -56,15 +57,15 @@ class Carrier:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
+    @abstractmethod
     def start(self) -> None:
         """Join the two interfaces in the middle."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """End it and its networks."""
         self.wires.close()
 
-    def use(self, mode: str) -> None:
+    def use(self, mode: str) -> None:  # noqa: B027 - most have one way
         """Choose how it waits for packets, if it has several ways."""
 
     def running(self) -> AbstractContextManager[None]:

@@ -5,6 +5,7 @@ aetcd works in an event loop; it has one of its own, in a thread.
 """
 
 import asyncio
+import logging
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import CancelledError
@@ -16,6 +17,8 @@ import aetcd
 from . import EngineError
 from .address import Address, parse_address
 from .log import LogEngine
+
+log = logging.getLogger(__name__)
 
 TIMEOUT = 3  # seconds that the server has to answer
 
@@ -142,5 +145,7 @@ class EtcdNodes:
     async def _leave(self) -> None:
         client, self._client = self._client, None
         if client is not None:
-            with suppress(Exception):  # whose watch is broken waits for itself
+            try:
                 await asyncio.wait_for(client.close(), 1.0)
+            except Exception:  # one whose watch is broken waits for itself; it is given up anyway
+                log.debug("a connection to etcd did not close", exc_info=True)
