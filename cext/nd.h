@@ -64,10 +64,6 @@ bool nd_solicit(struct neighbours *neighbours, const struct neighbour *neighbour
 void nd_announce(struct neighbours *neighbours, struct neighbour_link *link,
                  const struct ip_address *address);
 
-/* Asks whether somebody has an address that the interface is to get (RFC 4862, 5.4.2); conflict() is told. */
-void nd_probe(struct neighbours *neighbours, struct neighbour_link *link,
-              const struct ip_address *address);
-
 /* Sends the advertisement of a link that is due; nothing if link->router is null. */
 void nd_advance(struct neighbours *neighbours, struct neighbour_link *link, uint64_t now_ms);
 

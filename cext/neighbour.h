@@ -16,7 +16,8 @@
  *   delay        stale and used; asked itself after delay_ms, unless it says something before
  *   probe        asked itself; after n_unicast questions incomplete again, as it may have another
  *                MAC address now (RFC 7048, section 3)
- *   failed       does not answer; packets are refused for failed_ms, after which it is removed
+ *   failed       does not answer; packets are refused for failed_ms, after which it is removed, or
+ *                asked for again if it is held and a packet comes
  *   permanent    set by the operator; nothing that is heard changes it
  *
  * How
@@ -73,13 +74,14 @@ struct neighbour_link {
     uint32_t n;                 /* Neighbours. */
     struct neighbour_list unresolved, resolved;
     struct bucket solicits;
+    struct bucket defences;     /* Of addresses that somebody else uses too. */
 };
 
 struct neighbour {
     struct ip_address address;
     uint8_t family;             /* enum ip_family */
     uint8_t state;              /* enum neighbour_state */
-    bool is_router;             /* It said so (RFC 4861, 7.2.5). */
+    bool asked;                 /* Incomplete: somebody wants to know. */
     uint8_t n_solicits;         /* Questions since it came into its state. */
     uint8_t n_waiting;
     uint32_t adjacency;         /* The owner's; 0 at first. */
@@ -102,12 +104,17 @@ enum neighbour_role {
     NEIGHBOUR_PROXY,            /* It answers for somebody else (RFC 1027; RFC 4861, 7.2.8). */
 };
 
-/* Whom the neighbours belong to.  While a neighbour is passed it stays; functions may send
- * (neighbour_send()) to any neighbour, but not remove any. */
+/* Whom the neighbours belong to.  Of these functions only unreachable() may call back, and it may only send:
+ * neighbour_get(), neighbour_send(). */
 struct neighbour_owner {
     /* What 'link' is for an address that somebody asks for. */
     enum neighbour_role (*answers_for)(void *context, struct neighbour_link *link, uint8_t family,
                                        const struct ip_address *address);
+
+    /* Whether an address is one of the link: of a prefix of the interface, or link-local.  Nobody else
+     * becomes a neighbour by what he says. */
+    bool (*on_link)(void *context, struct neighbour_link *link, uint8_t family,
+                    const struct ip_address *address);
 
     /* The address of the interface from which 'target' is to be asked for: one of the same prefix, for IPv6 a
      * link-local one if there is any (RFC 4861, 7.2.2).  False: the interface has none. */
@@ -169,6 +176,7 @@ struct neighbours {
     void *context;
     struct neighbour_counters counters;
     uint32_t n, n_waiting;
+    uint64_t seed;                      /* Of the hash. */
     uint64_t random;                    /* State of the random numbers. */
     uint64_t now_ms;                    /* Of the last call. */
     struct timer_wheel wheel;
@@ -177,7 +185,7 @@ struct neighbours {
     uint32_t n_slots, first_free;       /* No slot below is free. */
 };
 
-/* 'seed' makes the random times.  Returns 0 or ENOMEM. */
+/* 'seed' makes the hash and the random times.  Returns 0 or ENOMEM. */
 int neighbours_open(struct neighbours *neighbours, const struct neighbour_config *config,
                     const struct neighbour_owner *owner, void *context, uint64_t seed,
                     uint64_t now_ms);
@@ -204,7 +212,7 @@ void neighbour_send(struct neighbours *neighbours, struct neighbour *neighbour, 
 /* Asks for it, if it is incomplete and has not been asked for, or failed long enough ago. */
 void neighbour_resolve(struct neighbours *neighbours, struct neighbour *neighbour, uint64_t now_ms);
 
-/* While it is held it is not removed but by neighbour_remove() and neighbour_flush(). */
+/* While it is held it is there. */
 void neighbour_hold(struct neighbour *neighbour);
 void neighbour_release(struct neighbours *neighbours, struct neighbour *neighbour, uint64_t now_ms);
 
@@ -213,10 +221,10 @@ struct neighbour *neighbour_set(struct neighbours *neighbours, struct neighbour_
                                 uint8_t family, const struct ip_address *address, uint64_t mac,
                                 uint64_t now_ms);
 
-/* Removes it, permanent or not.  One that is held becomes failed. */
+/* Removes it, permanent or not.  One that is held becomes incomplete. */
 void neighbour_remove(struct neighbours *neighbours, struct neighbour *neighbour, uint64_t now_ms);
 
-/* Removes those on a link (it is down, has another MAC address, or goes), permanent ones only if told. */
+/* Does so with those on a link (it is down, or goes), with permanent ones only if told. */
 void neighbour_flush(struct neighbours *neighbours, struct neighbour_link *link, bool permanent,
                      uint64_t now_ms);
 
@@ -226,18 +234,16 @@ struct neighbour *neighbour_next(const struct neighbours *neighbours, uint32_t *
 
 /* --- What is heard on the link (arp.c, nd.c) --------------------------------------------------- */
 
-/* Flags of an answer, as in RFC 4861, 4.4. */
-enum { NEIGHBOUR_SOLICITED = 1, NEIGHBOUR_OVERRIDE = 2, NEIGHBOUR_IS_ROUTER = 4 };
+/* Flags of an answer (RFC 4861, 4.4). */
+enum { NEIGHBOUR_SOLICITED = 1, NEIGHBOUR_OVERRIDE = 2 };
 
-enum { NEIGHBOUR_NO_MAC = 0 };
-
-/* It answers, or says so unasked (RFC 4861, 7.2.5); makes no new neighbour.  'mac' may be
- * NEIGHBOUR_NO_MAC. */
+/* It answers, or says so unasked (RFC 4861, 7.2.5); makes no new neighbour.  'mac' is 0 if it
+ * does not say. */
 void neighbour_answered(struct neighbours *neighbours, struct neighbour_link *link, uint8_t family,
                         const struct ip_address *address, uint64_t mac, unsigned flags,
                         uint64_t now_ms);
 
-/* It said its MAC address when it wanted something else (RFC 4861, 7.2.3); makes it if need be. */
+/* It said its MAC address when it wanted something else (RFC 4861, 7.2.3); makes it if it is on the link. */
 void neighbour_heard(struct neighbours *neighbours, struct neighbour_link *link, uint8_t family,
                      const struct ip_address *address, uint64_t mac, uint64_t now_ms);
 

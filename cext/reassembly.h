@@ -23,7 +23,7 @@ struct reassembly_config {
     uint32_t max_packets;
     uint32_t max_bytes;                 /* Of all fragments, with what is kept of each. */
     uint16_t max_fragments;             /* Of a packet. */
-    uint32_t timeout_ms[2];             /* Of IPv4 and IPv6, from the first fragment that comes. */
+    uint32_t timeout_ms;                /* From the first fragment that comes. */
 };
 
 extern const struct reassembly_config reassembly_defaults;
@@ -32,13 +32,9 @@ enum reassembly_result {
     REASSEMBLY_WHOLE,                   /* The packet is there. */
     REASSEMBLY_WAITS,                   /* The fragment is kept. */
     REASSEMBLY_DROPPED,                 /* The fragment is damaged, overlaps, or there is no room. */
-    REASSEMBLY_BAD_LENGTH,              /* Dropped: not the last one, and no multiple of 8 bytes (RFC 8200:
-                                         * ICMP_PARAMETER at the payload length, offset 4). */
-    REASSEMBLY_TOO_LONG,                /* Dropped: the packet would have more than 65535 bytes (RFC 8200:
-                                         * ICMP_PARAMETER at the fragment offset). */
+    REASSEMBLY_PARAMETER,               /* The same, and IPv6 tells the sender by ICMP_PARAMETER. */
 };
 
-/* Where the parameter is that is wrong: see icmp.h. */
 struct reassembly_output {
     const uint8_t *packet;              /* REASSEMBLY_WHOLE: good until the next call. */
     size_t len;
