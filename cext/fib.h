@@ -82,4 +82,18 @@ void fib_lookup_ipv4(const struct fib *fib, const uint32_t addresses[], unsigned
 void fib_lookup_ipv6(const struct fib *fib, const struct ip_address addresses[], unsigned n,
                      uint32_t values[]);
 
+/* The value for one address. */
+static inline uint32_t
+fib_lookup(const struct fib *fib, uint8_t family, const struct ip_address *address)
+{
+    uint32_t value, ipv4 = (uint32_t) address->word[1];
+
+    if (family == IP_V4) {
+        fib_lookup_ipv4(fib, &ipv4, 1, &value);
+    } else {
+        fib_lookup_ipv6(fib, address, 1, &value);
+    }
+    return value;
+}
+
 #endif

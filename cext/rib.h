@@ -49,6 +49,10 @@ struct rib_ops {
      * the RIB stays as it was; when 'new' is null or 'old' leaves another to take its place, it
      * must not fail.  Must not change the RIB. */
     int (*best_changed)(const struct rib_route *old, const struct rib_route *new, void *context);
+
+    /* A route is there no more, or its source says something else in its place.  'route' is how it was.
+     * Called for every one, best or not, when that is certain; may be null. */
+    void (*removed)(const struct rib_route *route, void *context);
     void *context;
 };
 
