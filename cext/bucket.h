@@ -17,13 +17,13 @@ struct bucket_rate {
 };
 
 /* All 0 is full. */
-struct token_bucket {
+struct rate_bucket {
     uint64_t full_us;
 };
 
 /* Takes a token, if there is one. */
 static inline bool
-bucket_take(struct token_bucket *bucket, const struct bucket_rate *rate, uint64_t now_ms)
+bucket_take(struct rate_bucket *bucket, const struct bucket_rate *rate, uint64_t now_ms)
 {
     if (!rate->per_second) {
         return true;

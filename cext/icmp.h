@@ -38,7 +38,7 @@ enum { ICMP_MAX_IPV4 = 576, ICMP_MAX_IPV6 = 1280, ICMP_MAX = ICMP_MAX_IPV6 };
  * RFC 4443, 2.4 (f)).  All 0 but the rate is ready. */
 struct icmp_limits {
     struct bucket_rate rate;
-    struct token_bucket buckets[ICMP_ERRORS];
+    struct rate_bucket buckets[ICMP_ERRORS];
 };
 
 struct icmp_counters {

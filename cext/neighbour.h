@@ -73,8 +73,8 @@ struct neighbour_link {
 
     uint32_t n;                 /* Neighbours. */
     struct neighbour_list unresolved, resolved;
-    struct token_bucket solicits;
-    struct token_bucket defences;     /* Of addresses that somebody else uses too. */
+    struct rate_bucket solicits;
+    struct rate_bucket defences;     /* Of addresses that somebody else uses too. */
 };
 
 struct neighbour {
