@@ -12,6 +12,7 @@ from .workers import summary
 Row = Mapping[str, Any]
 
 SOURCE = "dataplane"
+HEAD = ("number", "age", "stale", "mark", "whole", "gone", "page")
 # What people see of a set; JSON has everything.
 COLUMNS: Mapping[str, Sequence[str]] = {
     "port": ("name", "up", "rx_packets", "tx_packets", "rx_bytes", "tx_bytes", "rx_dropped"),
@@ -27,23 +28,30 @@ COLUMNS: Mapping[str, Sequence[str]] = {
 @click.command()
 @placed
 @click.argument("sets", nargs=-1)
-def statistics(sets: tuple[str, ...]) -> None:
+@click.option("--since", default="", metavar="MARK", help="Only what differs from that sample.")
+@click.option("--limit", default=0, type=click.IntRange(0), help="So many rows at most.")
+@click.option("--page", default="", help="Those that follow, as the answer before has it.")
+def statistics(sets: tuple[str, ...], since: str, limit: int, page: str) -> None:
     """Show the last sample of counters, all of it or SETS, and how old it is."""
     import msgspec
 
     from ..message import GetSample
     from .ask import ask
 
-    sampled = ask("datastore", GetSample(SOURCE, list(sets)))
+    sampled = ask("datastore", GetSample(SOURCE, list(sets), since, limit, page))
     rows = {
         name: {key: msgspec.msgpack.decode(row) for key, row in found.items()}
         for name, found in sampled.sets.items()
     }
-    sample = {"number": sampled.number, "age": round(sampled.age, 3), "stale": sampled.stale}
+    sample = {name: getattr(sampled, name) for name in HEAD} | {"age": round(sampled.age, 3)}
     if not wants_json():
         remark = ", of a dataplane that is gone" if sampled.stale else ""
-        click.echo(f"{sampled.age:.1f} s old{remark}")
+        click.echo(f"{sampled.age:.1f} s old{remark}, mark {sampled.mark}")
+        for name, keys in sampled.gone.items():
+            click.echo(f"no more in {name}: {', '.join(keys)}")
     emit_tables({**sample, "sets": rows}, _blocks(rows))
+    if sampled.page and not wants_json():
+        click.echo(f"\nmore: --page {sampled.page}")
 
 
 def _blocks(

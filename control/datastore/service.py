@@ -275,7 +275,7 @@ class Datastore(Component):
         return Done()
 
     async def _on_get_sample(self, peer: bytes, request: samples.GetSample) -> Message:
-        return self._statistics.get(request.source, request.sets, time.monotonic())
+        return self._statistics.get(request, time.monotonic())
 
     def _refuse_while_committing(self, session: str) -> None:
         if session in self._committing:

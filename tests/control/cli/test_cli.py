@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 import pytest
 import zmq
 
 from raicho.control.cli.main import cli
 from raicho.control.component import holder
-from raicho.control.message import ControlClient, Get
+from raicho.control.message import ControlClient, Get, PutSample, Request
 
 Result = subprocess.CompletedProcess[str]
 Raicho = Callable[..., Result]
@@ -77,19 +78,24 @@ def refused(result: Result) -> str:
     return result.stderr.removeprefix("error: ").strip()
 
 
-def bus_level(processes: Any) -> Any:
-    """Ask the bus how much it logs."""
+def call(processes: Any, component: str, request: Request[Any]) -> Any:
+    """Ask a component what no command asks."""
 
     async def once() -> Any:
         context = zmq.Context()
-        client = ControlClient(context, f"ipc://{processes.run_dir}/bus.control")
+        client = ControlClient(context, f"ipc://{processes.run_dir}/{component}.control")
         try:
-            return (await client.call(Get("/log/level"))).data
+            return await client.call(request)
         finally:
             client.close()
             context.term()
 
     return asyncio.run(once())
+
+
+def bus_level(processes: Any) -> Any:
+    """Ask the bus how much it logs."""
+    return call(processes, "bus", Get("/log/level")).data
 
 
 def commands(command: click.Command, name: str = "raicho") -> Iterator[tuple[str, click.Command]]:
@@ -297,3 +303,33 @@ def test_a_rollback_is_shown_tried_and_done(raicho: Raicho) -> None:
     told = ok(raicho("config", "history", "--changes", "--limit", "1"))
     assert f"rollback to revision {revision}\n  + {BRIDGE}" in told
     assert "no revision 9999" in refused(raicho("config", "rollback", "9999"))
+
+
+def test_statistics_are_shown_by_pages_and_by_what_has_changed(
+    running: Any, raicho: Raicho
+) -> None:
+    """K21."""
+
+    def put(**bytes_: int) -> None:
+        rows = {
+            name: msgspec.Raw(msgspec.msgpack.encode({"name": name, "rx_bytes": n}))
+            for name, n in bytes_.items()
+        }
+        call(running, "datastore", PutSample("dataplane", "one", 0.0, {"port": rows}))
+
+    def shown(*options: str) -> Any:
+        return json.loads(ok(raicho("show", "statistics", "port", *options, "--json")))
+
+    put(p1=1, p2=1, p3=1)
+    first = shown("--limit", "2")
+    rest = shown("--limit", "2", "--page", first["page"])
+    assert [*first["sets"]["port"], *rest["sets"]["port"]] == ["p1", "p2", "p3"]
+    assert rest["page"] == ""
+    put(p1=1, p2=2)
+    changed = shown("--since", rest["mark"])
+    assert changed["sets"]["port"] == {"p2": {"name": "p2", "rx_bytes": 2}}
+    assert (changed["whole"], changed["gone"]) == (False, {"port": ["p3"]})
+    text = ok(raicho("show", "statistics", "--since", rest["mark"], "--limit", "1"))
+    assert f"mark {changed['mark']}" in text and "no more in port: p3" in text
+    assert "more: --page" in ok(raicho("show", "statistics", "--limit", "1"))
+    assert "no page 'x'" in refused(raicho("show", "statistics", "--page", "x"))
