@@ -16,16 +16,17 @@ enum { FRAGMENT_HEADER_MAX = 60 };
 struct fragmentation {
     const uint8_t *packet;
     unsigned n;                         /* Fragments there will be. */
-    uint16_t payload, end;              /* Where the part that is divided begins and ends. */
-    uint16_t first_size, later_size;    /* Bytes of it in the first and in each later fragment. */
+    uint32_t payload, end;              /* Where the part that is divided begins and ends. */
+    uint32_t first_size, later_size;    /* Bytes of it in the first and in each later fragment. */
     uint8_t header_len;                 /* Of later fragments. */
     uint8_t header[FRAGMENT_HEADER_MAX];
     uint32_t id;                        /* Of IPv6. */
 };
 
-/* Plans the fragments of a packet, none longer than 'mtu'.  'id' is that of IPv6 fragments, for which the
- * packet must have no extension headers that routers look at.  Returns 0, EMSGSIZE (it must not be fragmented:
- * ICMP_TOO_BIG is what its sender gets) or EINVAL (damaged, or an MTU that no fragment fits). */
+/* Plans the fragments of a packet, none longer than 'mtu'; one that is short enough stays as it is.
+ * 'id' is that of IPv6 fragments, for which the packet must have no extension headers.  Returns 0, EMSGSIZE
+ * (it must not be fragmented: its sender gets ICMP_TOO_BIG) or EINVAL (damaged, or an MTU that no
+ * fragment fits). */
 int fragment_plan(struct fragmentation *plan, const uint8_t *packet, size_t len, uint32_t mtu,
                   uint32_t id);
 

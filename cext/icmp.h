@@ -53,7 +53,7 @@ struct icmp_cause {
     const uint8_t *packet;              /* As it came. */
     size_t len;
     struct ip_address source;           /* Of the error: the interface's by which the packet came. */
-    bool was_group;                     /* It was a multicast or broadcast of the link, or of an IPv4 prefix. */
+    bool was_group;                     /* Multicast or broadcast of the link or of an IPv4 prefix. */
 };
 
 /* Writes the error for a packet, at most ICMP_MAX bytes.  Returns its length; 0: none may be sent
@@ -72,8 +72,8 @@ size_t icmp_redirect(struct icmp_limits *limits, struct icmp_counters *counters,
 bool icmp_is_echo(const uint8_t *packet, size_t len);
 
 /* Writes the reply to an echo request, at most 'len' bytes, from 'source' (its destination, if that is
- * ours; an address of the interface for a group).  Options and extension headers do not come back.  Returns its length; 0:
- * the request is damaged, or its source nobody. */
+ * ours; an address of the interface for a group).  Options and extension headers do not come back.
+ * Returns its length; 0: the request is damaged, or its source nobody. */
 size_t icmp_echo_reply(const uint8_t *packet, size_t len, const struct ip_address *source, uint8_t *to);
 
 #endif

@@ -6,7 +6,7 @@
  * What
  * ====
  * A neighbour is an address on a link, its MAC address if that is known, and a state of RFC 4861
- * (section 7.3.2), also for IPv4.  Packets to a neighbour that is being asked for wait with it, a few of them.
+ * (section 7.3.2), also for IPv4.  Packets to one that is being asked for wait with it, a few of them.
  * It does no I/O: frames come in through arp.h and nd.h, the owner is asked and told through struct
  * neighbour_owner, time is a parameter.
  *
@@ -51,13 +51,11 @@ enum neighbour_state {
 
 enum { NEIGHBOUR_STATES = NEIGHBOUR_PERMANENT + 1 };
 
-/* A packet that waits, without a link-layer header. */
+/* A packet that waits, with room for the Ethernet header in front. */
 struct neighbour_packet {
     struct neighbour_packet *next;
-    uint32_t len;
-    uint16_t eth_type;
-    uint8_t room[14];           /* For the header, so that the frame is in one piece. */
-    uint8_t data[];
+    uint32_t len;               /* Of the frame. */
+    uint8_t frame[];
 };
 
 struct neighbour_list {
@@ -74,7 +72,7 @@ struct neighbour_link {
     uint32_t n;                 /* Neighbours. */
     struct neighbour_list unresolved, resolved;
     struct rate_bucket solicits;
-    struct rate_bucket defences;     /* Of addresses that somebody else uses too. */
+    uint64_t defended_ms;       /* When an address that somebody else uses too was last announced. */
 };
 
 struct neighbour {
@@ -246,6 +244,10 @@ void neighbour_answered(struct neighbours *neighbours, struct neighbour_link *li
 /* It said its MAC address when it wanted something else (RFC 4861, 7.2.3); makes it if it is on the link. */
 void neighbour_heard(struct neighbours *neighbours, struct neighbour_link *link, uint8_t family,
                      const struct ip_address *address, uint64_t mac, uint64_t now_ms);
+
+/* Counts and tells that somebody else uses an address of ours. */
+void neighbour_conflict(struct neighbours *neighbours, struct neighbour_link *link, uint8_t family,
+                        const struct ip_address *address, uint64_t mac);
 
 /* A random number below 'bound', which is not 0. */
 uint32_t neighbour_random(struct neighbours *neighbours, uint32_t bound);
