@@ -9,25 +9,25 @@
  *
  * How
  * ===
- * IPv4: an array of 2^16 slots, and nodes of 2^8 below it where prefixes are longer, as in an
- * allotment routing table [1]: a slot has what an address gets there, or says which node goes on.
- * Beside the slots lie, as a heap, the prefixes that are shorter than a slot, so that a change
- * writes exactly the slots that no longer prefix has.  IPv6: a trie of bytes (trie.h).  In both
- * families the prefix of length 0 is kept apart: a default route costs one store.
+ * A tree for each family, that takes 16 bits of an address, then 8 at each node, as an allotment
+ * routing table does [1]: a slot has what an address gets there, or says where it goes on.  Beside
+ * the slots lie, as a heap, the prefixes that are shorter than a slot, so that a change writes
+ * exactly the slots that no longer prefix has.  Where only one longer prefix is below a slot, that
+ * one stands there by itself (it is lone) and needs no nodes.  The prefix of length 0 is kept apart:
+ * a default route costs one store.
  *
  * Cost
  * ====
- * IPv4: two dependent reads for an address in a /16 with longer prefixes, three below a /24.  A change
- * writes at most 256 slots for a prefix of 8 bits or less in its node; a prefix shorter than /16
- * also those of the nodes below it: a /8 some 2^16 of them, a /1 up to 2^23.  Memory: nothing
- * until the first prefix; then 512 kB, of which pages are taken when they are used, and 2 kB for
- * each /16 with longer prefixes and each /24 with longer ones, FIB_MAX_NODES of them at most; they are
- * kept for later ones when they are empty.  IPv6: a line for each byte of the address until the prefixes
- * end; 64 bytes for a prefix that is alone in its node, 4 kB for a node with more than 24.
+ * A lookup reads one slot after the other until the prefixes end, and one line where a lone one
+ * is; those of a batch overlap.  A change writes at most 256 slots in its node, and those of the
+ * nodes below them: a /8 some 2^16, a /1 up to 2^23.  Memory: nothing until the first prefix; then
+ * 512 kB, of which pages are taken when they are used, 64 bytes for a lone prefix, and 2 kB for a
+ * node.  There are at most FIB_MAX_NODES and FIB_MAX_LONE of them; they are kept for later ones when
+ * they are empty.
  *
  * Threads
  * =======
- * One writer.  Readers, that announce themselves to the epoch, see of a change, for each address, all
+ * One writer.  Readers, who announce themselves to the epoch, see of a change, for each address, all
  * or nothing.
  *
  * [1] Y. Hariguchi, "Allotment Routing Table", 2002; RFC 1812 5.2.4.3 (longest match), RFC 4291 */
@@ -39,21 +39,23 @@
 #include "epoch.h"
 #include "ip.h"
 
-struct fib_ipv4;
-struct fib_ipv6;
+struct fib_tree;
 
 enum {
     FIB_MAX_VALUE = (1 << 30) - 1,
-    FIB_MAX_NODES = 1 << 20,        /* Of 256 slots, for IPv4. */
+    FIB_MAX_NODES = 1 << 20,        /* Of each family. */
+    FIB_MAX_LONE = 1 << 22,
 };
 
-/* All values are 0 where there is no such prefix. */
+struct fib_family {
+    _Atomic uint32_t any;           /* The value of the prefix of length 0; 0: there is none. */
+    _Atomic(struct fib_tree *) tree;    /* Of all others; null: there was none yet. */
+    size_t n_prefixes;
+};
+
 struct fib {
     struct epoch *epoch;
-    _Atomic uint32_t any_ipv4, any_ipv6;        /* Values of the prefixes of length 0. */
-    _Atomic(struct fib_ipv4 *) ipv4;            /* Null: no prefix yet. */
-    _Atomic(struct fib_ipv6 *) ipv6;
-    size_t n_ipv4, n_ipv6;                      /* Prefixes. */
+    struct fib_family ipv4, ipv6;
 };
 
 /* An empty FIB: takes no memory. */
@@ -62,9 +64,9 @@ void fib_open(struct fib *fib, struct epoch *epoch);
 /* No readers left. */
 void fib_close(struct fib *fib);
 
-/* Gives a prefix a value, whether it had one or not.  Returns 0; EINVAL: no valid prefix, or a value that
- * is 0 or above FIB_MAX_VALUE; ENOMEM: no memory, or no node left.  A prefix that is there already
- * always gets its new value. */
+/* Gives a prefix a value, whether it had one or not.  Returns 0; EINVAL: no valid prefix, or a value
+ * that is 0 or above FIB_MAX_VALUE; ENOMEM: no memory, or no node left.  A prefix that is there
+ * already always gets its new value. */
 int fib_put(struct fib *fib, const struct ip_prefix *prefix, uint32_t value);
 
 /* Takes a prefix out.  Returns the value that it had; 0: it was not there. */
