@@ -36,11 +36,11 @@ struct ecmp_member {
 };
 
 /* How many buckets do these members justice: a power of two, ECMP_MIN_BUCKETS to ECMP_MAX_BUCKETS.  With
- * fewer than the latter, each member's part is within one in 2 * ECMP_FINENESS of its weight's. */
+ * fewer than the latter, each member has what is due to its weight to within one in ECMP_FINENESS. */
 unsigned ecmp_buckets(const struct ecmp_member members[], unsigned n_members);
 
 /* Fills 'n' buckets (a power of two, at most ECMP_MAX_BUCKETS and not fewer than members) for these
- * members.  'old' are the 'n_old' buckets so far (0, or a power of two not above 'n'); where 'n' is more,
+ * members; without members all become 0.  'old' are the 'n_old' buckets so far (0, or a power of two not above 'n'); where 'n' is more,
  * every flow is first where it was.  'buckets' may be 'old'.  Returns how many of the 'n' buckets lead
  * elsewhere than before: buckets that led to one who is no member any more, and those that a member
  * has too many. */

@@ -19,7 +19,7 @@
  *
  * Cost
  * ====
- * A change reads a few lines.  48 bytes a route, 16 to 32 of the hash; when that doubles, a change
+ * A change reads a few lines.  56 bytes a route, 16 to 32 of the hash; when that doubles, a change
  * takes some nanoseconds for each prefix that there is.  Memory is kept for later routes.
  *
  * Threads
@@ -50,8 +50,8 @@ struct rib_ops {
      * must not fail.  Must not change the RIB. */
     int (*best_changed)(const struct rib_route *old, const struct rib_route *new, void *context);
 
-    /* A route is there no more, or its source says something else in its place.  'route' is how it was.
-     * Called for every one, best or not, when that is certain; may be null. */
+    /* A route is there no more, or its source has put it again, with the same or something else in it.
+     * 'route' is how it was.  Called for every one, best or not, when that is certain; may be null. */
     void (*removed)(const struct rib_route *route, void *context);
     void *context;
 };
@@ -69,8 +69,8 @@ struct rib {
     struct rib_node *nodes;         /* Routes and what chains them; 0 is none. */
     uint32_t n_nodes, max_nodes;    /* Ever used, and room. */
     uint32_t free;                  /* Nodes that came back. */
-    uint64_t *slots;                /* By hash: its 32 bits, then the node of the best route. */
-    uint8_t log_slots;              /* 0: none. */
+    uint64_t *slots;                /* Hash:32, node of the best route:32; 0: free. */
+    uint8_t log_slots;              /* 0: there are none. */
     uint32_t n_prefixes, n_routes;
     struct rib_source sources[RIB_SOURCES];
 };
