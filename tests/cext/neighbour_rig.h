@@ -15,7 +15,7 @@
 #define RIG_HOST_MAC UINT64_C(0x0200000000bb)
 #define RIG_OTHER_MAC UINT64_C(0x0200000000cc)
 
-enum { RIG_INTERFACE = 7, RIG_START = 1000000, RIG_SENT = 64 };
+enum { RIG_INTERFACE = 7, RIG_START = 1000000, RIG_SENT = 8 };
 
 struct neighbour_rig {
     struct neighbours neighbours;
