@@ -3,11 +3,12 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from loopback import HOST, free_port
 
 from raicho.control.datastore.engines import Engine, EngineError
 from raicho.control.datastore.engines.opening import open_engine
@@ -19,13 +20,13 @@ Command = Callable[[Path, int], list[str]]
 
 def redis_server(folder: Path, port: int) -> list[str]:
     return [
-        *("redis-server", "--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)),
+        *("redis-server", "--bind", HOST, "--port", str(port), "--dir", str(folder)),
         *("--appendonly", "yes", "--appendfsync", "always", "--save", ""),
     ]
 
 
 def etcd(folder: Path, port: int) -> list[str]:
-    client, peer = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{free_port()}"
+    client, peer = f"http://{HOST}:{port}", f"http://{HOST}:{free_port()}"
     return [
         *("etcd", "--name", "one", "--data-dir", str(folder / "etcd")),
         *("--listen-client-urls", client, "--advertise-client-urls", client),
@@ -37,7 +38,7 @@ def etcd(folder: Path, port: int) -> list[str]:
 def zookeeper(folder: Path, port: int) -> list[str]:
     settings = folder / "zoo.cfg"
     settings.write_text(
-        f"dataDir={folder}\nclientPort={port}\nclientPortAddress=127.0.0.1\n"
+        f"dataDir={folder}\nclientPort={port}\nclientPortAddress={HOST}\n"
         "tickTime=500\nadmin.enableServer=false\nmaxClientCnxns=0\n"
     )
     paths = "/etc/zookeeper/conf:/usr/share/java/zookeeper.jar:/usr/share/java/*"
@@ -47,13 +48,6 @@ def zookeeper(folder: Path, port: int) -> list[str]:
 
 SERVERS: dict[str, Command] = {"redis": redis_server, "etcd": etcd, "zookeeper": zookeeper}
 KINDS = ("sqlite", *SERVERS)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Server:
@@ -70,7 +64,7 @@ class Server:
 
     def address(self, name: str) -> str:
         """Return the address of a store that nobody else has."""
-        return f"{self.kind}://127.0.0.1:{self._port}/{name}"
+        return f"{self.kind}://{HOST}:{self._port}/{name}"
 
     def start(self) -> None:
         """Start it, and wait until it answers."""

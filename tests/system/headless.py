@@ -10,11 +10,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from loopback import HOST, free_port
+
+from bench.peers.raicho import ask
 from raicho.control.component import holder
 from raicho.control.message import CallError, CommitSession, Edit, Info, Set
 
 from .lab import wait_until
-from .switch import MODULES, ask, environment
+from .switch import MODULES, environment
 
 VERSION = 4
 HELLO, ERROR, ECHO_REQUEST, BARRIER_REQUEST, BARRIER_REPLY = 0, 1, 2, 20, 21
@@ -32,7 +35,7 @@ class Peer:
     """A controller at the other end of a TCP connection; it reads when it is told to."""
 
     def __init__(self, port: int, hello: bytes = message(HELLO)) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
+        self._socket = socket.create_connection((HOST, port), PATIENCE)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._rest = b""
         self.send(hello)
@@ -148,21 +151,15 @@ class Headless:
 
     def _listens(self) -> bool:
         try:
-            socket.create_connection(("127.0.0.1", self.port), 1).close()
+            socket.create_connection((HOST, self.port), 1).close()
         except OSError:
             return False
         return True
 
 
-def free_port() -> int:
-    """Return a TCP port that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
 def _bridge(ports: Iterable[int], port: int, settings: dict[str, Any]) -> list[Set]:
     bridge = "/raicho/bridge[name='br0']"
-    ops = [Set(f"{bridge}/listen[name='test']", {"address": "127.0.0.1", "port": port})]
+    ops = [Set(f"{bridge}/listen[name='test']", {"address": HOST, "port": port})]
     ops += [Set(f"{bridge}/{leaf.replace('_', '-')}", value) for leaf, value in settings.items()]
     for number in ports:
         ops.append(Set(f"/raicho/port[name='m{number}']", {"kind": "memory"}))

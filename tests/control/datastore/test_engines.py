@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from stores.servers import KINDS, Server, Store, free_port
+from loopback import HOST, free_port
+from stores.servers import KINDS, Server, Store
 
 from raicho.control.datastore.engines import (
     Commit,
@@ -268,7 +269,7 @@ def test_a_server_that_is_gone_is_an_error_that_says_so(shared: Store) -> None:
 @pytest.mark.parametrize("kind", SHARED)
 def test_a_store_that_is_not_there_cannot_be_opened(kind: str) -> None:
     with pytest.raises(EngineError, match="does not answer"):
-        open_engine(f"{kind}://127.0.0.1:{free_port()}/none")
+        open_engine(f"{kind}://{HOST}:{free_port()}/none")
 
 
 @pytest.mark.parametrize("address", ["mongo://localhost/x", "redis://localhost:port/x"])

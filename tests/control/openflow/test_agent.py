@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 import zmq
+from loopback import HOST, free_port
 
 from raicho.control.component import Bootstrap
 from raicho.control.message import (
@@ -59,7 +60,6 @@ from raicho.control.openflow.spec.messages import (
 )
 from raicho.control.openflow.spec.multipart import FlowReply, FlowRequest
 
-HOST = "127.0.0.1"
 OVERLAP = 5 << 16 | 3
 FLOWS = bytes([0, 1])  # the type of a multipart
 
@@ -222,6 +222,15 @@ async def house(context: zmq.SyncContext, tmp_path: Path) -> AsyncIterator[House
         await made.close()
 
 
+@asynccontextmanager
+async def served(context: zmq.SyncContext, tmp_path: Path) -> AsyncIterator[House]:
+    """The same, with a bridge whose controller is connected."""
+    async with house(context, tmp_path) as made:
+        await made.configure(made.bridge())
+        await made.controller.accept()
+        yield made
+
+
 async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(10):
         while not condition():
@@ -232,9 +241,7 @@ async def test_a_controller_is_served_by_the_dataplane(
     context: zmq.SyncContext, tmp_path: Path
 ) -> None:
     """K16: features, flow-mods with their errors, barrier, multipart, packet-in."""
-    async with house(context, tmp_path) as h:
-        await h.configure(h.bridge())
-        await h.controller.accept()
+    async with served(context, tmp_path) as h:
         h.controller.say(FeaturesRequest(), FlowMod(), FlowMod(priority=7), BarrierRequest())
         assert await h.controller.hear() == (FeaturesReply(42, 0, 254, 0, 7), 1)
         error, xid = await h.controller.hear()
@@ -279,9 +286,7 @@ async def test_what_does_not_change_is_not_touched(
     context: zmq.SyncContext, tmp_path: Path
 ) -> None:
     """M2: another bridge and another leaf come and go under a connection that lives."""
-    async with house(context, tmp_path) as h:
-        await h.configure(h.bridge())
-        await h.controller.accept()
+    async with served(context, tmp_path) as h:
         other = {"name": "br1", "listen": [{"name": "l1", "address": HOST, "port": free_port()}]}
         await h.configure(h.bridge(**{"fail-mode": "secure"}), other)
         await until(lambda: "br1" in h.dataplane.attached)
@@ -295,9 +300,7 @@ async def test_what_does_not_change_is_not_touched(
 async def test_a_connection_that_is_no_longer_configured_ends(
     context: zmq.SyncContext, tmp_path: Path
 ) -> None:
-    async with house(context, tmp_path) as h:
-        await h.configure(h.bridge())
-        await h.controller.accept()
+    async with served(context, tmp_path) as h:
         await h.configure({"name": "br0"})
         assert await h.controller.reader.read(1) == b""
         await h.configure(h.bridge())
@@ -308,9 +311,7 @@ async def test_nonsense_is_refused_by_leaf_and_reason(
     context: zmq.SyncContext, tmp_path: Path
 ) -> None:
     """Held by issue: a controller address that is nonsense; nothing changes."""
-    async with house(context, tmp_path) as h:
-        await h.configure(h.bridge())
-        await h.controller.accept()
+    async with served(context, tmp_path) as h:
         bad = {"name": "br0", "controller": [{"name": "c1", "address": "not an address!"}]}
         with pytest.raises(CallError) as caught:
             await h.configure(bad)
@@ -344,9 +345,7 @@ async def test_a_dataplane_that_goes_costs_answers_and_no_connection(
     context: zmq.SyncContext, tmp_path: Path
 ) -> None:
     """Requests get BAD_REQUEST/EPERM while it is away, and answers when it is back."""
-    async with house(context, tmp_path) as h:
-        await h.configure(h.bridge())
-        await h.controller.accept()
+    async with served(context, tmp_path) as h:
         h.controller.say(FeaturesRequest())
         features, _ = await h.controller.hear()
         h.dataplane.close()
@@ -367,9 +366,7 @@ async def test_a_dataplane_that_was_started_again_is_given_its_flows_back(
     context: zmq.SyncContext, tmp_path: Path
 ) -> None:
     """C13: what it held, then what was asked since; controllers notice nothing."""
-    async with house(context, tmp_path) as h:
-        await h.configure(h.bridge())
-        await h.controller.accept()
+    async with served(context, tmp_path) as h:
         await until(lambda: h.copied()["copy"] > 0)
         h.controller.say(FlowMod(priority=5), PacketOut(), BarrierRequest())
         await h.controller.hear()
@@ -385,9 +382,7 @@ async def test_a_controller_that_was_refused_meanwhile_begins_anew(
     context: zmq.SyncContext, tmp_path: Path
 ) -> None:
     """C13: what the switch holds is not what it set; so it is told in the one way there is."""
-    async with house(context, tmp_path) as h:
-        await h.configure(h.bridge())
-        await h.controller.accept()
+    async with served(context, tmp_path) as h:
         await until(lambda: h.copied()["copy"] > 0)
         h.dataplane.close()
         await until(lambda: not h.agent.datapath.up)
@@ -419,9 +414,7 @@ async def test_a_datastore_that_goes_is_not_missed(
     context: zmq.SyncContext, tmp_path: Path
 ) -> None:
     """Endpoints that are known stay in use."""
-    async with house(context, tmp_path) as h:
-        await h.configure(h.bridge())
-        await h.controller.accept()
+    async with served(context, tmp_path) as h:
         h.datastore.server.close()
         h.dataplane.close()
         await until(lambda: not h.agent.datapath.up)
@@ -445,9 +438,7 @@ async def test_nobody_is_dialled_for_a_bridge_that_the_dataplane_does_not_have(
 
 
 async def test_it_shows_controllers_and_flows(context: zmq.SyncContext, tmp_path: Path) -> None:
-    async with house(context, tmp_path) as h:
-        await h.configure(h.bridge())
-        await h.controller.accept()
+    async with served(context, tmp_path) as h:
         await until(lambda: h.agent.stats([])["openflow"]["connected"] == {"br0": 1})
         [row] = await h.get("/controllers")
         assert (row["bridge"], row["name"], row["connected"]) == ("br0", "c1", True)
@@ -458,12 +449,6 @@ async def test_it_shows_controllers_and_flows(context: zmq.SyncContext, tmp_path
         for path in ("/nonsense", "/flows/br9"):
             with pytest.raises(CallError):
                 await h.get(path)
-
-
-def free_port() -> int:
-    with socket.create_server((HOST, 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def connected(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

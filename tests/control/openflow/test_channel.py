@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
+from loopback import HOST, free_port
+
 from raicho.control.openflow import framing
 from raicho.control.openflow.answers import Answer, Ask
 from raicho.control.openflow.backoff import Backoff
@@ -24,8 +26,6 @@ from raicho.control.openflow.spec.messages import (
 )
 from raicho.control.openflow.spec.ports import Port
 from raicho.control.openflow.transport import ptcp, tcp
-
-HOST = "127.0.0.1"
 
 
 class Owner:
@@ -164,8 +164,7 @@ async def test_a_controller_is_dialled_again_when_it_goes() -> None:
 
 async def test_a_controller_that_is_not_there_is_tried_until_it_is() -> None:
     owner = Owner()
-    with socket.create_server((HOST, 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     dialer = Dialer(tcp(HOST, port), owner.channel, 0.02)
     await until(lambda: dialer.trouble)
     calls: asyncio.Queue[Controller] = asyncio.Queue()

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from loopback import HOST, free_port
 
 from raicho.control.openflow import framing
 from raicho.control.openflow.answers import Answer, Ask
@@ -80,16 +80,10 @@ async def osken(
         await process.wait()
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
-
-
 async def test_os_ken_finds_a_switch(tmp_path: Path) -> None:
     """K16: handshake, a flow, a role, a barrier, desc, ports, an error, a packet-in."""
     port, dataplane = free_port(), Dataplane()
-    row = Bridge("br0", (Controller("c1", "127.0.0.1", port, max_backoff=1),))
+    row = Bridge("br0", (Controller("c1", HOST, port, max_backoff=1),))
     async with osken(port) as output:
         bridge = BridgeControl(row, Description(datapath="br0"), dataplane.ask, tmp_path)
         await bridge.attached()
@@ -118,7 +112,7 @@ async def test_os_ken_finds_a_switch(tmp_path: Path) -> None:
 async def test_os_ken_finds_a_switch_that_speaks_1_0(tmp_path: Path) -> None:
     """F9: handshake with ports, a flow, a barrier, desc, flows, a packet-in."""
     port, dataplane = free_port(), Dataplane()
-    row = Bridge("br0", (Controller("c1", "127.0.0.1", port, max_backoff=1),))
+    row = Bridge("br0", (Controller("c1", HOST, port, max_backoff=1),))
     async with osken(port, "osken_controller_10.py") as output:
         bridge = BridgeControl(row, Description(datapath="br0"), dataplane.ask, tmp_path)
         await bridge.attached()
