@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import msgspec
 import pytest
 import zmq
 
-from raicho.control.cli.main import cli
+from raicho.control.cli.main import cli, main
 from raicho.control.component import holder
 from raicho.control.message import ControlClient, Get, PutSample, Request
 
@@ -26,7 +28,21 @@ BRIDGE = "/raicho/bridge[name='br0']"
 
 
 def command(processes: Any, *words: str | Path) -> Result:
-    """Run `raicho` with *words*."""
+    """Run `raicho` with *words*, in this process: another one takes as long as all else."""
+    argv, out, err = [str(word) for word in words], StringIO(), StringIO()
+    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["raicho", *argv])
+        patch.setenv("RAICHO_RUN_DIR", str(processes.run_dir))
+        stack.enter_context(redirect_stdout(out))
+        stack.enter_context(redirect_stderr(err))
+        end = stack.enter_context(pytest.raises(SystemExit))
+        main()
+    code = end.value.code
+    return Result(argv, code if isinstance(code, int) else 0, out.getvalue(), err.getvalue())
+
+
+def process(processes: Any, *words: str | Path) -> Result:
+    """Run `raicho` with *words*, as a user does."""
     return subprocess.run(
         [sys.executable, "-m", "raicho.control.cli", *words],
         env=processes.environment(RAICHO_RUN_DIR=str(processes.run_dir)),
@@ -128,10 +144,10 @@ def test_help_loads_nothing_that_is_slow() -> None:
 def test_where_nothing_runs_it_says_how_to_start(processes: Any) -> None:
     """M21, M22."""
     for words in (["config", "show"], ["show", "flows"], ["ping", "bus"], ["port", "add", "p1"]):
-        told = refused(command(processes, *words))
+        told = refused(process(processes, *words))
         assert f"runs in {processes.run_dir}; start the switch by `raicho up`" in told
-    assert "nothing runs" in ok(command(processes, "status"))
-    assert ok(command(processes, "down")) == "nothing runs\n"
+    assert "nothing runs" in ok(process(processes, "status"))
+    assert ok(process(processes, "down")) == "nothing runs\n"
 
 
 def test_what_is_added_is_shown_and_what_is_removed_is_gone(raicho: Raicho) -> None:

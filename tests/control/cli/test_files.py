@@ -12,7 +12,7 @@ from raicho.control.cli.main import cli
 from raicho.control.datastore.library import library_of, shipped_modules
 
 from ..configurations import configurations
-from .test_cli import Raicho, command, ok, raicho, refused, running, wait_for
+from .test_cli import Raicho, command, ok, process, raicho, refused, running, wait_for
 
 __all__ = ["raicho", "running"]  # fixtures
 
@@ -144,18 +144,18 @@ def test_a_switch_that_was_never_configured_begins_with_the_startup_file(
     startup = tmp_path / "startup.json"
     up = ("up", "--detach", "--startup", startup, "--data", tmp_path / "config.db")
     write(startup, '{"raicho": {"port": [{"name": "p1",', '"kind": "lamp"}]}}')
-    told = refused(command(processes, *up))
+    told = refused(process(processes, *up))
     assert f"{startup}:2: {P1}/kind: 'lamp' is none of" in told
     assert "nothing runs" in ok(command(processes, "status")), "and nothing was started"
 
     write(startup, '{"raicho": {"port": [{"name": "p1",', '"kind": "null"}]}}')
-    result = command(processes, *up)
+    result = process(processes, *up)
     assert (result.returncode, result.stderr) == (0, f"began with {startup}\n")
     try:
         assert "null" in ok(command(processes, "show", "ports"))
         ok(command(processes, "port", "add", "p2", "--kind", "null"))
         ok(command(processes, "down"))
-        ok(command(processes, *up))
+        ok(process(processes, *up))
         wait_for(processes, "datastore")
         assert "name: p2" in ok(command(processes, "config", "show"))
     finally:

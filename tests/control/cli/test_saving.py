@@ -3,30 +3,32 @@
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TextIO
 
 import pytest
+from stores.nursery import Nursery
 
 from raicho.control.cli.saving import replace
 
 KILLS = 100
-WRITER = """
-import json
-import sys
-from pathlib import Path
-from raicho.control.cli.saving import replace
 
-path = Path(sys.argv[1])
-n = json.loads(path.read_text())["first"] if path.exists() else 0
-while True:
-    n += 1
-    replace(path, json.dumps({"first": n, "filling": [n] * 20_000, "last": n}))
-    print(n, flush=True)
-"""
+
+def write(words: list[str], out: TextIO) -> None:
+    """Save for ever, and tell of each save that was acknowledged."""
+    path = Path(words[0])
+    n = json.loads(path.read_text())["first"] if path.exists() else 0
+    while True:
+        n += 1
+        replace(path, json.dumps({"first": n, "filling": [n] * 20_000, "last": n}))
+        print(n, file=out)
+
+
+def when_saved(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.exists() else 0
 
 
 def test_kill_9_during_a_save_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
@@ -34,20 +36,21 @@ def test_kill_9_during_a_save_leaves_the_old_file_or_the_new_one(tmp_path: Path)
     path = tmp_path / "startup.json"
     rng = random.Random(1)
     acknowledged = 0
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    for _ in range(KILLS):
-        command = [sys.executable, "-c", WRITER, str(path)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as writer:
-            assert writer.stdout is not None
-            first = writer.stdout.readline()
+    with Nursery(f"{__name__}:write") as nursery:
+        for _ in range(KILLS):
+            before = when_saved(path)
+            nursery.start(str(path))
+            while when_saved(path) == before:
+                time.sleep(0.001)
             time.sleep(rng.uniform(0, 0.02))
-            writer.send_signal(signal.SIGKILL)
-            lines = [first, *writer.stdout.read().splitlines(keepends=True)]
-        acknowledged = [int(line) for line in lines if line.endswith(b"\n")][-1]
-        found = json.loads(path.read_text())
-        assert found["first"] in (acknowledged, acknowledged + 1)
-        assert set(found["filling"]) == {found["first"]} == {found["last"]}
-        assert len(found["filling"]) == 20_000
+            told = nursery.kill().split(b"\n")[:-1]
+            acknowledged = int(told[-1]) if told else acknowledged
+            found = json.loads(path.read_text())
+            assert found["first"] in (acknowledged, acknowledged + 1)
+            acknowledged = found["first"]
+            assert set(found["filling"]) == {acknowledged} == {found["last"]}
+            assert len(found["filling"]) == 20_000
+    assert acknowledged >= KILLS
     assert len(list(tmp_path.iterdir())) <= 2, "the draft of the last save at most"
     replace(path, "{}")
     assert [each.name for each in tmp_path.iterdir()] == ["startup.json"]
@@ -56,7 +59,8 @@ def test_kill_9_during_a_save_leaves_the_old_file_or_the_new_one(tmp_path: Path)
 def test_two_that_save_at_once_leave_one_of_both(tmp_path: Path) -> None:
     path = tmp_path / "startup.json"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-c", WRITER, str(path)]
+    program = f"import sys; from {__name__} import write; write(sys.argv[1:], sys.stdout)"
+    command = [sys.executable, "-u", "-c", program, str(path)]
     writers = [subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) for _ in range(3)]
     try:
         for _ in range(20):
