@@ -1,5 +1,7 @@
-"""Rules for every test: no skipping in CI, and hypothesis in two profiles."""
+"""Rules for every test: coroutines, no skipping in CI, and hypothesis in two profiles."""
 
+import asyncio
+import inspect
 import os
 from collections.abc import Generator
 from typing import Any
@@ -14,6 +16,17 @@ settings.register_profile(
 )
 settings.register_profile("hunt", deadline=None, max_examples=2_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a coroutine test in an event loop of its own."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = inspect.signature(pyfuncitem.obj).parameters
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    asyncio.run(pyfuncitem.obj(**arguments))
+    return True
 
 
 def _fail_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:

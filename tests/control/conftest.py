@@ -1,7 +1,5 @@
-"""What tests of the control plane share: coroutine tests, a ZeroMQ context, processes."""
+"""What tests of the control plane share: a ZeroMQ context, processes."""
 
-import asyncio
-import inspect
 import os
 import signal
 import subprocess
@@ -15,17 +13,6 @@ import zmq
 from raicho.control.component import holder
 
 TREE = str(Path(__file__).parents[2] / "build/tree")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run a coroutine test in an event loop of its own."""
-    if not inspect.iscoroutinefunction(pyfuncitem.obj):
-        return None
-    names = inspect.signature(pyfuncitem.obj).parameters
-    arguments = {name: pyfuncitem.funcargs[name] for name in names}
-    asyncio.run(pyfuncitem.obj(**arguments))
-    return True
 
 
 @pytest.fixture

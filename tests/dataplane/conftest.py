@@ -1,8 +1,6 @@
 """What tests of the dataplane share: a switch that moves when told to, a network namespace."""
 
-import asyncio
 import ctypes
-import inspect
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -30,17 +28,6 @@ collect_ignore = [] if find_spec("raicho.dataplane.dpdk") else ["test_dpdk.py"]
 LEAVES = {"datapath-id", "max-flows", "fail-mode", "pipeline"}
 CLONE_NEWNET = 0x40000000
 FRAME = bytes.fromhex("0200000000020200000000010800") + bytes(50)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run a coroutine test in an event loop of its own."""
-    if not inspect.iscoroutinefunction(pyfuncitem.obj):
-        return None
-    names = inspect.signature(pyfuncitem.obj).parameters
-    arguments = {name: pyfuncitem.funcargs[name] for name in names}
-    asyncio.run(pyfuncitem.obj(**arguments))
-    return True
 
 
 def tree(
