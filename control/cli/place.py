@@ -14,38 +14,32 @@ RUN_DIR, JSON, KEYS = "raicho.run_dir", "raicho.json", "raicho.keys"
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def _note(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+def _option(flag: str, name: str, meaning: str, **kind: Any) -> Callable[[Command], Command]:
+    """Make an option that is known to all commands by *name*, at whatever level it is given."""
+
     def note(context: click.Context, parameter: click.Parameter, value: Any) -> None:
-        if value:  # given at any level, it holds for all
+        if value:
             context.meta[name] = value
 
-    return note
+    return click.option(flag, expose_value=False, callback=note, help=meaning, **kind)
 
 
 def placed(command: Command) -> Command:
     """Give a command --run-dir, --keys and --json."""
-    run_dir = click.option(
+    run_dir = _option(
         "--run-dir",
+        RUN_DIR,
+        f"Where the sockets of the switch are.  [default: {DEFAULT_RUN_DIR}]",
         type=click.Path(path_type=Path),
         envvar="RAICHO_RUN_DIR",
-        expose_value=False,
-        callback=_note(RUN_DIR),
-        help=f"Where the sockets of the switch are.  [default: {DEFAULT_RUN_DIR}]",
     )
-    as_json = click.option(
-        "--json",
-        is_flag=True,
-        expose_value=False,
-        callback=_note(JSON),
-        help="Write JSON, for programs.",
-    )
-    keys = click.option(
+    as_json = _option("--json", JSON, "Write JSON, for programs.", is_flag=True)
+    keys = _option(
         "--keys",
+        KEYS,
+        "A folder of keys, of a switch that wants to see some.",
         type=click.Path(path_type=Path),
         envvar="RAICHO_KEYS",
-        expose_value=False,
-        callback=_note(KEYS),
-        help="A folder of keys, of a switch that wants to see some.",
     )
     return run_dir(keys(as_json(command)))
 
