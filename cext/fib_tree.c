@@ -262,45 +262,35 @@ put_alone(struct fib_tree *tree, _Atomic uint32_t *slot, const struct fib_prefix
     return 0;
 }
 
-/* Puts the lone prefix of a slot into a node of this level, that nobody sees yet.  The word of it is given
- * back if it is not lone there. */
-static void
-move_down(struct fib_tree *tree, struct epoch *epoch, uint32_t word, const struct array *node,
-          unsigned level)
-{
-    struct fib_lone *lone = fib_lone(tree, fib_number(word));
-    const struct fib_prefix prefix = { lone->bits, lone->len };
-    const uint32_t above = load(&lone->above);
-
-    if (level_of(lone->len) == level) {
-        write_prefix(tree, node, place_of(&prefix), fib_word(FIB_OWN, load(&lone->value)));
-        fib_give(tree, epoch, word);
-    } else {
-        publish(&lone->above, fib_word(FIB_INHERITED, fib_number(above)));
-        publish(&node->slots[slot_of(&lone->bits, level)], word);
-    }
-}
-
 /* Makes a node for the slot of a lone prefix, for a second one that comes.  What addresses get stays
- * the same.  Returns 0 or ENOMEM. */
+ * the same.  The lone one is put in anew: who has met it where it was must not see what changes where it
+ * will be.  Returns 0 or ENOMEM. */
 static int
 make_child(struct fib_tree *tree, struct epoch *epoch, _Atomic uint32_t *slot, unsigned level)
 {
     const uint32_t word = load(slot), child = fib_take(tree, FIB_CHILD);
+    const struct fib_lone *lone = fib_lone(tree, fib_number(word));
+    const struct fib_prefix prefix = { lone->bits, lone->len };
+    const uint32_t above = load(&lone->above), value = load(&lone->value);
 
     if (!child) {
         return ENOMEM;
     }
     const struct array node = node_of(tree, child);
-    const uint32_t above = load(&fib_lone(tree, fib_number(word))->above);
     for (unsigned i = 0; i < FIB_NODE_SLOTS; i++) {
         atomic_store_explicit(&node.slots[i], fib_number(above), memory_order_relaxed);
         node.inner[i] = 0;
     }
     node.inner[0] = 1;
     node.inner[1] = above;
-    move_down(tree, epoch, word, &node, level + 1);
+    if (level_of(prefix.len) == level + 1) {
+        write_prefix(tree, &node, place_of(&prefix), fib_word(FIB_OWN, value));
+    } else if (put_alone(tree, &node.slots[slot_of(&prefix.bits, level + 1)], &prefix, value)) {
+        fib_give(tree, epoch, child);
+        return ENOMEM;
+    }
     publish(slot, child);
+    fib_give(tree, epoch, word);
     return 0;
 }
 
