@@ -79,12 +79,14 @@ port_map_new(const struct port_map *old, struct attachment *added, const struct 
     return map;
 }
 
+/* Puts other ports, and where flooded frames go with them, in the place of those there are. */
 static void
-publish_ports(struct bridge *bridge, struct port_map *map)
+publish_ports(struct bridge *bridge, struct port_map *map, struct vlan_map *vlans)
 {
     struct port_map *old = bridge_ports(bridge);
 
     atomic_store_explicit(&bridge->ports, map, memory_order_release);
+    bridge_publish_vlans(bridge, vlans);
     epoch_free(&bridge->dataplane->epoch, old);
 }
 
@@ -95,22 +97,46 @@ publish_attachment(struct attachment *attachment)
 {
     struct bridge *bridge = attachment->bridge;
     struct port_map *map = port_map_new(bridge_ports(bridge), attachment, NULL);
+    struct vlan_map *vlans = NULL;
+    int error = map ? vlan_map_new(map, &vlans) : ENOMEM;
 
-    if (!map) {
-        return ENOMEM;
+    if (!error) {
+        error = bridge_poll_lanes(attachment);
     }
-    int error = bridge_poll_lanes(attachment);
     if (error) {
+        vlan_map_free(vlans, NULL);
         free(map);
         return error;
     }
-    publish_ports(bridge, map);
+    publish_ports(bridge, map, vlans);
     return 0;
+}
+
+static int
+begin(struct attachment *attachment, const struct joining *joining)
+{
+    struct bridging *bridging = NULL;
+
+    if (joining->bridging && !(bridging = bridging_copy(joining->bridging))) {
+        return ENOMEM;
+    }
+    atomic_init(&attachment->bridging, bridging);
+    atomic_init(&attachment->config, joining->config);
+    bridge_set_pipeline(attachment, joining->pipeline);
+    return 0;
+}
+
+static void
+free_attachment(struct attachment *attachment)
+{
+    free(atomic_load_explicit(&attachment->bridging, memory_order_relaxed));
+    free(attachment);
 }
 
 int
 bridge_attach_lanes(struct bridge *bridge, const struct lane_config *lanes, uint32_t n,
-                    uint32_t number, uint64_t now_ms, struct attachment **attached)
+                    uint32_t number, const struct joining *joining, uint64_t now_ms,
+                    struct attachment **attached)
 {
     if (!number || number > PORT_MAX || !bridge_lanes_have_workers(bridge, lanes, n)) {
         return EINVAL;
@@ -124,14 +150,16 @@ bridge_attach_lanes(struct bridge *bridge, const struct lane_config *lanes, uint
     }
     attachment->number = number;
     attachment->created_ms = now_ms;
-    attachment->program = bridge->dataplane->into_tables;
-    int error = bridge_bind_lanes(attachment);
+    int error = begin(attachment, joining);
+    if (!error) {
+        error = bridge_bind_lanes(attachment);
+    }
     if (!error && (error = publish_attachment(attachment))) {
         bridge_unbind_lanes(attachment);
     }
     if (error) {
         epoch_synchronize(&bridge->dataplane->epoch);
-        free(attachment);
+        free_attachment(attachment);
         return error;
     }
     *attached = attachment;
@@ -143,26 +171,30 @@ bridge_attach(struct bridge *bridge, struct port *port, uint32_t number, unsigne
               uint64_t now_ms, struct attachment **attached)
 {
     return bridge_attach_lanes(bridge, &(const struct lane_config) { port, worker }, 1, number,
-                               now_ms, attached);
+                               &(const struct joining) { 0 }, now_ms, attached);
 }
 
 void
 bridge_detach(struct bridge *bridge, struct attachment *attachment)
 {
     struct port_map *map;
+    struct vlan_map *vlans;
 
     /* Taking a port out must not fail: without memory, wait for some. */
     while (!(map = port_map_new(bridge_ports(bridge), NULL, attachment))) {
         epoch_synchronize(&bridge->dataplane->epoch);
     }
+    while (vlan_map_new(map, &vlans)) {
+        epoch_synchronize(&bridge->dataplane->epoch);
+    }
     bridge_leave_lanes(attachment);
-    publish_ports(bridge, map);
+    publish_ports(bridge, map, vlans);
     struct queue_set *queues = bridge_leave_queues(attachment, NULL);
     epoch_synchronize(&bridge->dataplane->epoch);
     bridge_unbind_lanes(attachment);
-    mac_flush(&bridge->macs, attachment->number, 0);
+    mac_flush(&bridge->macs, attachment->number, MAC_ANY_VLAN, 0);
     free(queues);
-    free(attachment);
+    free_attachment(attachment);
 }
 
 /* --- Making and closing -------------------------------------------------------------- */
@@ -222,6 +254,8 @@ free_bridge(struct bridge *bridge)
     bridge_close_features(bridge);
     free(bridge_ports(bridge));
     mac_close(&bridge->macs);
+    vlan_map_free(atomic_load_explicit(&bridge->vlans, memory_order_relaxed), NULL);
+    bridge_release_mac_counters(bridge);
     buffer_close(&bridge->events);
     free(bridge);
 }
@@ -259,6 +293,7 @@ bridge_open(struct dataplane *dataplane, const char *name, uint64_t datapath_id,
     bridge->meters.max = METERS_MAX;
     timer_wheel_init(&bridge->wheel, now_ms / TICK_MS);
     atomic_init(&bridge->ports, port_map_new(NULL, NULL, NULL));
+    bridge_take_mac_counters(bridge);
     if (!bridge_ports(bridge) || mac_open(&bridge->macs) || open_tables(bridge)) {
         free_bridge(bridge);
         return NULL;

@@ -23,6 +23,7 @@
 #include "queue.h"
 #include "table.h"
 #include "timer.h"
+#include "vlan.h"
 
 enum {
     BRIDGE_TABLES = 255,            /* Tables 0 to OFPTT_MAX. */
@@ -75,7 +76,10 @@ struct attachment {
     uint32_t speed;                     /* Mbit/s, for descriptions. */
     uint8_t mac[6];
     uint64_t created_ms;
-    const struct program *program;      /* What its packets start in. */
+    _Atomic(const struct program *) program;    /* What its packets start in. */
+    _Atomic(struct bridging *) bridging;        /* How it takes part in OFPP_NORMAL; null: in all VLANs. */
+    _Atomic uint32_t n_macs;            /* Addresses learned behind it since they were last counted, if
+                                         * there is a limit. */
     _Atomic(struct queue_set *) queues; /* What waits to leave, by the first lane; null: nothing
                                          * ever does. */
     struct lane *leave_by[DATAPLANE_WORKERS];   /* For each worker the lane by which its packets
@@ -123,6 +127,9 @@ struct bridge {
     uint32_t max_flows;                 /* In all tables; 0: no limit but memory. */
     uint32_t n_flows;
     struct mac_table macs;              /* What OFPP_NORMAL has learned. */
+    uint32_t macs_learned, macs_moved, macs_refused;    /* Counter ids, of packets that made it so. */
+    uint64_t macs_counted_ms;           /* When those behind ports with a limit were counted. */
+    _Atomic(struct vlan_map *) vlans;   /* Null: all ports are in all VLANs. */
     _Atomic bool standalone;            /* Packets are forwarded as by OFPP_NORMAL, the tables wait. */
     struct buffer events;               /* Whole OpenFlow messages for the controllers: flow-removed,
                                          * port-status; taken by bridge_events(). */
@@ -137,12 +144,20 @@ struct bridge *bridge_open(struct dataplane *dataplane, const char *name, uint64
 /* Lets go of everything; its ports must be detached before.  Waits for readers. */
 void bridge_close(struct bridge *bridge);
 
+/* How a port begins in a bridge. */
+struct joining {
+    enum pipeline pipeline;
+    const struct bridging *bridging;    /* Copied; null: in all VLANs. */
+    uint32_t config;                    /* PORT_* bits. */
+};
+
 /* Puts a port in under 'number', with 'n' lanes, one at least; their workers begin to poll them.
  * Returns 0, EEXIST (number in use), EINVAL (number 0 or reserved, no such worker) or ENOMEM. */
 int bridge_attach_lanes(struct bridge *bridge, const struct lane_config *lanes, uint32_t n,
-                        uint32_t number, uint64_t now_ms, struct attachment **attachment);
+                        uint32_t number, const struct joining *joining, uint64_t now_ms,
+                        struct attachment **attachment);
 
-/* The same for a port of one lane. */
+/* The same for a port of one lane that begins with everything 0. */
 int bridge_attach(struct bridge *bridge, struct port *port, uint32_t number, unsigned worker,
                   uint64_t now_ms, struct attachment **attachment);
 
@@ -159,8 +174,26 @@ int bridge_move_lane(struct lane *lane, unsigned worker);
 int bridge_set_queues(struct attachment *attachment, const struct queue_config *configs, uint32_t n,
                       uint64_t rate, uint64_t now_ms);
 
+/* What its packets start in from now on.  Each goes one way as a whole. */
+void bridge_set_pipeline(struct attachment *attachment, enum pipeline pipeline);
+
+/* How it takes part in OFPP_NORMAL from now on (null: in all VLANs).  Addresses behind it are forgotten, if that
+ * is another way.  Returns 0 or ENOMEM (nothing changed). */
+int bridge_set_bridging(struct attachment *attachment, const struct bridging *bridging);
+
+/* Counts the addresses behind ports that may have only so many. */
+void bridge_count_macs(struct bridge *bridge, uint64_t now_ms);
+
 /* Takes it out.  When it returns no worker uses the port any more. */
 void bridge_detach(struct bridge *bridge, struct attachment *attachment);
+
+/* Whether packets may leave by a port now. */
+static inline bool
+attachment_forwards(const struct attachment *to)
+{
+    return !(atomic_load_explicit(&to->config, memory_order_relaxed) & (PORT_DOWN | PORT_NO_FWD))
+           && !(atomic_load_explicit(&to->state, memory_order_relaxed) & LINK_DOWN);
+}
 
 /* Worker or control: null if there is no such port. */
 struct attachment *bridge_port(const struct bridge *bridge, uint32_t number);

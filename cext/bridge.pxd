@@ -4,11 +4,12 @@ from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from raicho.cext.buffer cimport buffer
-from raicho.cext.dataplane cimport dataplane
+from raicho.cext.dataplane cimport dataplane, pipeline
 from raicho.cext.mac cimport mac_table
 from raicho.cext.port cimport port
 from raicho.cext.queue cimport queue_config
 from raicho.cext.table cimport table
+from raicho.cext.vlan cimport bridging
 from raicho.cext.worker cimport punt
 
 cdef extern from "bridge.h" nogil:
@@ -50,14 +51,24 @@ cdef extern from "bridge.h" nogil:
         uint32_t n_flows
         flow_table tables[BRIDGE_TABLES]
         mac_table macs
+        uint32_t macs_learned
+        uint32_t macs_moved
+        uint32_t macs_refused
         bint standalone
         buffer events
         uint32_t events_lost
 
     bridge *bridge_open(dataplane *, const char *name, uint64_t datapath_id, uint64_t now_ms)
     void bridge_close(bridge *)
+    struct joining:
+        pipeline pipeline
+        const bridging *bridging
+        uint32_t config
+
     int bridge_attach_lanes(bridge *, const lane_config *, uint32_t n, uint32_t number,
-                            uint64_t now_ms, attachment **)
+                            const joining *, uint64_t now_ms, attachment **)
+    void bridge_set_pipeline(attachment *, pipeline)
+    int bridge_set_bridging(attachment *, const bridging *)
     int bridge_move_lane(lane *, unsigned worker)
     void bridge_detach(bridge *, attachment *)
     int bridge_set_queues(attachment *, const queue_config *, uint32_t n, uint64_t rate,

@@ -195,6 +195,17 @@ void bridge_unbind_lanes(struct attachment *attachment);
  * stand still. */
 void bridge_route_lanes(struct attachment *attachment);
 
+/* --- What OFPP_NORMAL goes by (bridge_normal.c) --- */
+
+/* To be freed with free(3); null without memory. */
+struct bridging *bridging_copy(const struct bridging *bridging);
+
+/* Puts another map, or null, in the place of the bridge's. */
+void bridge_publish_vlans(struct bridge *bridge, struct vlan_map *vlans);
+
+void bridge_take_mac_counters(struct bridge *bridge);
+void bridge_release_mac_counters(struct bridge *bridge);
+
 /* --- Queues (bridge_queue.c) --- */
 
 /* Puts 'new' (or null) in the place of a port's queues; the worker lets go of the packets in queues

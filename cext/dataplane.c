@@ -16,11 +16,33 @@
 /* Entries that a table may handle in a tick beside the changes: about a millisecond. */
 enum { TABLE_WORK = 4096 };
 
+const char pipeline_names[N_PIPELINES][12] = {
+#define X(NAME, OP) #NAME,
+    PIPELINES(X)
+#undef X
+};
+
+static int
+make_pipelines(struct dataplane *dataplane)
+{
+    static const struct insn insns[N_PIPELINES] = {
+#define X(NAME, OP) { .op = OP_##OP },
+        PIPELINES(X)
+#undef X
+    };
+
+    for (unsigned i = 0; i < N_PIPELINES; i++) {
+        dataplane->pipelines[i] = program_intern(&dataplane->programs, &insns[i], 1);
+        if (!dataplane->pipelines[i]) {
+            return ENOMEM;
+        }
+    }
+    return 0;
+}
+
 int
 dataplane_open(struct dataplane *dataplane)
 {
-    const struct insn into_tables = { .op = OP_tables };
-
     memset(dataplane, 0, sizeof *dataplane);
     epoch_init(&dataplane->epoch);
     int error = program_store_open(&dataplane->programs);
@@ -28,13 +50,12 @@ dataplane_open(struct dataplane *dataplane)
         error = counter_ids_open(&dataplane->counters);
     }
     if (!error) {
-        dataplane->into_tables = program_intern(&dataplane->programs, &into_tables, 1);
+        error = make_pipelines(dataplane);
     }
-    if (error || !dataplane->into_tables) {
+    if (error) {
         dataplane_close(dataplane);
-        return error ? error : ENOMEM;
     }
-    return 0;
+    return error;
 }
 
 void
@@ -61,6 +82,7 @@ dataplane_tick(struct dataplane *dataplane, uint64_t now_ms)
         if (bridge) {
             timer_wheel_advance(&bridge->wheel, now_ms / TICK_MS, bridge_flow_timer, bridge);
             work_on_tables(bridge);
+            bridge_count_macs(bridge, now_ms);
         }
     }
     for (unsigned i = 0; i < DATAPLANE_WORKERS; i++) {

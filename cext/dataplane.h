@@ -23,6 +23,21 @@ struct buckets;
 struct flow;
 struct worker;
 
+/* What the packets of a port start in: X(name, the instruction of its program). */
+#define PIPELINES(X)                                                        \
+    X(openflow, tables)                                                     \
+    X(bridge,   bridge)
+
+enum pipeline {
+#define X(NAME, OP) PIPELINE_##NAME,
+    PIPELINES(X)
+#undef X
+    N_PIPELINES
+};
+
+/* By number, for people. */
+extern const char pipeline_names[N_PIPELINES][12];
+
 struct dataplane {
     struct epoch epoch;
     struct program_store programs;
@@ -31,7 +46,7 @@ struct dataplane {
     _Atomic(struct bridge *) bridges[DATAPLANE_BRIDGES];
     uint64_t generations;               /* Of bridges' tables, so far. */
     unsigned next_bridge;               /* Where to look for an index for the next one. */
-    const struct program *into_tables;  /* The program of OpenFlow ports. */
+    const struct program *pipelines[N_PIPELINES];
     _Atomic bool held;                  /* Workers stand still between two rounds. */
     struct worker_counters former;      /* What workers that are gone have counted. */
 };

@@ -9,6 +9,12 @@ cdef extern from "dataplane.h" nogil:
     cdef enum:
         DATAPLANE_WORKERS
         DATAPLANE_BRIDGES
+        N_PIPELINES
+
+    cdef enum pipeline:
+        PIPELINE_openflow
+
+    const char pipeline_names[N_PIPELINES][12]
 
     struct dataplane:
         epoch epoch

@@ -256,12 +256,8 @@ op_tables(struct worker *worker, const struct insn *insn, struct packet **packet
 {
     struct bridge *bridge = packet_walk(packets[0])->bridge;
 
-    (void) insn;
     if (atomic_load_explicit(&bridge->standalone, memory_order_relaxed)) {
-        for (unsigned i = 0; i < n; i++) {
-            worker_normal(worker, packets[i]);
-        }
-        return 0;
+        return op_bridge(worker, insn, packets, n);
     }
     if (atomic_load_explicit(&bridge->frag_mode, memory_order_relaxed) == FRAG_DROP) {
         n = drop_fragments(worker, packets, n);

@@ -1,14 +1,26 @@
 /* Normal: forwarding as a learning bridge does (OFPP_NORMAL).
  *
- * The VLAN of a packet is that of its outermost tag, 0 without one; every port is in every VLAN.
+ * The VLAN of a packet is that of its outermost tag, or what the port that it came by makes of it
+ * (vlan.h).
  *
- * Reference: IEEE 802.1Q-2018, 8.6 */
+ * Reference: IEEE 802.1Q-2018, 8.6; ovs-actions(7), "normal" */
 
 #include "bridge.h"
 #include "bytes.h"
 #include "headers.h"
 #include "mac.h"
+#include "rewrite.h"
+#include "vlan.h"
 #include "worker.h"
+
+/* A packet on its way through a bridge. */
+struct passage {
+    struct bridge *bridge;
+    const struct vlan_map *vlans;       /* Null: all ports are in all VLANs. */
+    struct attachment *from;            /* Null: none of the bridge's (a packet-out can name one). */
+    const struct bridging *port;        /* How 'from' takes part. */
+    uint16_t vlan;
+};
 
 /* 01-80-c2-00-00-00 to -0f: for the next bridge, not for what is behind it. */
 static bool
@@ -17,31 +29,208 @@ is_reserved(uint64_t address)
     return address >> 4 == 0x0180c200000;
 }
 
-/* A port that is not there (a packet-out can name one) is nothing to learn. */
-static void
-learn(struct worker *worker, struct bridge *bridge, const struct packet *packet, uint16_t vlan)
+static const struct bridging *
+bridging_of(const struct attachment *attachment)
 {
-    if (bridge_port(bridge, packet->in_port)) {
-        mac_learn(&bridge->macs, vlan, get_be48(packet->data + 6), packet->in_port,
-                  worker->now_ms);
+    return attachment ? atomic_load_explicit(&attachment->bridging, memory_order_acquire) : NULL;
+}
+
+/* --- Learning ----------------------------------------------------------------------------- */
+
+/* Whether one more address would be too many behind the port. */
+static bool
+is_full(const struct worker *worker, const struct passage *passage, uint64_t source)
+{
+    uint32_t max = passage->port ? passage->port->max_macs : 0;
+
+    return max && atomic_load_explicit(&passage->from->n_macs, memory_order_relaxed) >= max
+           && mac_lookup(&passage->bridge->macs, passage->vlan, source, worker->now_ms)
+              != passage->from->number;
+}
+
+static void
+count(struct worker *worker, uint32_t counter)
+{
+    counter_add(&worker->counters, counter, 1, 0, worker->now_ms);
+}
+
+static void
+note_change(struct worker *worker, const struct passage *passage, enum mac_learned learned)
+{
+    atomic_fetch_add_explicit(&passage->from->n_macs, 1, memory_order_relaxed);
+    count(worker, learned == MAC_NEW ? passage->bridge->macs_learned : passage->bridge->macs_moved);
+}
+
+static void
+learn(struct worker *worker, const struct passage *passage, uint64_t source)
+{
+    struct bridge *bridge = passage->bridge;
+
+    if (!passage->from) {
+        return;
     }
+    if (is_full(worker, passage, source)) {
+        count(worker, bridge->macs_refused);
+        return;
+    }
+    enum mac_learned learned = mac_learn(&bridge->macs, passage->vlan, source,
+                                         passage->from->number, worker->now_ms);
+    if (learned != MAC_KNOWN) {
+        note_change(worker, passage, learned);
+    }
+}
+
+/* --- Leaving ------------------------------------------------------------------------------ */
+
+/* Lets a packet name its VLAN, or not; 'tagged' is whether its outermost tag is the bridge's affair, and becomes
+ * what it is then.  Returns false if there is no room for a tag. */
+static bool
+dress(struct packet *packet, uint16_t vlan, bool untagged, bool *tagged)
+{
+    if (!vlan) {
+        return true;
+    }
+    rewrite_begin(packet);
+    bool was_tagged = *tagged;
+    *tagged = !untagged;
+    if (untagged && was_tagged) {
+        packet_untag(packet);
+    }
+    if (untagged) {
+        return true;
+    }
+    if (!was_tagged) {
+        return packet_tag(packet, ETH_TYPE_VLAN, vlan);
+    }
+    uint16_t control = get_be16(packet->data + ETH_SIZE);
+    if ((control & 0xfff) != vlan) {            /* It told but a priority. */
+        put_be16(packet->data + ETH_SIZE, (control & 0xf000) | vlan);
+        packet->stale |= STALE_KEY;
+    }
+    return true;
+}
+
+/* Sends a packet to all on a list but where it came from: copies, and itself to the last.  Those that
+ * take it as it is come first, so it is changed once at most. */
+static void
+send_to_all(struct worker *worker, struct packet *packet, const struct egress *list, uint16_t vlan)
+{
+    bool tagged = has_tag(packet), last_untagged = false;
+    uint32_t start = tagged ? list->n_untagged : 0;
+    struct attachment *last = NULL;
+
+    for (uint32_t i = 0; i < list->n; i++) {
+        uint32_t place = start + i < list->n ? start + i : start + i - list->n;
+        struct attachment *to = list->to[place];
+
+        if (to->number == packet->in_port || !attachment_forwards(to)) {
+            continue;
+        }
+        if (last && !dress(packet, vlan, last_untagged, &tagged)) {
+            worker_drop(worker, &packet, 1, DROP_no_room);
+            return;
+        }
+        struct packet *copy = last ? worker_copy(worker, packet) : NULL;
+        if (copy) {
+            worker_send(worker, last, copy);
+        }
+        last = to;
+        last_untagged = place < list->n_untagged;
+    }
+    if (!last) {
+        worker_drop(worker, &packet, 1, DROP_no_port);
+    } else if (!dress(packet, vlan, last_untagged, &tagged)) {
+        worker_drop(worker, &packet, 1, DROP_no_room);
+    } else {
+        worker_send(worker, last, packet);
+    }
+}
+
+static void
+flood(struct worker *worker, struct packet *packet, const struct passage *passage)
+{
+    if (passage->vlans) {
+        bool isolated = passage->port && passage->port->isolated;
+        send_to_all(worker, packet, passage->vlans->flood[isolated][passage->vlan], passage->vlan);
+    } else {
+        worker_output(worker, packet, PORT_FLOOD, 0);
+    }
+}
+
+/* Sends a packet to the port that its destination is behind. */
+static void
+forward(struct worker *worker, struct packet *packet, const struct passage *passage, uint32_t number)
+{
+    const struct bridging *to = passage->vlans ? bridging_of(bridge_port(passage->bridge, number))
+                                               : NULL;
+    bool tagged = has_tag(packet);
+
+    if (!vlan_reaches(to, passage->vlan)) {
+        worker_drop(worker, &packet, 1, DROP_vlan);
+    } else if (vlan_isolates(passage->port, to)) {
+        worker_drop(worker, &packet, 1, DROP_isolated);
+    } else if (passage->vlans
+               && !dress(packet, passage->vlan, vlan_untagged(to, passage->vlan), &tagged)) {
+        worker_drop(worker, &packet, 1, DROP_no_room);
+    } else {
+        worker_output(worker, packet, number, 0);
+    }
+}
+
+/* --- Coming in ---------------------------------------------------------------------------- */
+
+/* Returns false for a packet that may not come in in its VLAN. */
+static bool
+admit(const struct packet *packet, struct passage *passage)
+{
+    const struct walk *walk = packet_walk(packet);
+
+    passage->bridge = walk->bridge;
+    passage->from = bridge_port(passage->bridge, packet->in_port);
+    passage->vlans = atomic_load_explicit(&passage->bridge->vlans, memory_order_acquire);
+    passage->port = passage->vlans ? bridging_of(passage->from) : NULL;
+
+    unsigned vlan = vlan_classify(passage->port, walk->key.word[W_ETH_SRC]);
+
+    passage->vlan = (uint16_t)vlan;
+    return vlan != VLAN_NONE;
 }
 
 void
 worker_normal(struct worker *worker, struct packet *packet)
 {
-    struct walk *walk = packet_walk(packet);
-    struct bridge *bridge = walk->bridge;
+    struct passage passage;
 
     packet_refresh(packet);
     if (packet->len < ETH_SIZE || is_reserved(get_be48(packet->data))) {
         worker_drop(worker, &packet, 1, DROP_reserved);
         return;
     }
+    if (!admit(packet, &passage)) {
+        worker_drop(worker, &packet, 1, DROP_vlan);
+        return;
+    }
 
-    uint16_t vlan = walk->key.word[W_ETH_SRC] & 0xfff;
+    const struct mac_table *macs = &passage.bridge->macs;
+    uint64_t source = get_be48(packet->data + 6);
 
-    learn(worker, bridge, packet, vlan);
-    uint32_t port = mac_lookup(&bridge->macs, vlan, get_be48(packet->data), worker->now_ms);
-    worker_output(worker, packet, port ? port : PORT_FLOOD, 0);
+    learn(worker, &passage, source);
+    uint32_t port = mac_lookup(macs, passage.vlan, get_be48(packet->data), worker->now_ms);
+    if (port == MAC_BLOCKED || mac_is_blocked(macs, passage.vlan, source)) {
+        worker_drop(worker, &packet, 1, DROP_blocked);
+    } else if (port) {
+        forward(worker, packet, &passage, port);
+    } else {
+        flood(worker, packet, &passage);
+    }
+}
+
+unsigned
+op_bridge(struct worker *worker, const struct insn *insn, struct packet **packets, unsigned n)
+{
+    (void)insn;
+    for (unsigned i = 0; i < n; i++) {
+        worker_normal(worker, packets[i]);
+    }
+    return 0;
 }

@@ -4,20 +4,12 @@
 #include "bytes.h"
 #include "worker.h"
 
-/* Whether packets may leave by a port now. */
-static bool
-forwards(const struct attachment *to)
-{
-    return !(atomic_load_explicit(&to->config, memory_order_relaxed) & (PORT_DOWN | PORT_NO_FWD))
-           && !(atomic_load_explicit(&to->state, memory_order_relaxed) & LINK_DOWN);
-}
-
 static void
 send_to(struct worker *worker, struct packet *packet, struct attachment *to)
 {
     if (!to) {
         worker_drop(worker, &packet, 1, DROP_no_port);
-    } else if (!forwards(to)) {
+    } else if (!attachment_forwards(to)) {
         worker_drop(worker, &packet, 1, DROP_port_down);
     } else {
         worker_send(worker, to, packet);
@@ -34,7 +26,7 @@ flood(struct worker *worker, struct packet *packet)
 
     for (uint32_t i = 0; i < map->n; i++) {
         struct attachment *to = map->list[i];
-        if (to->number == packet->in_port || !forwards(to)) {
+        if (to->number == packet->in_port || !attachment_forwards(to)) {
             continue;
         }
         struct packet *copy = last ? worker_copy(worker, packet) : NULL;
@@ -118,7 +110,7 @@ struct direct {
 static struct lane *
 own_lane(const struct worker *worker, const struct attachment *to)
 {
-    struct lane *by = to && forwards(to) ? to->leave_by[worker->id] : NULL;
+    struct lane *by = to && attachment_forwards(to) ? to->leave_by[worker->id] : NULL;
 
     return by && by->worker == worker->id ? by : NULL;
 }

@@ -99,31 +99,43 @@ each(struct worker *worker, const struct insn *insn, struct packet **packets, un
 
 /* --- VLAN ------------------------------------------------------------------------------ */
 
-static bool
-push_vlan(struct packet *p, const uint8_t *action)
+bool
+packet_tag(struct packet *p, uint16_t type, uint16_t control)
 {
-    uint16_t control = has_tag(p) ? get_be16(p->data + ETH_SIZE) & 0xefff : 0;
-
     if (p->eth_type_at == NO_OFFSET) {
         return true;
     }
     if (!insert(p, ADDRESSES_SIZE, VLAN_SIZE)) {
         return false;
     }
-    memcpy(p->data + ETH_TYPE_AT, action + TYPE_AT, 2);
+    put_be16(p->data + ETH_TYPE_AT, type);
     put_be16(p->data + ETH_SIZE, control);
     move_offsets(p, VLAN_SIZE);
     return true;
+}
+
+void
+packet_untag(struct packet *p)
+{
+    if (has_tag(p)) {
+        take(p, ADDRESSES_SIZE, VLAN_SIZE);
+        move_offsets(p, -VLAN_SIZE);
+    }
+}
+
+static bool
+push_vlan(struct packet *p, const uint8_t *action)
+{
+    uint16_t control = has_tag(p) ? get_be16(p->data + ETH_SIZE) & 0xefff : 0;
+
+    return packet_tag(p, get_be16(action + TYPE_AT), control);
 }
 
 static bool
 pop_vlan(struct packet *p, const uint8_t *action)
 {
     (void)action;
-    if (has_tag(p)) {
-        take(p, ADDRESSES_SIZE, VLAN_SIZE);
-        move_offsets(p, -VLAN_SIZE);
-    }
+    packet_untag(p);
     return true;
 }
 

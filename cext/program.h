@@ -94,6 +94,7 @@ enum sight {
     X(action_set,     0, SET_NEVER,        KNOWN)  /* Runs the action set; ends the program. */ \
     X(done,           0, SET_NEVER,        KNOWN)  /* Nothing more to do: ends the program. */ \
     X(tables,         0, SET_NEVER,        OPAQUE)  /* Sends the packets into their bridge's tables. */ \
+    X(bridge,         0, SET_NEVER,        OPAQUE)  /* Forwards as a learning bridge (op_normal.c). */ \
     X(template,       0, SET_NEVER,        OPAQUE)  /* Runs a template (template.h). */ \
     X(point,          0, SET_NEVER,        KNOWN)  /* What follows has its arguments elsewhere. */
 
@@ -161,7 +162,7 @@ void program_store_close(struct program_store *store);
 /* Returns the program with these instructions, with one more reference, or
  * null without memory.  Takes over the caller's references to the subs, unless it
  * returns null.  Sets INSN_LAST.  'insns' ends with an ending instruction
- * (action_set, done, tables, template or goto_table). */
+ * (action_set, done, tables, bridge, template or goto_table). */
 const struct program *program_intern(struct program_store *store, const struct insn *insns,
                                      unsigned n);
 

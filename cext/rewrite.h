@@ -36,7 +36,12 @@ void packet_set_field(struct packet *packet, enum field field, const uint8_t *va
 /* Whether anything at all can write the field: those that set-field may, in_port and metadata. */
 bool packet_can_set(enum field field);
 
-/* To be called before anything is asked below. */
+/* Puts another VLAN tag in front, and takes the outermost one out, if there is one (op_tag.c).  The first
+ * returns false, and changes nothing, if there is no room. */
+bool packet_tag(struct packet *packet, uint16_t type, uint16_t control);
+void packet_untag(struct packet *packet);
+
+/* To be called before anything is asked below, and before a tag comes or goes. */
 static inline void
 rewrite_begin(struct packet *p)
 {

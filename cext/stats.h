@@ -42,7 +42,10 @@
     X(no_program,   "the port has no program")                              \
     X(reserved,     "sent to a group address that bridges do not forward")  \
     X(handover,     "the queue to another worker is full")                  \
-    X(queue,        "its queue of the port is full or was taken out")
+    X(queue,        "its queue of the port is full or was taken out") \
+    X(vlan,         "its VLAN may not pass the port")                       \
+    X(isolated,     "from one isolated port to another")                    \
+    X(blocked,      "from or to an address that is to be dropped")
 
 enum drop_reason {
 #define X(NAME, TEXT) DROP_##NAME,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from .bridging import Bridging
 from .datapath import Dataplane
 from .port import Port
 from .queues import QueueConfig
@@ -52,8 +53,12 @@ class Bridge:
         now_ms: int,
         *,
         enabled: bool = True,
+        pipeline: str = "openflow",
+        how: Bridging = ...,
     ) -> None:
         """Put a port in under a number; raise ValueError if that is not possible.
+
+        *pipeline* is what its packets start in, *how* it takes part in a bridge that learns.
 
         *workers* is the one that serves the port, or one for each of its queues.
         Raises OSError, with what was wrong, if the device cannot be used after all.
@@ -76,6 +81,12 @@ class Bridge:
 
     def set_enabled(self, number: int, enabled: bool) -> None:
         """Let packets through a port, or not."""
+
+    def set_pipeline(self, number: int, name: str) -> None:
+        """Let packets start in another program, each as a whole."""
+
+    def set_bridging(self, number: int, how: Bridging) -> None:
+        """Let a port take part in a bridge that learns in another way."""
 
     def set_queues(
         self, number: int, queues: Iterable[QueueConfig], rate: int, now_ms: int
@@ -110,11 +121,22 @@ class Bridge:
         Kinds are "flow_removed" and "port_status"; a run is whole messages.
         """
 
-    def fdb(self, now_ms: int) -> list[tuple[int, bytes, int, int]]:
-        """List the addresses that were learned: VLAN, address, port number, age in ms."""
+    def fdb(self, now_ms: int) -> list[tuple[int, bytes, int, int, bool]]:
+        """List the addresses: VLAN, address, port number, age in ms, whether it is fixed."""
 
-    def flush_fdb(self, number: int, now_ms: int) -> int:
-        """Forget the addresses behind a port, 0 for all; return how many there were."""
+    def flush_fdb(self, number: int, now_ms: int, vlan: int | None = None) -> int:
+        """Forget what was learned behind a port, 0 for all, in a VLAN; return how many it was."""
+
+    def set_macs(
+        self, most: int, ageing_ms: int, fixed: Sequence[tuple[int, bytes, int]], now_ms: int
+    ) -> None:
+        """Say how many addresses to remember for how long, and which never to forget.
+
+        Of those: VLAN, address, port number.
+        """
+
+    def macs(self) -> dict[str, int]:
+        """Count what was learned, what has moved, and what a limit kept from being learned."""
 
     def tables(self) -> list[dict[str, Any]]:
         """Describe the tables that hold entries."""

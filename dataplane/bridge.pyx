@@ -3,7 +3,8 @@
 cimport cython
 from libc.errno cimport EEXIST, EINVAL
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memcpy
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcmp, memcpy, memset
 
 from raicho.cext.bridge cimport (
     BRIDGE_TABLES,
@@ -23,22 +24,45 @@ from raicho.cext.bridge cimport (
     bridge_port,
     bridge_port_status,
     bridge_queue_config,
+    bridge_set_bridging,
+    bridge_set_pipeline,
     bridge_set_queues,
     flow_table,
+    joining,
     lane_config,
 )
 from raicho.cext.buffer cimport buffer, buffer_close
-from raicho.cext.mac cimport mac_each, mac_entry, mac_flush
+from raicho.cext.dataplane cimport N_PIPELINES, pipeline_names
+from raicho.cext.dataplane cimport pipeline as pipeline_kind
+from raicho.cext.mac cimport (
+    MAC_ANY_VLAN,
+    mac_configure,
+    mac_each,
+    mac_entry,
+    mac_fix,
+    mac_fixed,
+    mac_flush,
+)
 from raicho.cext.ofwire cimport OFWIRE_OK
 from raicho.cext.queue cimport QUEUES_MAX, queue_config
 from raicho.cext.stats cimport counter_read, counter_sum
 from raicho.cext.table cimport get_table_stats, table_stats
+from raicho.cext.vlan cimport (
+    VLAN_ACCESS,
+    VLAN_NATIVE_TAGGED,
+    VLAN_NATIVE_UNTAGGED,
+    VLAN_TRUNK,
+    bridging,
+    vlan_add,
+)
 
 from .datapath cimport Dataplane
 from .port cimport Port
 from .worker cimport Worker
 
 import os
+
+from .bridging import PLAIN
 
 cdef enum:
     HEADER = 8      # Bytes of an OpenFlow message at least.
@@ -48,6 +72,11 @@ cdef enum:
 cdef enum:          # Reasons of a port-status.
     ADDED, DELETED, MODIFIED
 
+_PIPELINES = {pipeline_names[i].decode(): i for i in range(N_PIPELINES)}
+_VLAN_MODES = {
+    "trunk": VLAN_TRUNK, "access": VLAN_ACCESS,
+    "native-tagged": VLAN_NATIVE_TAGGED, "native-untagged": VLAN_NATIVE_UNTAGGED,
+}
 _EVENT_KINDS = {11: "flow_removed", 12: "port_status"}
 
 
@@ -156,9 +185,13 @@ cdef class Bridge:
     # Ports.
 
     def attach(self, Port port not None, uint32_t number, workers, uint64_t now_ms, *,
-               bint enabled=True):
+               bint enabled=True, str pipeline not None="openflow", how=PLAIN):
         cdef attachment *attached
         cdef lane_config lanes[MAX_LANES]
+        cdef bridging room
+        cdef joining begin = joining(
+            pipeline=<pipeline_kind> _PIPELINES[pipeline], bridging=_bridging(how, &room),
+            config=0 if enabled else PORT_DOWN)
         cdef unsigned i
 
         port.check_open()
@@ -168,7 +201,8 @@ cdef class Bridge:
         port.handle.why[0] = 0
         for i in range(port.queues):
             lanes[i] = lane_config(port=&port.handle[i], worker=(<Worker> owners[i]).id)
-        error = bridge_attach_lanes(self._open(), lanes, port.queues, number, now_ms, &attached)
+        error = bridge_attach_lanes(self._open(), lanes, port.queues, number, &begin, now_ms,
+                                    &attached)
         if error == EEXIST:
             raise ValueError(f"bridge {self.name}: port number {number} is taken")
         if error == EINVAL and not port.handle.why[0]:
@@ -180,7 +214,6 @@ cdef class Bridge:
         port.n_bridges += 1
         for owner in owners:
             (<Worker> owner).n_lanes += 1
-        attached.config = 0 if enabled else PORT_DOWN
         self._note_link(attached, port, None)
         bridge_port_status(self.handle, attached, ADDED)
 
@@ -239,7 +272,7 @@ cdef class Bridge:
         if changed:
             bridge_port_status(self.handle, attached, MODIFIED)
         if attached.state & LINK_DOWN:
-            mac_flush(&self.handle.macs, number, 0)
+            mac_flush(&self.handle.macs, number, MAC_ANY_VLAN, 0)
         return changed
 
     cdef bint _note_link(self, attachment *attached, Port port, up) except -1:
@@ -262,6 +295,15 @@ cdef class Bridge:
         if config != attached.config:
             attached.config = config
             bridge_port_status(self.handle, attached, MODIFIED)
+
+    def set_pipeline(self, uint32_t number, str name not None):
+        bridge_set_pipeline(self._find(number), <pipeline_kind> _PIPELINES[name])
+
+    def set_bridging(self, uint32_t number, how):
+        cdef bridging room
+
+        if bridge_set_bridging(self._find(number), _bridging(how, &room)):
+            raise MemoryError
 
     def set_queues(self, uint32_t number, queues, uint64_t rate, uint64_t now_ms):
         attached = self._find(number)
@@ -372,8 +414,33 @@ cdef class Bridge:
         mac_each(&self._open().macs, now_ms, _add_mac, <void *> rows)
         return rows
 
-    def flush_fdb(self, uint32_t number, uint64_t now_ms):
-        return mac_flush(&self._open().macs, number, now_ms)
+    def flush_fdb(self, uint32_t number, uint64_t now_ms, vlan=None):
+        return mac_flush(&self._open().macs, number, MAC_ANY_VLAN if vlan is None else vlan, now_ms)
+
+    def set_macs(self, uint32_t most, uint64_t ageing_ms, fixed, uint64_t now_ms):
+        cdef bridge *handle = self._open()
+        cdef uint32_t n = len(fixed), i
+        cdef mac_fixed *rows = <mac_fixed *> malloc((n + 1) * sizeof(mac_fixed))
+
+        if rows is NULL:
+            raise MemoryError
+        try:
+            for i, (vlan, address, number) in enumerate(fixed):
+                rows[i] = mac_fixed(address=int.from_bytes(address, "big"), port=number, vlan=vlan)
+            if (mac_configure(&handle.macs, &handle.dataplane.epoch, most, ageing_ms, now_ms)
+                    or mac_fix(&handle.macs, &handle.dataplane.epoch, rows, n)):
+                raise MemoryError
+        finally:
+            free(rows)
+
+    def macs(self):
+        cdef bridge *handle = self._open()
+
+        return {
+            "learned": counter_read(&handle.dataplane.counters, handle.macs_learned).packets,
+            "moved": counter_read(&handle.dataplane.counters, handle.macs_moved).packets,
+            "refused": counter_read(&handle.dataplane.counters, handle.macs_refused).packets,
+        }
 
     def tables(self):
         cdef bridge *handle = self._open()
@@ -404,7 +471,23 @@ cdef dict _table(bridge *handle, const flow_table *table):
 
 cdef void _add_mac(const mac_entry *entry, void *rows) noexcept with gil:
     (<list> rows).append((entry.vlan, (<object> entry.address).to_bytes(6, "big"), entry.port,
-                          entry.age_ms))
+                          entry.age_ms, bool(entry.fixed)))
+
+
+# Null if the port is in all VLANs; else 'room', filled.
+cdef const bridging *_bridging(how, bridging *room) except? NULL:
+    cdef unsigned low, high, vlan
+
+    if how == PLAIN:
+        return NULL
+    memset(room, 0, sizeof(bridging))
+    room.mode = <uint8_t> <unsigned> _VLAN_MODES[how.mode]
+    room.vlan = how.vlan
+    room.isolated, room.max_macs = how.isolated, how.max_macs
+    for low, high in how.vlans:
+        for vlan in range(low, high + 1):
+            vlan_add(&room.vlans, vlan)
+    return room
 
 
 cdef list _parts(const buffer *out, const buffer *ends):

@@ -10,6 +10,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .bridging import (
+    OPENFLOW,
+    MacConfig,
+    Member,
+    read_macs,
+    read_member,
+    wrong_macs,
+    wrong_members,
+)
 from .datapath import MAX_BRIDGES
 from .queues import QueueConfig, broken_promises, read_queues
 from .worker import SPIN_US
@@ -93,13 +102,15 @@ class WorkerConfig:
 
 @dataclass(frozen=True, slots=True)
 class BridgeConfig:
-    """A bridge: its attributes, and the numbers of its ports by name."""
+    """A bridge: its attributes, and its ports by name."""
 
     name: str
     datapath_id: int
     max_flows: int = 0  # 0: as memory allows
-    ports: Mapping[str, int] = field(default_factory=dict)
+    ports: Mapping[str, Member] = field(default_factory=dict)
     standalone: bool = False  # without a controller, a learning bridge
+    macs: MacConfig = field(default_factory=MacConfig)
+    pipeline: str = OPENFLOW
 
     @property
     def path(self) -> str:
@@ -157,12 +168,15 @@ def _worker(row: Tree) -> WorkerConfig:
 
 def _bridge(row: Tree) -> BridgeConfig:
     datapath_id = row.get("datapath-id")
+    pipeline = row.get("pipeline", OPENFLOW)
     return BridgeConfig(
         row["name"],
         int(datapath_id, 16) if datapath_id else default_datapath_id(row["name"]),
         row.get("max-flows", 0),
-        {port["name"]: port["number"] for port in row.get("port", ())},
+        {port["name"]: read_member(port, pipeline) for port in row.get("port", ())},
         row.get("fail-mode", "secure") == "standalone",
+        read_macs(row),
+        pipeline,
     )
 
 
@@ -171,6 +185,8 @@ def _contradictions(config: Config) -> Iterator[tuple[str, str]]:
     yield from _wrong_bridges(config)
     owner: dict[str, str] = {}
     for bridge in config.bridges.values():
+        yield from wrong_members(bridge.path, bridge.ports)
+        yield from wrong_macs(bridge.path, bridge.macs, bridge.ports)
         for name in bridge.ports:
             path = f"{bridge.path}/port[name='{name}']"
             if name not in config.ports:

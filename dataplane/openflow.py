@@ -16,7 +16,8 @@ failed, its error |
 | config | u16 flags, u16 miss_send_len | |
 | get_config | | u16 flags, u16 miss_send_len |
 | controllers | u32: how many are connected; without one, fail-mode decides | |
-| flush_fdb | u32: port number, 0 for all | u32: how many addresses were forgotten |
+| flush_fdb | u32: port number, 0 for all; u16: VLAN, if not all | u32: how many addresses \
+were forgotten |
 | queue_config | u32 port, 4 of padding | struct ofp_packet_queue for each queue |
 
 `attach`, `detach` (packets and events of a bridge) and `sample` (all bridges, see sample.py)
@@ -137,9 +138,11 @@ class Operations:
         return DONE, ()
 
     async def _flush_fdb(self, bridge: Bridge, payload: bytes) -> Reply:
-        if len(payload) != 4:
+        if len(payload) not in (4, 6):
             return BAD_LEN, ()
-        flushed = bridge.flush_fdb(int.from_bytes(payload, "big"), now_ms())
+        number, vlan = int.from_bytes(payload[:4], "big"), payload[4:]
+        which = int.from_bytes(vlan, "big") if vlan else None
+        flushed = bridge.flush_fdb(number, now_ms(), which)
         return DONE, (struct.pack("!I", flushed),)
 
     async def _queue_config(self, bridge: Bridge, payload: bytes) -> Reply:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from .bridging import BLOCKED, Member
 from .openflow import now_ms
 from .queues import QueueConfig
 from .switch import Switch
@@ -98,11 +99,18 @@ def _bridges(switch: Switch) -> Rows:
             "datapath-id": f"{bridge.datapath_id:016x}",
             "fail-mode": "standalone" if switch.config.bridges[name].standalone else "secure",
             "standalone": bridge.standalone,
-            "pipeline": "openflow",
+            "pipeline": switch.config.bridges[name].pipeline,
             "max-flows": bridge.max_flows or None,
+            "mac-ageing": switch.config.bridges[name].macs.ageing,
+            "max-macs": switch.config.bridges[name].macs.most,
+            "static-mac": [
+                {"vlan": each.vlan, "mac": each.address, "port": each.port or None}
+                for each in switch.config.bridges[name].macs.fixed
+            ],
+            "macs": bridge.macs(),
             "port": [
-                {"name": port, "number": number, "attached": bridge.has_port(number)}
-                for port, number in switch.config.bridges[name].ports.items()
+                _member(port, member) | {"attached": bridge.has_port(member.number)}
+                for port, member in switch.config.bridges[name].ports.items()
             ],
             "flows": bridge.n_flows,
             "tables": bridge.tables(),
@@ -111,18 +119,29 @@ def _bridges(switch: Switch) -> Rows:
     ]
 
 
+def _member(name: str, member: Member) -> dict[str, Any]:
+    how = member.bridging
+    return {
+        "name": name,
+        "number": member.number,
+        "pipeline": member.pipeline,
+        "vlan-mode": how.mode,
+        "vlan": how.vlan or None,
+        "trunk": [str(low) if low == high else f"{low}..{high}" for low, high in member.trunk],
+        "isolated": how.isolated,
+        "max-macs": how.max_macs or None,
+    }
+
+
 def _fdb(switch: Switch) -> Rows:
-    return [
-        {
-            "bridge": name,
-            "vlan": vlan,
-            "mac": address.hex(":"),
-            "number": number,
-            "age": age_ms // 1000,
-        }
-        for name, bridge in switch.bridges.items()
-        for vlan, address, number, age_ms in sorted(bridge.fdb(now_ms()))
-    ]
+    rows = []
+    for name, bridge in switch.bridges.items():
+        ports = {m.number: port for port, m in switch.config.bridges[name].ports.items()}
+        for vlan, address, number, age_ms, fixed in sorted(bridge.fdb(now_ms())):
+            row = {"bridge": name, "vlan": vlan, "mac": address.hex(":")}
+            place = {"number": None if number == BLOCKED else number, "port": ports.get(number)}
+            rows.append(row | place | {"age": age_ms // 1000, "static": fixed})
+    return rows
 
 
 def _drops(switch: Switch) -> Rows:

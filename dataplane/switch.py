@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from .bridge import Bridge
+from .bridging import BLOCKED
 from .config import BadConfig, BridgeConfig, Config, PortConfig
 from .datapath import Dataplane
 from .links import LinkEvent
@@ -148,6 +149,11 @@ class Switch:
         bridge.datapath_id = wanted.datapath_id
         bridge.max_flows = wanted.max_flows
         bridge.set_fail_mode(wanted.standalone)
+        fixed = [
+            (each.vlan, bytes.fromhex(each.address.replace(":", "")), _number(wanted, each.port))
+            for each in wanted.macs.fixed
+        ]
+        bridge.set_macs(wanted.macs.most, wanted.macs.ageing * 1000, fixed, now_ms)
 
     # Ports in bridges.
 
@@ -166,15 +172,26 @@ class Switch:
             return
         config = self.config.ports[name]
         port, bridge, wanted = self.ports.open[name], self.bridges[place.bridge], config.enabled
+        member = self.config.bridges[place.bridge].ports[name]
         if name not in self._places:
             try:
-                bridge.attach(port, place.number, config.workers, now_ms, enabled=wanted)
+                bridge.attach(
+                    port,
+                    place.number,
+                    config.workers,
+                    now_ms,
+                    enabled=wanted,
+                    pipeline=member.pipeline,
+                    how=member.bridging,
+                )
             except OSError as error:
                 reason = error.strerror or str(error)
                 raise BadConfig(f"{config.path}/device", reason) from error
             self._places[name] = place
         elif self._enabled[name] != wanted:
             bridge.set_enabled(place.number, wanted)
+        bridge.set_bridging(place.number, member.bridging)
+        bridge.set_pipeline(place.number, member.pipeline)
         bridge.set_queues(place.number, config.queues, config.max_rate, now_ms)
         if self._enabled.get(name, True) != wanted:
             self.ports.settings.set_admin(port, wanted)
@@ -259,10 +276,15 @@ class Switch:
 def _places(config: Config) -> dict[str, Place]:
     """Return where every port in a bridge is wanted."""
     return {
-        name: Place(bridge.name, number)
+        name: Place(bridge.name, member.number)
         for bridge in config.bridges.values()
-        for name, number in bridge.ports.items()
+        for name, member in bridge.ports.items()
     }
+
+
+def _number(bridge: BridgeConfig, port: str) -> int:
+    """Return the number of a port of a bridge, or what stands for none."""
+    return bridge.ports[port].number if port else BLOCKED
 
 
 def _close(bridges: dict[str, Bridge], runners: dict[int, Runner], ports: Ports) -> None:

@@ -139,9 +139,11 @@ def _members(bridge: dict[str, Any], connected: set[tuple[str, str]]) -> dict[st
 @placed
 @click.argument("bridge", required=False)
 def fdb(bridge: str | None) -> None:
-    """List the addresses that BRIDGE, or all bridges, have learned, and where."""
+    """List the addresses that BRIDGE, or all bridges, know, and where."""
     rows = [row for row in _state("dataplane", "/fdb") if bridge in (None, row["bridge"])]
-    emit_rows(rows, ("bridge", "vlan", "mac", "number", "age"), "no address is known")
+    emit_rows(
+        rows, ("bridge", "vlan", "mac", "port", "number", "age", "static"), "no address is known"
+    )
 
 
 @show.command()

@@ -21,7 +21,7 @@ COLUMNS: Mapping[str, Sequence[str]] = {
     "table": ("bridge", "table", "flows", "lookups", "matches"),
     "worker": ("id", "mode", "port", "received", "sent", "dropped", "cycles"),
     "drops": ("name", "packets", "text"),
-    "fdb": ("bridge", "vlan", "mac", "number", "age"),
+    "fdb": ("bridge", "vlan", "mac", "port", "number", "age", "static"),
 }
 
 

@@ -120,7 +120,7 @@ rig_free(struct rig *rig)
     bridge_close(rig->bridge);
     dataplane_tick(&rig->dataplane, rig->now);
     CHECK(!rig->dataplane.epoch.n_retired);
-    CHECK(rig->dataplane.programs.n_programs == 1);         /* into_tables */
+    CHECK(rig->dataplane.programs.n_programs == N_PIPELINES);
     CHECK(rig->dataplane.counters.n_used - rig->dataplane.counters.n_free == 1);
     worker_close(rig->worker);
     dataplane_close(&rig->dataplane);

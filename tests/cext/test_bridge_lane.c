@@ -35,7 +35,8 @@ set_up(void **state)
         threads_open_queue(&lanes->ports[i], WIDE);
         configs[i] = (struct lane_config) { &lanes->ports[i], lane_workers[i] };
     }
-    CHECK(!bridge_attach_lanes(lanes->t->bridge, configs, N_LANES, WIDE, lanes->t->now, &lanes->at));
+    CHECK(!bridge_attach_lanes(lanes->t->bridge, configs, N_LANES, WIDE,
+                               &(const struct joining) { 0 }, lanes->t->now, &lanes->at));
     *state = lanes;
     return 0;
 }
@@ -179,10 +180,11 @@ test_a_lane_needs_a_worker(void **state)
 {
     LANES;
     const struct lane_config none = { &lanes->ports[0], N_THREADS };
+    const struct joining plain = { 0 };
     struct attachment *at;
 
-    assert_int_equal(bridge_attach_lanes(t->bridge, &none, 1, 10, t->now, &at), EINVAL);
-    assert_int_equal(bridge_attach_lanes(t->bridge, &none, 0, 10, t->now, &at), EINVAL);
+    assert_int_equal(bridge_attach_lanes(t->bridge, &none, 1, 10, &plain, t->now, &at), EINVAL);
+    assert_int_equal(bridge_attach_lanes(t->bridge, &none, 0, 10, &plain, t->now, &at), EINVAL);
     assert_int_equal(bridge_move_lane(&lanes->at->lanes[0], N_THREADS), EINVAL);
     assert_int_equal(bridge_move_lane(&lanes->at->lanes[0], DATAPLANE_WORKERS), EINVAL);
     assert_int_equal(lanes->at->lanes[0].worker, 0);

@@ -153,7 +153,7 @@ threads_free(struct threads *t)
     CHECK(dataplane_barrier(&t->dataplane, 10000));
     dataplane_tick(&t->dataplane, threads_now());
     CHECK(!t->dataplane.epoch.n_retired);
-    CHECK(t->dataplane.programs.n_programs == 1);
+    CHECK(t->dataplane.programs.n_programs == N_PIPELINES);
     threads_stop(t);
     CHECK(threads_add_up(t));
     for (unsigned i = 0; i < N_THREADS; i++) {

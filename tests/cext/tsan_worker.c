@@ -126,7 +126,8 @@ change_lanes(struct threads *t, struct random *random)
 
     if (!draw(random, 4)) {
         bridge_detach(t->bridge, t->at[4]);
-        CHECK(!bridge_attach_lanes(t->bridge, lanes, 2, 4, t->now, &t->at[4]));
+        CHECK(!bridge_attach_lanes(t->bridge, lanes, 2, 4, &(const struct joining) { 0 },
+                                   t->now, &t->at[4]));
     }
     CHECK(!bridge_set_queues(t->at[4], &queue, draw(random, 2), 0, t->now));
 }

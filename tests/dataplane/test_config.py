@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from raicho.dataplane.bridging import Member
 from raicho.dataplane.config import (
     BadConfig,
     BridgeConfig,
@@ -21,7 +22,7 @@ def test_a_tree_becomes_values(make_tree: Any) -> None:
     config = read(make_tree({"p1": row}, workers=workers, br0=bridge))
     assert config.ports == {"p1": PortConfig("p1", "af_packet", "eth1", 1400, False, 2)}
     assert config.workers == {0: WorkerConfig(0), 2: WorkerConfig(2, 0, "poll")}
-    assert config.bridges == {"br0": BridgeConfig("br0", 42, 9, {"p1": 7})}
+    assert config.bridges == {"br0": BridgeConfig("br0", 42, 9, {"p1": Member(7)})}
 
 
 def test_nothing_configured_is_one_worker() -> None:

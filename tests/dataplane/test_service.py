@@ -291,7 +291,9 @@ async def test_the_state_has_the_leaves_of_the_schema(tmp_path: Path, make_tree:
         assert row == row | worker | {"port": ["p1"], "cpu": None}
         row = await h.get("/raicho/bridge[name='br0']")
         assert (row["datapath-id"], row["max-flows"]) == ("000000000000002a", 9)
-        assert row["port"] == [{"name": "p1", "number": 7, "attached": True}]
+        (member,) = row["port"]
+        place = {"name": "p1", "number": 7, "attached": True}
+        assert member == member | place | {"pipeline": "openflow", "vlan-mode": "trunk"}
         assert set(await h.get("/")) == {"port", "worker", "bridge", "fdb", "drops"}
 
 

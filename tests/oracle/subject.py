@@ -2,10 +2,14 @@
 
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
 
+from raicho.dataplane.bridging import BLOCKED, Bridging
 from raicho.dataplane.datapath import Dataplane
 from raicho.dataplane.port import MemoryPort
+
+from .bridging import Fixed, Port
 
 FLOW, ALL_TABLES, ANY = 1, 0xFF, 0xFFFFFFFF
 
@@ -15,6 +19,13 @@ def _entries(data: bytes) -> Iterator[bytes]:
         size = int.from_bytes(data[:2])
         yield data[:size]
         data = data[size:]
+
+
+def _ranges(vlans: Iterable[int]) -> tuple[tuple[int, int], ...]:
+    """Write VLANs as ranges."""
+    runs = groupby(enumerate(sorted(vlans)), lambda each: each[1] - each[0])
+    found = [[vlan for _, vlan in run] for _, run in runs]
+    return tuple((run[0], run[-1]) for run in found)
 
 
 def now_ms() -> int:
@@ -37,6 +48,23 @@ class Subject:
     def cache_hits(self) -> int:
         """Packets whose way through the tables was known."""
         return self._worker.cache()["hits"]
+
+    def bridge(
+        self,
+        ports: Mapping[int, Port],
+        fixed: Fixed,
+        pipelines: Mapping[int, str],
+        afresh: bool = True,
+    ) -> None:
+        """Let the ports take part in NORMAL; *afresh*: nothing was learned."""
+        for number, port in ports.items():
+            how = Bridging(port.mode, port.vlan, _ranges(port.vlans), port.isolated)
+            self._bridge.set_bridging(number, how)
+            self._bridge.set_pipeline(number, pipelines[number])
+        rows = [(vlan, mac, at or BLOCKED) for (vlan, mac), at in fixed.items()]
+        self._bridge.set_macs(1000, 300_000, rows, now_ms())
+        if afresh:
+            self._bridge.flush_fdb(0, now_ms())
 
     def apply(self, messages: bytes) -> list[int]:
         """Apply concatenated OpenFlow messages; return one code each, 0xffffffff if done."""

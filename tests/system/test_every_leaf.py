@@ -36,6 +36,7 @@ KEYS = {
     "/raicho/worker": "[id='1']",
     "/raicho/bridge": "[name='br0']",
     "/raicho/bridge/port": "[name='p1']",
+    "/raicho/bridge/static-mac": "[vlan='0'][mac='02:00:00:00:00:01']",
     "/raicho/bridge/controller": "[name='c1']",
     "/raicho/bridge/listen": "[name='l1']",
     "/raicho/log/component": "[name='dataplane']",
@@ -69,6 +70,10 @@ VALUES: dict[str, Any] = {
     "/raicho/port/xdp-mode": "generic",
     "/raicho/worker/cpu": 0,
     "/raicho/worker/mode": "interrupt",
+    "/raicho/bridge/static-mac/port": "p1",
+    "/raicho/bridge/port/pipeline": "bridge",
+    "/raicho/bridge/port/trunk": ["7..9"],
+    "/raicho/bridge/port/vlan-mode": "access",
     "/raicho/bridge/tls/private-key": "{folder}/a.key",
     "/raicho/bridge/tls/certificate": "{folder}/a.pem",
     "/raicho/bridge/tls/ca-certificate": "{folder}/a.pem",
@@ -78,6 +83,7 @@ BESIDE: dict[str, list[tuple[str, Any]]] = {
     "/raicho/port/kind": [(f"{P1}/device", "t1")],
     "/raicho/port/lane/worker": [(f"{P1}/device-queues", 2)],
     "/raicho/port/xdp-mode": [(f"{P1}/kind", "af_xdp")],
+    "/raicho/bridge/port/vlan-mode": [(f"{BR0}/port[name='p1']/vlan", 7)],
 }
 TLS = [
     (f"{BR0}/tls/{name}", VALUES[f"/raicho/bridge/tls/{name}"])

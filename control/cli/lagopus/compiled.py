@@ -14,6 +14,8 @@ from .objects import QUEUE_LEAVES
 from .things import Bad, Place, Script, Thing
 
 _RAICHO: Path = (Step("raicho"),)
+#: What is said of a bridge in the same words here.
+LEAVES = ("datapath-id", "fail-mode", "max-flows", "mac-ageing", "max-macs")
 
 
 def _named(kind: str, name: str, key: str = "name") -> Step:
@@ -67,7 +69,7 @@ def _compile_queue(script: Script, port: Path, queue: Thing) -> None:
 def _compile_bridge(script: Script, bridge: Thing) -> None:
     path = (*_RAICHO, _named("bridge", bridge.name))
     _edit(script, path, {}, bridge.line)
-    _leaves(script, path, bridge, ("datapath-id", "fail-mode", "max-flows"))
+    _leaves(script, path, bridge, LEAVES)
     for said in bridge.all("ports"):
         member = (*path, _named("port", said.value))
         _edit(script, member, {"number": said.further}, said.line)

@@ -98,8 +98,8 @@ OBJECTS: dict[str, dict[str, Attribute]] = {
         "-dpid": Attribute("datapath-id", datapath_id),
         "-fail-mode": Attribute("fail-mode", one_of("secure", "standalone")),
         "-max-flows": Attribute("max-flows", number),
-        "-mactable-ageing-time": Attribute(read=number),
-        "-mactable-max-entries": Attribute(read=number),
+        "-mactable-ageing-time": Attribute("mac-ageing", number),
+        "-mactable-max-entries": Attribute("max-macs", number),
     },
 }
 

@@ -68,6 +68,7 @@ def test_every_object_becomes_what_it_is_here() -> None:
             "datapath-id": "000000000000002a",
             "fail-mode": "standalone",
             "max-flows": 1000,
+            "mac-ageing": 300,
             "port": [{"name": "p1", "number": 1}, {"name": "p2", "number": 2}],
             "controller": [
                 {
@@ -87,7 +88,6 @@ def test_what_has_no_counterpart_is_told() -> None:
     assert notes == [
         (5, "-port-number 0 has no counterpart and is left out"),
         (5, "-ip-addr 10.0.0.1 has no counterpart and is left out"),
-        (13, "-mactable-ageing-time 300 has no counterpart and is left out"),
     ]
     (note,) = understand("channel c create -dst-addr 192.0.2.1").notes
     assert note == (1, "nothing uses channel c")

@@ -1,0 +1,25 @@
+# Declarations of vlan.h for Cython.
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
+
+cdef extern from "vlan.h" nogil:
+    cdef enum:
+        VLANS
+
+    struct vlan_set:
+        pass
+
+    cdef enum vlan_mode:
+        VLAN_TRUNK
+        VLAN_ACCESS
+        VLAN_NATIVE_TAGGED
+        VLAN_NATIVE_UNTAGGED
+
+    struct bridging:
+        vlan_set vlans
+        uint16_t vlan
+        uint8_t mode
+        bint isolated
+        uint32_t max_macs
+
+    void vlan_add(vlan_set *, unsigned vlan)
