@@ -13,10 +13,32 @@ from ..component import Component
 from ..message import CallError, Code, Failure
 from ..message.drain import Drain, open_socket
 from ..message.keys import PUBLISH
-from .topics import Topics
+from .topics import LOOK_EVERY, Topics
 
 QUEUE = 10_000  # messages that wait for one subscriber
 SUBSCRIBE, UNSUBSCRIBE = 1, 0  # first byte of what XPUB receives
+BUDGET = 256  # messages at a time
+COUNTED = ("messages", "bytes", "malformed")
+
+
+class _Publishers(Drain):
+    """Reads what is published, and sends it on to all who subscribed."""
+
+    def __init__(
+        self, socket: zmq.SyncSocket, to: Drain, topics: Topics, counters: Counter[str]
+    ) -> None:
+        super().__init__(socket, lambda frames: None)
+        self._to, self._topics, self._counters = to, topics, counters
+
+    def take(self) -> bool:
+        """Send on what there is, within the budget."""
+        topics = self._topics
+        done = self.raw.forward(self._to.raw, topics.messages, topics.look, LOOK_EVERY, BUDGET)
+        for name, count in zip(COUNTED, done, strict=True):
+            self._counters[name] += count
+        if any(done):
+            self._to.look_again()
+        return any(done)
 
 
 class Bus(Component):
@@ -32,8 +54,8 @@ class Bus(Component):
         subscribers = open_socket(
             self.context, zmq.XPUB, domain="subscribe", SNDHWM=QUEUE, XPUB_VERBOSER=1
         )
-        self._publishers = Drain(publishers, self._forward)
         self._subscribers = Drain(subscribers, self._subscribe)
+        self._publishers = _Publishers(publishers, self._subscribers, self.topics, self.counters)
         self.apis = {
             "bus.pub": self.bootstrap.endpoint("bus.pub"),
             "bus.sub": self.bootstrap.endpoint("bus.sub"),
@@ -58,17 +80,7 @@ class Bus(Component):
 
     def stats(self, names: list[str]) -> dict[str, Any]:
         """Return what was forwarded and what was not."""
-        return {"bus": {name: self.counters[name] for name in ("messages", "bytes", "malformed")}}
-
-    def _forward(self, frames: list[bytes]) -> None:
-        if len(frames) != 2:
-            self.counters["malformed"] += 1
-            return
-        topic, batch = frames
-        self.topics.publish(topic, batch)
-        self.counters["messages"] += 1
-        self.counters["bytes"] += len(batch)
-        self._subscribers.send(frames)
+        return {"bus": {name: self.counters[name] for name in COUNTED}}
 
     def _subscribe(self, frames: list[bytes]) -> None:
         frame = frames[0]

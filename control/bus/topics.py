@@ -17,14 +17,6 @@ class _Head(msgspec.Struct, frozen=True, array_like=True):
     source: str
 
 
-class Topic:
-    """What was seen of one topic."""
-
-    def __init__(self) -> None:
-        self.messages = 0
-        self.publishers: set[str] = set()
-
-
 _heads = msgspec.msgpack.Decoder(list[_Head])
 
 
@@ -33,7 +25,8 @@ class Topics:
 
     def __init__(self) -> None:
         self.subscriptions: Counter[bytes] = Counter()
-        self._topics: dict[bytes, Topic] = {}
+        self.messages: dict[bytes, int] = {}  # by topic
+        self._publishers: dict[bytes, set[str]] = {}
 
     def subscribe(self, prefix: bytes) -> bool:
         """Note a subscription; return True if it is the first of its prefix."""
@@ -50,30 +43,27 @@ class Topics:
         del self.subscriptions[prefix]
         return True
 
-    def publish(self, name: bytes, batch: bytes) -> None:
-        """Note a message."""
-        topic = self._topics.get(name)
-        if topic is None:
-            if len(self._topics) >= MAX_TOPICS:
+    def look(self, name: bytes, batch: bytes) -> None:
+        """Note who sent a message; of a topic that is new, if there is room, that it is there."""
+        if name not in self.messages:
+            if len(self.messages) >= MAX_TOPICS:
                 return
-            topic = self._topics[name] = Topic()
-        if topic.messages % LOOK_EVERY == 0:
-            with suppress(ValueError, RecursionError):  # the subscribers will say so
-                topic.publishers.update(head.source for head in _heads.decode(batch))
-        topic.messages += 1
+            self.messages[name], self._publishers[name] = 0, set()
+        with suppress(ValueError, RecursionError):  # the subscribers will say so
+            self._publishers[name].update(head.source for head in _heads.decode(batch))
 
     def listing(self) -> list[dict[str, Any]]:
         """Return one row a topic, with the subscriptions that cover it."""
         return [
             {
                 "topic": _text(name),
-                "publishers": sorted(topic.publishers),
+                "publishers": sorted(self._publishers[name]),
                 "subscribers": sum(
                     count for prefix, count in self.subscriptions.items() if name.startswith(prefix)
                 ),
-                "messages": topic.messages,
+                "messages": messages,
             }
-            for name, topic in sorted(self._topics.items())
+            for name, messages in sorted(self.messages.items())
         ]
 
     def interests(self) -> list[dict[str, Any]]:

@@ -19,8 +19,9 @@ import msgspec
 import zmq
 
 from .catalogue import MESSAGES
-from .drain import AND_MORE, NOBLOCK, Drain, open_socket
+from .drain import Drain, open_socket
 from .envelope import VERSION, Message
+from .raw import RawSocket
 
 BATCH = 256  # events in a message
 BACKLOG = 10_000  # events that wait for a subscriber's handler
@@ -104,9 +105,10 @@ class Publisher:
         self._incarnation = uuid.uuid4().hex[:12]
         self._lines: dict[str, _Line] = {}
         self._waiting: list[_Line] = []
-        self._flush_soon: asyncio.Handle | None = None
+        self._flushes_soon = False
         self._socket = open_socket(context, zmq.PUB, XPUB_NODROP=1)  # so that it says what it drops
         self._socket.connect(endpoint)
+        self._raw = RawSocket(self._socket)
 
     def publish(self, topic: str, body: Message | dict[str, Any]) -> int:
         """Send an event at the end of this turn of the loop; return its number."""
@@ -124,17 +126,15 @@ class Publisher:
         line.count += 1
         if line.count == 1:
             self._waiting.append(line)
-            if self._flush_soon is None:
-                self._flush_soon = asyncio.get_running_loop().call_soon(self.flush)
+            if not self._flushes_soon:
+                self._flushes_soon = True
+                asyncio.get_running_loop().call_soon(self._end_turn)
         elif line.count == BATCH:
             self.flush()
         return number
 
     def flush(self) -> None:
         """Send what waits."""
-        if self._flush_soon:
-            self._flush_soon.cancel()
-            self._flush_soon = None
         waiting, self._waiting = self._waiting, []
         for line in waiting:
             self._send(line)
@@ -145,13 +145,15 @@ class Publisher:
             self.flush()
             self._socket.close(linger=100)
 
+    def _end_turn(self) -> None:
+        self._flushes_soon = False
+        self.flush()
+
     def _send(self, line: _Line) -> None:
         count = line.count
         try:
-            self._socket.send(line.topic, AND_MORE)
-            self._socket.send(line.take(), NOBLOCK)
+            self._raw.send((line.topic, line.take()))
         except zmq.Again:
-            line.take()
             self.counters["dropped"] += count
         self.counters["published"] += count
 
@@ -166,14 +168,6 @@ class _Seen:
         self.topic = topic
         self.incarnation = incarnation
         self.sequence = sequence
-
-    def is_line_of(self, event: Event) -> bool:
-        """Tell whether the event is of the same source, topic and incarnation."""
-        return (
-            event.incarnation == self.incarnation
-            and event.topic == self.topic
-            and event.source == self.source
-        )
 
 
 class Subscriber:
@@ -253,7 +247,12 @@ class Subscriber:
     def _handle(self, event: Event) -> Awaitable[None] | None:
         """Give an event to the handler; return what is left to await."""
         seen = self._seen
-        if event.sequence != seen.sequence + 1 or not seen.is_line_of(event):
+        if not (
+            event.sequence == seen.sequence + 1
+            and event.incarnation == seen.incarnation
+            and event.topic == seen.topic
+            and event.source == seen.source
+        ):
             seen = self._seen = self._look_for_a_gap(event)
         seen.sequence = event.sequence
         self.counters["received"] += 1

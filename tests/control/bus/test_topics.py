@@ -13,13 +13,13 @@ def batch(source: str) -> bytes:
 def test_publishers_and_subscribers_of_a_topic_are_listed() -> None:
     """K13."""
     topics = Topics()
-    topics.publish(b"alert.a", batch("supervisor"))
-    topics.publish(b"config.committed", batch("datastore"))
+    topics.look(b"alert.a", batch("supervisor"))
+    topics.look(b"config.committed", batch("datastore"))
     for prefix in (b"alert.", b"alert.", b"", b"port."):
         topics.subscribe(prefix)
     assert topics.listing() == [
-        {"topic": "alert.a", "publishers": ["supervisor"], "subscribers": 3, "messages": 1},
-        {"topic": "config.committed", "publishers": ["datastore"], "subscribers": 1, "messages": 1},
+        {"topic": "alert.a", "publishers": ["supervisor"], "subscribers": 3, "messages": 0},
+        {"topic": "config.committed", "publishers": ["datastore"], "subscribers": 1, "messages": 0},
     ]
     assert topics.interests() == [
         {"prefix": "", "subscribers": 1},
@@ -40,7 +40,7 @@ def test_topics_are_bounded_and_noise_is_no_publisher() -> None:
     """C14."""
     topics = Topics()
     for number in range(MAX_TOPICS + 10):
-        topics.publish(b"\xff%d" % number, b"\xc1noise")
+        topics.look(b"\xff%d" % number, b"\xc1noise")
     listing = topics.listing()
     assert len(listing) == MAX_TOPICS
     assert listing[0]["publishers"] == []
