@@ -29,6 +29,7 @@ from raicho.control.message import (
 )
 from raicho.control.statesync.settings import USUAL
 
+PATIENCE = 30.0  # seconds, in which a datastore that was killed is there again
 PERIOD = "/raicho/statistics/period"
 SETS = "/raicho/statistics/set"
 PORT = Set("/raicho/port[name='p1']", {"kind": "null"})
@@ -66,11 +67,11 @@ class House:
         await self.store.call(CommitSession("test"), 20)
 
     async def sample(self, *sets: str) -> Sampled:
-        return await self.store.call(GetSample(sets=list(sets)))
+        return await self.store.call(GetSample(sets=list(sets)), PATIENCE)
 
     async def until(self, condition: Callable[[Sampled], Any]) -> Sampled:
         """Return the first sample that is as is wanted."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(2 * PATIENCE):
             while True:
                 try:
                     sampled = await self.sample()
