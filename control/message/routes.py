@@ -95,11 +95,12 @@ class Kind(enum.IntEnum):
 class State(enum.IntEnum):
     """What is known of a neighbour (RFC 4861, section 7.3.2)."""
 
-    INCOMPLETE = 1
-    REACHABLE = 2
-    STALE = 3
-    DELAY = 4
-    PROBE = 5
+    INCOMPLETE = 0
+    REACHABLE = 1
+    STALE = 2
+    DELAY = 3
+    PROBE = 4
+    FAILED = 5
     PERMANENT = 6
 
 
@@ -214,9 +215,14 @@ def prefix_text(record: Any) -> str:
     return f"{ip_address(address)}/{record['length']}"
 
 
+def address_bytes(record: Any) -> bytes:
+    """Return the address of a record of a neighbour, 4 or 16 bytes."""
+    return _cut(record["family"], record["address"].tobytes())
+
+
 def address_text(record: Any) -> str:
     """Write the address of a record of a neighbour."""
-    return str(ip_address(_cut(record["family"], record["address"].tobytes())))
+    return str(ip_address(address_bytes(record)))
 
 
 # The client.

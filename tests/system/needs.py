@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-SBIN = "/usr/sbin:/sbin"
+SBIN = "/usr/sbin:/sbin:/usr/lib/frr"
 
 
 def find(tool: str) -> str | None:

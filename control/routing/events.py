@@ -1,0 +1,63 @@
+"""What messages of rtnetlink say, as values.
+
+Indices of interfaces are those of the kernel, also in a Hop.
+"""
+
+from typing import NamedTuple
+
+from ..message.routes import Hop
+
+
+class Route(NamedTuple):
+    """A route was put (also over one that is there) or removed."""
+
+    removed: bool
+    key: bytes  # of 18 bytes: family (4 or 6), length in bits, prefix as routes.ROUTE has it
+    table: int
+    protocol: int  # who installed it, as rtnetlink numbers them (RTPROT_*)
+    metric: int
+    next_hop: int  # the id of a next hop, 0: none; hops count more
+    hops: tuple[Hop, ...]
+
+
+class NextHop(NamedTuple):
+    """A next hop was put or removed: a hop, or members by id and weight."""
+
+    removed: bool
+    id: int
+    hop: Hop | None
+    members: tuple[tuple[int, int], ...]
+
+
+class Link(NamedTuple):
+    """A network interface of the host is there, or has gone."""
+
+    removed: bool
+    interface: int
+    name: str
+    up: bool  # what the operator wants
+    carrier: bool
+    mtu: int
+    mac: bytes
+
+
+class Neighbour(NamedTuple):
+    """The kernel knows a neighbour, or has forgotten it."""
+
+    removed: bool
+    interface: int
+    address: bytes
+    state: int  # NUD_*
+    flags: int  # NTF_*
+    mac: bytes
+
+
+class Done(NamedTuple):
+    """A request was carried out, or failed with an errno."""
+
+    sequence: int
+    error: int
+    interrupted: bool  # a dump that does not fit together
+
+
+Event = Route | NextHop | Link | Neighbour | Done
