@@ -30,3 +30,8 @@ PORTS: dict[str, dict[str, Goal]] = {
     "af_packet, TCP": {"bridge": Goal(0.9)},
     **{f"{kind}, round trip, {mode}": {ALL_PEERS: Goal(1)} for kind in KINDS for mode in MODES},
 }
+
+KV = {
+    "1,000,000 entries: lookups": Goal(value=20e6),
+    "1,000,000 entries: inserts": Goal(value=5e6),
+}

@@ -50,6 +50,10 @@ BENCHMARKS = {
         "bench.tables",
         "tables alone: nanoseconds of a lookup, inserts a second, bytes of a rule",
     ),
+    "kv": Benchmark(
+        "bench.kv",
+        "keys and values alone, what sessions and addresses are kept in: lookups, inserts a second",
+    ),
     "restart": Benchmark(
         "bench.restart",
         "from `kill -9` of the dataplane to the first packet that is forwarded again; needs root",

@@ -34,6 +34,7 @@ CHAPTERS = {  # those that are called with any arguments
     "templates": Chapter((), ("--seconds", "0.02")),
     "workers": Chapter((), ONE_FLOW),
     "tables": Chapter(("--peer", "dpdk"), ("--case", "1,000 exact", "--seconds", "0.02")),
+    "kv": Chapter(("--peer", "dpdk"), ("--entries", "1000", "--seconds", "0.02")),
     "ports": Chapter(
         ("--peer", "ovs", "--peer", "testpmd", "--peer", "bridge", "--pings", "2000"),
         ("--kind", "af_packet", "--measure", "rate", "--seconds", "0.1"),

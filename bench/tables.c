@@ -15,8 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "sampling.h"
 #include "tables.h"
 
 enum {
@@ -25,29 +25,10 @@ enum {
     LEAST_PACKETS = 100000,
 };
 
-static uint64_t state;
-
-static uint64_t
-draw(void)
-{
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return state * UINT64_C(0x2545f4914f6cdd1d) >> 16;
-}
-
 static uint32_t
 mask_of(unsigned length)
 {
     return length ? UINT32_MAX << (32 - length) : 0;
-}
-
-static double
-now(clockid_t clock)
-{
-    struct timespec time;
-    clock_gettime(clock, &time);
-    return time.tv_sec * 1e9 + time.tv_nsec;
 }
 
 /* Rules of one mask: 5-tuples. */
@@ -187,7 +168,7 @@ main(int argc, char **argv)
         return 2;
     }
     const size_t n = strtoul(argv[2], NULL, 0);
-    state = (strtoul(argv[4], NULL, 0) + 1) * UINT64_C(0x9e3779b97f4a7c15);
+    seed(strtoul(argv[4], NULL, 0));
     struct rule *rules = draw_rules(argv[1], n, strtoul(argv[3], NULL, 0));
     const size_t n_packets = n > LEAST_PACKETS ? n : LEAST_PACKETS;
     struct tuple5 *packets = draw_packets(rules, n, n_packets);

@@ -1,336 +1,276 @@
-/* Keys and values: see kv.h. */
+/* Keys and values: the table, and reading.  See kv.h. */
 
 #include "kv.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
+#include <sys/mman.h>
 
-#include "hash.h"
+#include "kv_private.h"
 
-typedef _Atomic uint64_t slot;
+enum {
+    IN_SHARD = 1024,            /* Entries for which another shard pays. */
+    HUGE_PAGE = 1 << 21,
+    LINE = 64,
+};
 
-/* Acquire: the version is looked at again after the words, without a fence, which
- * ThreadSanitizer does not know. */
-static uint64_t
-load(const slot *word)
+static size_t
+lines(size_t n, size_t size)
 {
-    return atomic_load_explicit(word, memory_order_acquire);
+    return (n * size + LINE - 1) / LINE * LINE;
 }
 
-/* Release: the version is odd before a word changes. */
-static void
-store(slot *word, uint64_t value)
+/* The parts of the table in one piece of memory, which is 0: what was never used costs none. */
+static int
+map(struct kv *kv)
 {
-    atomic_store_explicit(word, value, memory_order_release);
+    size_t n = (size_t)kv->n_shards * kv->n_entries;
+    size_t shards = lines(kv->n_shards, sizeof *kv->shards);
+    size_t sets = lines((size_t)kv->n_shards * kv->n_sets, sizeof *kv->sets);
+    size_t entries = lines(n, kv->entry_words * sizeof *kv->entries);
+    size_t links = lines(n, sizeof *kv->links), free = lines(n, sizeof *kv->free);
+
+    kv->n_bytes = shards + sets + entries + links + free;
+
+    uint8_t *at = mmap(NULL, kv->n_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (at == MAP_FAILED) {
+        kv->n_bytes = 0;
+        return ENOMEM;
+    }
+    if (kv->n_bytes >= HUGE_PAGE) {
+        madvise(at, kv->n_bytes, MADV_HUGEPAGE);        /* A wish; it works without. */
+    }
+    kv->sets = (struct kv_set *)at;
+    kv->entries = (word *)(at + sets);
+    kv->shards = (struct kv_shard *)(at + sets + entries);
+    kv->links = (struct kv_link *)(at + sets + entries + shards);
+    kv->free = (uint32_t *)(at + sets + entries + shards + links);
+    return 0;
+}
+
+/* So that few entries lie across two cache lines. */
+static uint32_t
+rounded(uint32_t words)
+{
+    uint32_t round = 1;
+
+    while (round < words && round < LINE / sizeof(word)) {
+        round *= 2;
+    }
+    return (words + round - 1) / round * round;
 }
 
 int
 kv_open(struct kv *kv, const struct kv_config *config)
 {
-    enum { LOAD = 2 };          /* Slots for each entry: a pair of sets is full only by great ill luck. */
-    uint64_t sets = (uint64_t)config->max_entries * LOAD / KV_SET / KV_SHARDS, n_sets = 2;
+    enum { LOAD = 2 };          /* Tags for each entry: a pair of sets is full only by great ill luck. */
+    uint32_t n_shards = 1, n_sets = 2, in_shard;
 
-    while (n_sets < sets) {
+    while (n_shards < KV_SHARDS && config->max_entries / n_shards > IN_SHARD) {
+        n_shards *= 2;
+    }
+    /* Shards are not filled alike. */
+    in_shard = config->max_entries / n_shards;
+    in_shard += n_shards > 1 ? in_shard / 8 + 64 : 1;
+    while (n_sets < (uint64_t)in_shard * LOAD / KV_SET) {
         n_sets *= 2;
     }
     *kv = (struct kv) {
-        .config = *config, .n_sets = (uint32_t)n_sets,
-        .slot_words = 1u + config->key_words + config->value_words,
+        .config = *config, .n_shards = n_shards, .n_sets = n_sets, .n_entries = in_shard,
+        .entry_words = rounded(1u + config->key_words + config->value_words),
     };
-    atomic_init(&kv->ttl_ms, config->ttl_ms);
-    kv->slots = calloc(n_sets * KV_SHARDS * KV_SET * kv->slot_words, sizeof *kv->slots);
-    kv->shards = aligned_alloc(64, KV_SHARDS * sizeof *kv->shards);
-    if (!kv->slots || !kv->shards) {
-        kv_close(kv);
-        return ENOMEM;
-    }
-    memset(kv->shards, 0, KV_SHARDS * sizeof *kv->shards);
-    return 0;
+    atomic_init(&kv->ttl_ms[0], config->ttl_ms);
+    return map(kv);
 }
 
 void
 kv_close(struct kv *kv)
 {
-    free(kv->slots);
-    free(kv->shards);
-    kv->slots = NULL;
-    kv->shards = NULL;
+    if (kv->n_bytes) {
+        munmap(kv->sets, kv->n_bytes);
+        kv->n_bytes = 0;
+    }
 }
 
 void
-kv_set_ttl(struct kv *kv, uint64_t ttl_ms)
+kv_set_ttl(struct kv *kv, unsigned life, uint64_t ttl_ms, bool fixed)
 {
-    atomic_store_explicit(&kv->ttl_ms, ttl_ms, memory_order_relaxed);
+    atomic_store_explicit(&kv->ttl_ms[life], ttl_ms, memory_order_relaxed);
+    atomic_store_explicit(&kv->fixed[life], fixed, memory_order_relaxed);
 }
 
-/* --- Where a key may lie ------------------------------------------------------------------------ */
-
-struct place {
-    struct kv_shard *shard;
-    slot *sets[2];
-};
-
-static struct place
-place_of(const struct kv *kv, const uint64_t *key)
+size_t
+kv_count(const struct kv *kv)
 {
-    uint64_t hash = 0;
+    size_t n = 0;
 
-    for (unsigned i = 0; i < kv->config.key_words; i++) {
-        hash = hash_word(hash, key[i]);
+    for (unsigned i = 0; i < kv->n_shards; i++) {
+        n += atomic_load_explicit(&kv->shards[i].n_used, memory_order_relaxed);
     }
-
-    uint32_t shard = hash >> 58, one = (uint32_t)hash & (kv->n_sets - 1);
-    uint32_t other = (uint32_t)(hash >> 26) & (kv->n_sets - 1);
-    size_t set_words = (size_t)KV_SET * kv->slot_words;
-    slot *first = kv->slots + (size_t)shard * kv->n_sets * set_words;
-
-    other = other == one ? one ^ 1 : other;
-    return (struct place) { &kv->shards[shard], { first + one * set_words,
-                                                  first + other * set_words } };
+    return n;
 }
 
-static bool
-is_live(const struct kv *kv, const slot *at, uint64_t now_ms)
-{
-    uint64_t used = load(at), ttl = atomic_load_explicit(&kv->ttl_ms, memory_order_relaxed);
+/* --- Reading ------------------------------------------------------------------------------------ */
 
-    return used && (used + ttl > now_ms);
-}
-
-static bool
-has_key(const struct kv *kv, const slot *at, const uint64_t *key)
+/* Copies the value of an entry; returns its first word, 0 if it is not a live one with that key. */
+static inline uint64_t
+read_entry(const struct kv *kv, unsigned key_words, unsigned value_words, word *entry,
+           const uint64_t *key, uint64_t now_ms, uint64_t *value)
 {
-    for (unsigned i = 0; i < kv->config.key_words; i++) {
-        if (load(&at[1 + i]) != key[i]) {
-            return false;
-        }
+    uint64_t used = load(entry), other = 0;
+
+    for (unsigned i = 0; i < key_words; i++) {
+        other |= load(&entry[1 + i]) ^ key[i];
     }
-    return true;
-}
-
-/* The live slot of a key, or null. */
-static slot *
-find(const struct kv *kv, const struct place *place, const uint64_t *key, uint64_t now_ms)
-{
-    for (unsigned i = 0; i < 2 * KV_SET; i++) {
-        slot *at = place->sets[i / KV_SET] + i % KV_SET * kv->slot_words;
-
-        if (has_key(kv, at, key) && is_live(kv, at, now_ms)) {
-            return at;
-        }
+    if (other || !is_live(kv, used, now_ms)) {
+        return 0;
     }
-    return NULL;
+    get_words(&entry[1 + key_words], value, value_words);
+    return used;
 }
 
-/* --- Turns -------------------------------------------------------------------------------------- */
-
-static void
-lock(struct kv_shard *shard)
-{
-    uint32_t version;
-
-    do {
-        version = atomic_load_explicit(&shard->version, memory_order_relaxed) & ~1u;
-    } while (!atomic_compare_exchange_weak_explicit(&shard->version, &version, version + 1,
-                                                    memory_order_acquire, memory_order_relaxed));
-}
-
-static void
-unlock(struct kv_shard *shard)
-{
-    uint32_t version = atomic_load_explicit(&shard->version, memory_order_relaxed);
-
-    atomic_store_explicit(&shard->version, version + 1, memory_order_release);
-}
-
-/* Waits until nobody writes. */
-static uint32_t
-begin_read(const struct kv_shard *shard)
-{
-    uint32_t version;
-
-    do {
-        version = atomic_load_explicit(&shard->version, memory_order_acquire);
-    } while (version & 1);
-    return version;
-}
-
-/* Whether nobody has written since. */
-static bool
-end_read(const struct kv_shard *shard, uint32_t version)
-{
-    return atomic_load_explicit(&shard->version, memory_order_relaxed) == version;
-}
-
-/* --- Operations --------------------------------------------------------------------------------- */
-
-static void
-get_words(const slot *from, uint64_t *to, unsigned n)
-{
-    for (unsigned i = 0; i < n; i++) {
-        to[i] = load(&from[i]);
-    }
-}
-
-static void
-put_words(slot *to, const uint64_t *from, unsigned n)
-{
-    for (unsigned i = 0; i < n; i++) {
-        store(&to[i], from[i]);
-    }
-}
-
-/* Finds a key and copies its value; returns the slot or null. */
-static slot *
+/* Finds a live key and copies its value; returns the entry or null. */
+static word *
 peek(const struct kv *kv, const struct place *place, const uint64_t *key, uint64_t now_ms,
-     uint64_t *value)
+     uint64_t *value, uint64_t *used)
 {
+    struct found found;
     uint32_t version;
-    slot *at;
 
     do {
         version = begin_read(place->shard);
-        at = find(kv, place, key, now_ms);
-        if (at) {
-            get_words(&at[1 + kv->config.key_words], value, kv->config.value_words);
-        }
+        found = find(kv, place, key);
+        *used = found.entry ? read_entry(kv, kv->config.key_words, kv->config.value_words,
+                                         found.entry, key, now_ms, value) : 0;
     } while (!end_read(place->shard, version));
-    return at;
+    return *used ? found.entry : NULL;
 }
 
 bool
 kv_get(const struct kv *kv, const uint64_t *key, uint64_t now_ms, uint64_t *value)
 {
-    struct place place = place_of(kv, key);
+    struct place place = place_of(kv, kv->config.key_words, key);
+    uint64_t used;
 
-    return peek(kv, &place, key, now_ms, value);
+    return peek(kv, &place, key, now_ms, value, &used);
 }
 
-/* A slot for a new entry: one that is free, in the emptier set; else the oldest one if the table
- * forgets, else null. */
-static slot *
-find_room(const struct kv *kv, const struct place *place, uint64_t now_ms)
+void
+kv_prefetch(const struct kv *kv, const uint64_t *key)
 {
-    slot *room[2] = { NULL, NULL }, *oldest = place->sets[0];
-    unsigned n_free[2] = { 0, 0 };
+    struct place place = place_of(kv, kv->config.key_words, key);
 
-    for (unsigned i = 0; i < 2 * KV_SET; i++) {
-        slot *at = place->sets[i / KV_SET] + i % KV_SET * kv->slot_words;
-
-        if (!is_live(kv, at, now_ms)) {
-            room[i / KV_SET] = at;
-            n_free[i / KV_SET]++;
-        }
-        if (load(at) < load(oldest)) {
-            oldest = at;
-        }
-    }
-    slot *emptier = room[n_free[1] > n_free[0]];
-    return emptier ? emptier : kv->config.forgets ? oldest : NULL;
+    __builtin_prefetch(place.sets[0], 1);
+    __builtin_prefetch(place.sets[1], 1);
 }
 
-static enum kv_result
-put_locked(struct kv *kv, const struct place *place, const uint64_t *key, const uint64_t *value,
-           uint64_t now_ms)
+/* The entry that is probably the one; null: there is none. */
+static inline word *
+likely(const struct kv *kv, const struct place *place)
 {
-    slot *at = find(kv, place, key, now_ms);
-    enum kv_result result = at ? KV_CHANGED : KV_NEW;
+    for (unsigned i = 0; i < 2 * KV_SET / 4; i++) {
+        const struct kv_set *set = place->sets[i / 2];
+        uint64_t bits = tags_that_are(load(&set->tags[i % 2]), place->tag);
 
-    at = at ? at : find_room(kv, place, now_ms);
-    if (!at) {
-        return KV_FULL;
-    }
-    store(at, now_ms);
-    put_words(&at[1], key, kv->config.key_words);
-    put_words(&at[1 + kv->config.key_words], value, kv->config.value_words);
-    return result;
-}
+        if (bits) {
+            unsigned at = i % 2 * 4 + lowest(bits);
 
-enum kv_result
-kv_put(struct kv *kv, const uint64_t *key, const uint64_t *value, uint64_t now_ms)
-{
-    struct place place = place_of(kv, key);
-    uint64_t old[KV_WORDS], ttl = atomic_load_explicit(&kv->ttl_ms, memory_order_relaxed);
-    slot *at = peek(kv, &place, key, now_ms, old);
-
-    /* Between looking and refreshing the slot can become another's, which then lives an eighth too
-     * long at most. */
-    if (at && !memcmp(old, value, kv->config.value_words * sizeof *value)) {
-        uint64_t used = load(at);
-        if (!used || used + ttl / 8 > now_ms) {
-            return KV_SAME;
+            return entry_at(kv, atomic_load_explicit(&set->entries[at], memory_order_relaxed));
         }
     }
-    lock(place.shard);
-    enum kv_result result = put_locked(kv, &place, key, value, now_ms);
-    unlock(place.shard);
-    return result == KV_CHANGED && at && !memcmp(old, value, kv->config.value_words * sizeof *value)
-               ? KV_SAME : result;
+    return NULL;
+}
+
+/* If another entry has taken its place meanwhile, its first word is another one. */
+static inline void
+refresh(const struct kv *kv, word *entry, uint64_t used, uint64_t now_ms)
+{
+    if (is_due(kv, used, now_ms)) {
+        atomic_compare_exchange_strong_explicit(
+            entry, &used, now_ms << LIFE_BITS | (used & (KV_LIVES - 1)), memory_order_release,
+            memory_order_relaxed);
+    }
+}
+
+enum { BATCH = 64 };            /* How many wait for memory together. */
+
+static inline __attribute__((always_inline)) void
+get_some(struct kv *kv, unsigned key_words, unsigned value_words, const uint64_t *keys, unsigned n,
+         bool in_use, uint64_t now_ms, uint64_t *values, bool *found)
+{
+    struct place places[BATCH];
+    word *entries[BATCH];
+
+    for (unsigned i = 0; i < n; i++) {
+        places[i] = place_of(kv, key_words, keys + i * key_words);
+        __builtin_prefetch(places[i].sets[0]);
+        __builtin_prefetch(places[i].sets[1]);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        entries[i] = likely(kv, &places[i]);
+        __builtin_prefetch(entries[i]);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        const uint64_t *key = keys + i * key_words;
+        uint64_t *value = values + i * value_words, used = 0;
+        uint32_t version = begin_read(places[i].shard);
+
+        if (entries[i]) {
+            used = read_entry(kv, key_words, value_words, entries[i], key, now_ms, value);
+        }
+        if (!used || !end_read(places[i].shard, version)) {
+            entries[i] = peek(kv, &places[i], key, now_ms, value, &used);
+        }
+        found[i] = used;
+        if (used && in_use) {
+            refresh(kv, entries[i], used, now_ms);
+        }
+    }
+}
+
+void
+kv_get_batch(struct kv *kv, const uint64_t *keys, unsigned n, bool in_use, uint64_t now_ms,
+             uint64_t *values, bool *found)
+{
+    const unsigned key_words = kv->config.key_words, value_words = kv->config.value_words;
+
+    for (unsigned at = 0; at < n; at += BATCH) {
+        unsigned some = n - at < BATCH ? n - at : BATCH;
+        const uint64_t *key = keys + at * key_words;
+        uint64_t *value = values + at * value_words;
+
+        /* With numbers that the compiler knows it is half again as quick. */
+        if (key_words == 2 && value_words == 1) {
+            get_some(kv, 2, 1, key, some, in_use, now_ms, value, found + at);
+        } else {
+            get_some(kv, key_words, value_words, key, some, in_use, now_ms, value, found + at);
+        }
+    }
 }
 
 bool
-kv_remove(struct kv *kv, const uint64_t *key, uint64_t now_ms)
+kv_next(const struct kv *kv, uint64_t *position, uint64_t now_ms, struct kv_entry *entry)
 {
-    struct place place = place_of(kv, key);
+    uint64_t end = (uint64_t)kv->n_shards * kv->n_entries;
 
-    lock(place.shard);
-    slot *at = find(kv, &place, key, now_ms);
-    if (at) {
-        store(at, 0);
-    }
-    unlock(place.shard);
-    return at;
-}
+    while (*position < end) {
+        word *at = entry_at(kv, (uint32_t)*position);
+        const struct kv_shard *shard = &kv->shards[*position / kv->n_entries];
+        uint32_t version;
+        bool live;
 
-/* Copies what is in a slot; false if it is free. */
-static bool
-copy_slot(const struct kv *kv, const struct kv_shard *shard, const slot *at, uint64_t now_ms,
-          struct kv_entry *entry)
-{
-    uint32_t version;
-
-    do {
-        version = begin_read(shard);
-        entry->used_ms = is_live(kv, at, now_ms) ? load(at) : 0;
-        get_words(&at[1], entry->key, kv->config.key_words);
-        get_words(&at[1 + kv->config.key_words], entry->value, kv->config.value_words);
-    } while (!end_read(shard, version));
-    return entry->used_ms;
-}
-
-/* Frees a slot if it still has that entry. */
-static void
-remove_slot(const struct kv *kv, struct kv_shard *shard, slot *at, const struct kv_entry *entry)
-{
-    uint64_t value[KV_WORDS];
-
-    lock(shard);
-    get_words(&at[1 + kv->config.key_words], value, kv->config.value_words);
-    if (has_key(kv, at, entry->key)
-        && !memcmp(value, entry->value, kv->config.value_words * sizeof *value)) {
-        store(at, 0);
-    }
-    unlock(shard);
-}
-
-size_t
-kv_each(struct kv *kv, uint64_t now_ms, bool (*visit)(const struct kv_entry *, void *),
-        void *context)
-{
-    size_t in_shard = (size_t)kv->n_sets * KV_SET, n = 0;
-
-    for (size_t i = 0; i < in_shard * KV_SHARDS; i++) {
-        struct kv_shard *shard = &kv->shards[i / in_shard];
-        slot *at = &kv->slots[i * kv->slot_words];
-        struct kv_entry entry = { .used_ms = 0 };
-
-        if (load(at) && copy_slot(kv, shard, at, now_ms, &entry)) {
-            n++;
-            if (!visit(&entry, context)) {
-                remove_slot(kv, shard, at, &entry);
-            }
+        ++*position;
+        if (!load(at)) {
+            continue;
+        }
+        do {
+            version = begin_read(shard);
+            live = is_live(kv, load(at), now_ms);
+            copy_entry(kv, at, entry);
+        } while (!end_read(shard, version));
+        if (live) {
+            return true;
         }
     }
-    return n;
+    return false;
 }
