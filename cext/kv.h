@@ -120,7 +120,8 @@ void kv_prefetch(const struct kv *kv, const uint64_t *key);
 /* Puts or refreshes an entry of lifetime 0. */
 enum kv_result kv_put(struct kv *kv, const uint64_t *key, const uint64_t *value, uint64_t now_ms);
 
-/* Puts an entry unless the key is there: then (KV_SAME) 'value' gets what it has. */
+/* Puts an entry unless the key is there: then (KV_SAME) 'value' gets what it has, and if its time was over
+ * (KV_REVIVED) what it had. */
 enum kv_result kv_insert(struct kv *kv, const uint64_t *key, uint64_t *value, unsigned life,
                          uint64_t now_ms);
 

@@ -170,10 +170,10 @@ static inline bool
 is_due(const struct kv *kv, uint64_t used, uint64_t now_ms)
 {
     unsigned life = used & (KV_LIVES - 1);
-    uint64_t step = atomic_load_explicit(&kv->ttl_ms[life], memory_order_relaxed) / 8;
+    uint64_t ttl = atomic_load_explicit(&kv->ttl_ms[life], memory_order_relaxed);
+    uint64_t step = ttl / 8 < KV_REFRESH_MS ? ttl / 8 : KV_REFRESH_MS;
 
-    step = step < KV_REFRESH_MS ? step : KV_REFRESH_MS;
-    return (used >> LIFE_BITS) + step <= now_ms
+    return ttl && (used >> LIFE_BITS) + step <= now_ms
            && !atomic_load_explicit(&kv->fixed[life], memory_order_relaxed);
 }
 
@@ -261,7 +261,7 @@ has_value(const struct kv *kv, word *entry, const uint64_t *value)
     return true;
 }
 
-/* Copies a live entry; what it returns is its first word, 0 if there is none. */
+/* Copies what is in an entry. */
 static inline void
 copy_entry(const struct kv *kv, word *entry, struct kv_entry *copy)
 {

@@ -190,16 +190,18 @@ kv_insert(struct kv *kv, const uint64_t *key, uint64_t *value, unsigned life, ui
 {
     struct place place = locked_place(kv, key);
     struct found found = find(kv, &place, key);
-    enum kv_result result;
+    enum kv_result result = KV_SAME;
+    uint64_t old[KV_WORDS];
 
     if (!found.entry) {
         result = add(kv, &place, key, value, life, now_ms);
-    } else if (is_live(kv, load(found.entry), now_ms)) {
-        get_words(value_of(kv, found.entry), value, kv->config.value_words);
-        result = KV_SAME;
     } else {
-        change(kv, place.shard, found.entry, value, life, now_ms);
-        result = KV_REVIVED;
+        get_words(value_of(kv, found.entry), old, kv->config.value_words);
+        if (!is_live(kv, load(found.entry), now_ms)) {
+            change(kv, place.shard, found.entry, value, life, now_ms);
+            result = KV_REVIVED;
+        }
+        memcpy(value, old, kv->config.value_words * sizeof *value);
     }
     unlock(place.shard);
     return result;

@@ -183,7 +183,9 @@ an_entry_is_inserted_once(void **state)
     assert_int_equal(kv_insert(*state, key, values, 0, NOW), KV_NEW);
     assert_int_equal(kv_insert(*state, key, others, 0, NOW), KV_SAME);
     assert_memory_equal(others, values, sizeof values);
-    assert_int_equal(kv_insert(*state, key, (uint64_t[3]) { 4, 5, 6 }, 0, NOW + TTL), KV_REVIVED);
+    memcpy(others, (uint64_t[3]) { 4, 5, 6 }, sizeof others);
+    assert_int_equal(kv_insert(*state, key, others, 0, NOW + TTL), KV_REVIVED);
+    assert_memory_equal(others, values, sizeof values);
     assert_int_equal(get(*state, 7, NOW + TTL), 4);
 }
 
@@ -340,7 +342,7 @@ random_steps_do_what_a_plain_array_does(void **unused)
     kv_set_ttl(&kv, 2, ttl[2], true);
     for (unsigned step = 0; step < MODEL_STEPS; step++) {
         uint32_t i = draw(&state) % MODEL_KEYS, life = draw(&state) % 3, what = draw(&state) % 16;
-        uint64_t key[2] = { i, i % 7 }, value = draw(&state), old = 0;
+        uint64_t key[2] = { i, i % 7 }, new = draw(&state), value = new, old = 0;
         bool there;
 
         now += draw(&state) % 4 == 0;
@@ -348,8 +350,11 @@ random_steps_do_what_a_plain_array_does(void **unused)
         if (what < 8) {
             enum kv_result wanted = there ? KV_SAME : model->entry[i].end ? KV_REVIVED : KV_NEW;
             assert_int_equal(kv_insert(&kv, key, &value, life, now), wanted);
-            if (there) {
+            if (wanted != KV_NEW) {
                 assert_int_equal(value, model->entry[i].value);
+                value = new;
+            }
+            if (there) {
                 continue;
             }
         } else if (what < 10) {
