@@ -178,7 +178,8 @@ kv_put(struct kv *kv, const uint64_t *key, const uint64_t *value, uint64_t now_m
     if (!found.entry) {
         result = add(kv, &place, key, value, 0, now_ms);
     } else {
-        result = is_live(kv, load(found.entry), now_ms) ? KV_CHANGED : KV_NEW;
+        result = !is_live(kv, load(found.entry), now_ms) ? KV_NEW
+                 : has_value(kv, found.entry, value) ? KV_SAME : KV_CHANGED;
         change(kv, place.shard, found.entry, value, 0, now_ms);
     }
     unlock(place.shard);

@@ -143,7 +143,7 @@ mac_configure(struct mac_table *table, struct epoch *epoch, uint32_t max, uint64
     struct kv *old = kv_of(table);
 
     if (old->config.max_entries == max) {
-        kv_set_ttl(old, ageing_ms);
+        kv_set_ttl(old, 0, ageing_ms, false);
         return 0;
     }
     struct kv *kv = new_kv(max, ageing_ms);
