@@ -130,6 +130,7 @@ static void
 free_attachment(struct attachment *attachment)
 {
     free(atomic_load_explicit(&attachment->bridging, memory_order_relaxed));
+    free(atomic_load_explicit(&attachment->interfaces, memory_order_relaxed));
     free(attachment);
 }
 
@@ -256,6 +257,7 @@ free_bridge(struct bridge *bridge)
     mac_close(&bridge->macs);
     vlan_map_free(atomic_load_explicit(&bridge->vlans, memory_order_relaxed), NULL);
     bridge_release_mac_counters(bridge);
+    free(atomic_load_explicit(&bridge->interfaces, memory_order_relaxed));
     buffer_close(&bridge->events);
     free(bridge);
 }

@@ -17,6 +17,7 @@
 #include "buffer.h"
 #include "dataplane.h"
 #include "group.h"
+#include "interface.h"
 #include "mac.h"
 #include "meter.h"
 #include "port.h"
@@ -45,6 +46,19 @@ enum { LINK_DOWN = 1, LINK_BLOCKED = 2, LINK_LIVE = 4 };
 
 /* Reasons of a packet-in. */
 enum { PUNT_NO_MATCH, PUNT_ACTION, PUNT_INVALID_TTL };
+
+/* Reasons of a packet that goes to the control thread's part of a router (routing.h): its cookie is the
+ * id of its adjacency in the high half and the index of the interface it came by in the low one. */
+enum route_reason {
+    ROUTE_LOCAL = 16,                   /* To us, or to a group address. */
+    ROUTE_RESOLVE,                      /* The address of its next hop is not known. */
+    ROUTE_TTL,                          /* Its time to live is used up. */
+    ROUTE_TOO_BIG,                      /* It does not fit into the MTU. */
+    ROUTE_NO_ROUTE,
+    ROUTE_UNREACHABLE,
+    ROUTE_PROHIBIT,
+    ROUTE_REASONS_END,
+};
 
 /* A queue of a port's device, and the worker that serves it.  A port has one lane or several. */
 struct lane {
@@ -80,6 +94,7 @@ struct attachment {
     _Atomic(struct bridging *) bridging;        /* How it takes part in OFPP_NORMAL; null: in all VLANs. */
     _Atomic uint32_t n_macs;            /* Addresses learned behind it since they were last counted, if
                                          * there is a limit. */
+    _Atomic(struct interface_map *) interfaces; /* Of routers; null: none. */
     _Atomic(struct queue_set *) queues; /* What waits to leave, by the first lane; null: nothing
                                          * ever does. */
     struct lane *leave_by[DATAPLANE_WORKERS];   /* For each worker the lane by which its packets
@@ -130,6 +145,7 @@ struct bridge {
     uint32_t macs_learned, macs_moved, macs_refused;    /* Counter ids, of packets that made it so. */
     uint64_t macs_counted_ms;           /* When those behind ports with a limit were counted. */
     _Atomic(struct vlan_map *) vlans;   /* Null: all ports are in all VLANs. */
+    _Atomic(struct interface_map *) interfaces; /* Of routers, on the bridge itself; null: none. */
     _Atomic bool standalone;            /* Packets are forwarded as by OFPP_NORMAL, the tables wait. */
     struct buffer events;               /* Whole OpenFlow messages for the controllers: flow-removed,
                                          * port-status; taken by bridge_events(). */

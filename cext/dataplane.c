@@ -10,6 +10,7 @@
 
 #include "bridge.h"
 #include "group.h"
+#include "router.h"
 #include "table.h"
 #include "worker.h"
 
@@ -52,6 +53,9 @@ dataplane_open(struct dataplane *dataplane)
     if (!error) {
         error = make_pipelines(dataplane);
     }
+    if (!error) {
+        error = routing_open(dataplane);
+    }
     if (error) {
         dataplane_close(dataplane);
     }
@@ -61,6 +65,7 @@ dataplane_open(struct dataplane *dataplane)
 void
 dataplane_close(struct dataplane *dataplane)
 {
+    routing_close(dataplane);
     epoch_close(&dataplane->epoch);
     program_store_close(&dataplane->programs);
     counter_ids_close(&dataplane->counters);
@@ -92,6 +97,7 @@ dataplane_tick(struct dataplane *dataplane, uint64_t now_ms)
             worker_release_pending(worker);
         }
     }
+    router_tick(dataplane, now_ms);
     epoch_reclaim(&dataplane->epoch);
 }
 

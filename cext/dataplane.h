@@ -10,6 +10,7 @@
 
 #include "epoch.h"
 #include "program.h"
+#include "routing.h"
 #include "stats.h"
 
 enum {
@@ -26,7 +27,8 @@ struct worker;
 /* What the packets of a port start in: X(name, the instruction of its program). */
 #define PIPELINES(X)                                                        \
     X(openflow, tables)                                                     \
-    X(bridge,   bridge)
+    X(bridge,   bridge)                                                     \
+    X(route,    route)
 
 enum pipeline {
 #define X(NAME, OP) PIPELINE_##NAME,
@@ -42,6 +44,7 @@ struct dataplane {
     struct epoch epoch;
     struct program_store programs;
     struct counter_ids counters;
+    struct routing routing;
     _Atomic(struct worker *) workers[DATAPLANE_WORKERS];
     _Atomic(struct bridge *) bridges[DATAPLANE_BRIDGES];
     uint64_t generations;               /* Of bridges' tables, so far. */
@@ -50,6 +53,14 @@ struct dataplane {
     _Atomic bool held;                  /* Workers stand still between two rounds. */
     struct worker_counters former;      /* What workers that are gone have counted. */
 };
+
+/* The bridge with an index; null: there is none. */
+static inline struct bridge *
+dataplane_bridge(const struct dataplane *dataplane, unsigned index)
+{
+    return index < DATAPLANE_BRIDGES
+           ? atomic_load_explicit(&dataplane->bridges[index], memory_order_acquire) : NULL;
+}
 
 /* Returns 0 or ENOMEM. */
 int dataplane_open(struct dataplane *dataplane);

@@ -16,11 +16,18 @@ cdef extern from "dataplane.h" nogil:
 
     const char pipeline_names[N_PIPELINES][12]
 
+    struct routing:
+        pass
+
     struct dataplane:
         epoch epoch
         counter_ids counters
+        routing routing
         worker_counters former
 
+    struct bridge
+
+    bridge *dataplane_bridge(const dataplane *, unsigned index)
     int dataplane_open(dataplane *)
     void dataplane_close(dataplane *)
     void dataplane_tick(dataplane *, uint64_t now_ms)

@@ -62,9 +62,7 @@ bucket_live(struct worker *worker, const struct bridge *bridge, const struct buc
 
 /* --- Which bucket a packet takes ------------------------------------------------------------ */
 
-/* Hash of the addresses, protocol and ports: the same for all packets of a
- * conversation in one direction. */
-static uint32_t
+uint32_t
 packet_hash(struct packet *packet)
 {
     struct walk *walk = packet_walk(packet);
@@ -76,7 +74,7 @@ packet_hash(struct packet *packet)
 
         hash = hash_word(hash, word[W_ETH_SRC]);
         hash = hash_word(hash, word[W_IPV4]);
-        hash = hash_word(hash, word[W_L4] & 0xffffffffff000000u);
+        hash = hash_word(hash, word[W_L4] & (word[W_L4] & 0xff ? 0xff000000u : 0xffffffffff000000u));
         for (unsigned i = W_IPV6_SRC; i <= W_IPV6_DST_LOW; i++) {
             hash = hash_word(hash, word[i]);
         }

@@ -96,7 +96,8 @@ enum sight {
     X(tables,         0, SET_NEVER,        OPAQUE)  /* Sends the packets into their bridge's tables. */ \
     X(bridge,         0, SET_NEVER,        OPAQUE)  /* Forwards as a learning bridge (op_normal.c). */ \
     X(template,       0, SET_NEVER,        OPAQUE)  /* Runs a template (template.h). */ \
-    X(point,          0, SET_NEVER,        KNOWN)  /* What follows has its arguments elsewhere. */
+    X(point,          0, SET_NEVER,        KNOWN)  /* What follows has its arguments elsewhere. */ \
+    X(route,          0, SET_NEVER,        OPAQUE)  /* Routes by the interface they came by (router.h). */
 
 enum op {
 #define X(NAME, ...) OP_##NAME,

@@ -45,7 +45,15 @@
     X(queue,        "its queue of the port is full or was taken out") \
     X(vlan,         "its VLAN may not pass the port")                       \
     X(isolated,     "from one isolated port to another")                    \
-    X(blocked,      "from or to an address that is to be dropped")
+    X(blocked,      "from or to an address that is to be dropped") \
+    X(no_interface, "routed port or VLAN without an interface, or one that is down") \
+    X(not_ours,     "to another station's address, on an interface of a router") \
+    X(ip_header,    "malformed IP header, or its checksum is wrong")        \
+    X(martian,      "from or to an address that no router forwards")        \
+    X(reverse_path, "no route leads back to where it came from")            \
+    X(blackhole,    "its route says so")                                    \
+    X(no_route,     "no route, and no room to tell its sender")             \
+    X(punt_rate,    "over the rate of what goes to the control thread of a router")
 
 enum drop_reason {
 #define X(NAME, TEXT) DROP_##NAME,

@@ -86,6 +86,11 @@ struct pending_program {
     size_t position;                    /* Of the ring's tail when it is free. */
 };
 
+/* How much of what a router's control thread gets is left to a worker. */
+struct policer {
+    uint64_t at_ms, tokens;
+};
+
 struct worker {
     unsigned id;                        /* Also its number as an epoch reader. */
     struct dataplane *dataplane;
@@ -108,6 +113,7 @@ struct worker {
     struct ring punts;                  /* To the control thread. */
     int punt_fd;                        /* eventfd: punts were added. */
     bool punted;                        /* Since the last signal. */
+    struct policer policers[ROUTE_REASONS_END - ROUTE_LOCAL];
     struct ring learns;                 /* Requests for flow entries (learn.h), to the control thread. */
     struct learn_recent *learnt;        /* What it asked for lately. */
     _Atomic uint64_t learns_lost;       /* Requests that found no room. */
@@ -216,6 +222,14 @@ void worker_send(struct worker *worker, struct attachment *to, struct packet *pa
 
 /* Queues a packet for the control plane, unless the meter for that keeps it back; takes it. */
 void worker_punt(struct worker *worker, struct packet *packet, uint8_t reason, uint16_t max_len);
+
+/* Hash of the addresses, protocol and ports: the same for all packets of a conversation in one
+ * direction, its fragments too unless some of it are whole. */
+uint32_t packet_hash(struct packet *packet);
+
+/* The same as worker_punt() for the control thread's part of a router: see enum route_reason. */
+void worker_punt_route(struct worker *worker, struct packet *packet, enum route_reason reason,
+                       uint64_t cookie);
 
 /* Forwards as a learning bridge; takes the packet. */
 void worker_normal(struct worker *worker, struct packet *packet);

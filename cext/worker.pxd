@@ -13,6 +13,9 @@ cdef extern from "worker.h" nogil:
         WORKER_INTERRUPT
         SPIN_US
 
+    cdef enum:
+        ROUTE_LOCAL
+
     struct punt:
         uint32_t bridge
         uint32_t len
@@ -31,6 +34,7 @@ cdef extern from "worker.h" nogil:
 
     struct worker:
         unsigned id
+        dataplane *dataplane
         cache cache
         worker_counters totals
         profile profile

@@ -254,31 +254,31 @@ worker_adopt_queues(struct worker *to, struct queue_set *queues)
 /* --- To the control plane ------------------------------------------------------------- */
 
 struct punting {
+    uint64_t cookie;
+    const struct meter *meter;  /* That keeps back what is over its rate; null: none. */
     uint8_t reason;
     uint16_t max_len;
 };
 
-static void
-punt_piece(struct worker *worker, struct packet *packet, void *punting_)
-{
-    const struct punting *punting = punting_;
+static void punt(struct worker *worker, struct packet *packet, const struct punting *punting);
 
-    worker_punt(worker, packet, punting->reason, punting->max_len);
+static void
+punt_piece(struct worker *worker, struct packet *packet, void *punting)
+{
+    punt(worker, packet, punting);
 }
 
-void
-worker_punt(struct worker *worker, struct packet *packet, uint8_t reason, uint16_t max_len)
+static void
+punt(struct worker *worker, struct packet *packet, const struct punting *punting)
 {
-    struct punting punting = { reason, max_len };
     const struct walk *walk = packet_walk(packet);
-    const struct meter *meter = meter_find(&walk->bridge->meters, METER_CONTROLLER);
     struct punt *punt;
 
     if (packet->offload.gso_type) {
-        segment(worker, packet, punt_piece, &punting);
+        segment(worker, packet, punt_piece, (void *) punting);
         return;
     }
-    if (meter && !worker_meter(worker, meter, &packet, 1)) {
+    if (punting->meter && !worker_meter(worker, punting->meter, &packet, 1)) {
         return;
     }
     if (packet->offload.flags & OFFLOAD_NEEDS_CSUM) {
@@ -290,14 +290,64 @@ worker_punt(struct worker *worker, struct packet *packet, uint8_t reason, uint16
         return;
     }
     *punt = (struct punt) {
-        .cookie = walk->flow ? walk->flow->cookie : UINT64_MAX, .metadata = walk->key.word[W_METADATA],
+        .cookie = punting->cookie, .metadata = walk->key.word[W_METADATA],
         .tunnel_id = walk->key.word[W_TUNNEL_ID], .bridge = walk->bridge->index,
-        .in_port = packet->in_port, .len = packet->len, .max_len = max_len,
-        .reason = reason, .table = walk->table,
+        .in_port = packet->in_port, .len = packet->len, .max_len = punting->max_len,
+        .reason = punting->reason, .table = walk->table,
     };
     memcpy(punt->frame, packet->data, packet->len);
     ring_commit(&worker->punts);
     worker->punted = true;
     bump(&worker->totals.punted, 1);
     packet_free(&packet, 1);
+}
+
+void
+worker_punt(struct worker *worker, struct packet *packet, uint8_t reason, uint16_t max_len)
+{
+    const struct walk *walk = packet_walk(packet);
+
+    punt(worker, packet, &(const struct punting) {
+        .cookie = walk->flow ? walk->flow->cookie : UINT64_MAX,
+        .meter = meter_find(&walk->bridge->meters, METER_CONTROLLER),
+        .reason = reason, .max_len = max_len,
+    });
+}
+
+/* Packets a second that a worker sends to the control thread of a router for each reason, so that what
+ * strangers cause does not crowd out what neighbours say. */
+static const uint32_t route_rates[ROUTE_REASONS_END - ROUTE_LOCAL] = {
+    [0] = 50000, [ROUTE_RESOLVE - ROUTE_LOCAL] = 5000, [ROUTE_TTL - ROUTE_LOCAL] = 2000,
+    [ROUTE_TOO_BIG - ROUTE_LOCAL] = 20000, [ROUTE_NO_ROUTE - ROUTE_LOCAL] = 2000,
+    [ROUTE_UNREACHABLE - ROUTE_LOCAL] = 2000, [ROUTE_PROHIBIT - ROUTE_LOCAL] = 2000,
+};
+
+/* Tokens are for 1/1000 of a packet; what gathers lasts for 100 ms. */
+static bool
+may_punt(struct worker *worker, enum route_reason reason)
+{
+    struct policer *policer = &worker->policers[reason - ROUTE_LOCAL];
+    uint64_t rate = route_rates[reason - ROUTE_LOCAL], most = rate * 100;
+
+    policer->tokens += (worker->now_ms - policer->at_ms) * rate;
+    policer->at_ms = worker->now_ms;
+    if (policer->tokens > most) {
+        policer->tokens = most;
+    }
+    if (policer->tokens < 1000) {
+        return false;
+    }
+    policer->tokens -= 1000;
+    return true;
+}
+
+void
+worker_punt_route(struct worker *worker, struct packet *packet, enum route_reason reason,
+                  uint64_t cookie)
+{
+    if (may_punt(worker, reason)) {
+        punt(worker, packet, &(const struct punting) { .cookie = cookie, .reason = reason });
+    } else {
+        worker_drop(worker, &packet, 1, DROP_punt_rate);
+    }
 }

@@ -21,6 +21,7 @@ from .bridging import (
 )
 from .datapath import MAX_BRIDGES
 from .queues import QueueConfig, broken_promises, read_queues
+from .router_config import RouterConfig, read_router, wrong_routers
 from .worker import SPIN_US
 
 TAP = "tap"  # the kind whose interface comes with it, if it is not there
@@ -124,6 +125,7 @@ class Config:
     ports: Mapping[str, PortConfig] = field(default_factory=dict)
     workers: Mapping[int, WorkerConfig] = field(default_factory=lambda: {0: WorkerConfig(0)})
     bridges: Mapping[str, BridgeConfig] = field(default_factory=dict)
+    routers: Mapping[str, RouterConfig] = field(default_factory=dict)
 
 
 def default_datapath_id(name: str) -> int:
@@ -138,7 +140,8 @@ def read(tree: Tree) -> Config:
     ports = {row["name"]: _port(row) for row in raicho.get("port", ())}
     workers = {0: WorkerConfig(0)} | {row["id"]: _worker(row) for row in raicho.get("worker", ())}
     bridges = {row["name"]: _bridge(row) for row in raicho.get("bridge", ())}
-    config = Config(ports, workers, bridges)
+    routers = {row["name"]: read_router(row) for row in raicho.get("router", ())}
+    config = Config(ports, workers, bridges, routers)
     for path, reason in _contradictions(config):
         raise BadConfig(path, reason)
     return config
@@ -183,6 +186,7 @@ def _bridge(row: Tree) -> BridgeConfig:
 def _contradictions(config: Config) -> Iterator[tuple[str, str]]:
     yield from _wrong_ports(config)
     yield from _wrong_bridges(config)
+    yield from wrong_routers(config.routers, config.ports, config.bridges)
     owner: dict[str, str] = {}
     for bridge in config.bridges.values():
         yield from wrong_members(bridge.path, bridge.ports)

@@ -6,6 +6,7 @@ milliseconds of the monotonic clock.
 """
 
 from .bridge import Bridge
+from .router import Router
 from .worker import Worker
 
 DONE: int  # the result of a message that was carried out
@@ -23,6 +24,9 @@ class Dataplane:
 
     def add_worker(self, id: int, *, packets: int = 0) -> Worker:
         """Make a worker with so many packets (0: a sensible number)."""
+
+    def add_router(self, name: str) -> Router:
+        """Make a router without interfaces."""
 
     def add_bridge(self, name: str, datapath_id: int, now_ms: int) -> Bridge:
         """Make a bridge without ports."""

@@ -71,3 +71,8 @@ cdef class Dataplane:
         from .bridge import Bridge  # which needs this module
 
         return Bridge(self, name, datapath_id, now_ms)
+
+    def add_router(self, str name not None):
+        from .router import Router  # which needs this module
+
+        return Router(self, name)

@@ -26,7 +26,7 @@ from ..control.message import (
     ConfigError,
     Failure,
 )
-from . import sample, state
+from . import routes, sample, state
 from .config import BadConfig, read
 from .datapath import DONE
 from .links import EventsLost, LinkWatch
@@ -51,7 +51,7 @@ class DataplaneComponent(Component):
         super().__init__(bootstrap)
         schema = importlib.resources.files("raicho.dataplane") / "schema/raicho-dataplane.yang"
         self.yang = [schema.read_text()]
-        self.subscriptions = ["/raicho/port", "/raicho/worker", "/raicho/bridge"]
+        self.subscriptions = ["/raicho/port", "/raicho/worker", "/raicho/bridge", "/raicho/router"]
         self.bulk_endpoint = bootstrap.endpoint(f"{self.identity}.bulk")
         self.apis = {"dataplane.bulk": self.bulk_endpoint}
         self._opened = ExitStack()
@@ -59,6 +59,7 @@ class DataplaneComponent(Component):
         self._counters: Counter[str] = Counter()
         self._plan: Plan | None = None
         self._readers: set[int] = set()
+        self._hosts: set[int] = set()
 
     # Life.
 
@@ -122,12 +123,14 @@ class DataplaneComponent(Component):
         plan, self._plan = self._plan, None
         assert plan, "the frame commits only what was prepared"
         self._unwatch_punts()
+        self._unwatch_hosts()
         try:
             self.switch.commit(plan, now_ms())
         except BadConfig as error:
             raise ConfigError(error.path, error.reason) from error
         finally:
             self._watch_punts()
+            self._watch_hosts()
             for punts in self.switch.last_punts():
                 self._push_punts(punts)
             self._push_events()
@@ -147,6 +150,8 @@ class DataplaneComponent(Component):
     ) -> tuple[BulkReply, list[bytes]]:
         if request.op == "sample":
             return self._sample(frames)
+        if request.op in routes.OPERATIONS:
+            return routes.answer(self.switch, request, frames[0] if frames else b"")
         bridge = self.switch.bridges.get(request.bridge)
         if bridge is None:
             return BulkReply(BAD_BRIDGE, f"no bridge {request.bridge!r}"), []
@@ -198,6 +203,18 @@ class DataplaneComponent(Component):
     def _unwatch_punts(self) -> None:
         for runner in self.switch.runners.values():
             self._unread(runner.worker.punt_fd())
+
+    def _watch_hosts(self) -> None:
+        """Read what the host's sides of routers' interfaces have to say."""
+        hosts = dict(self.switch.routers.hosts())
+        for fd, take in hosts.items():
+            self._read(fd, take)
+        self._hosts = set(hosts)
+
+    def _unwatch_hosts(self) -> None:
+        for fd in self._hosts:
+            self._unread(fd)
+        self._hosts.clear()
 
     def _read_punts(self, worker: int) -> None:
         self._push_punts(self.switch.punts(worker))

@@ -7,6 +7,7 @@ from typing import Any
 from .bridging import BLOCKED, Member
 from .openflow import now_ms
 from .queues import QueueConfig
+from .routers import describe
 from .switch import Switch
 from .worker import DROP_REASONS, former_totals
 
@@ -153,10 +154,23 @@ def _drops(switch: Switch) -> Rows:
     ]
 
 
+def _routers(switch: Switch) -> Rows:
+    return [
+        {
+            "name": name,
+            "host-namespace": switch.config.routers[name].host_namespace or None,
+            "interface": describe(there),
+            **{key.replace("_", "-"): value for key, value in there.router.counts().items()},
+        }
+        for name, there in switch.routers.open.items()
+    ]
+
+
 VIEWS: dict[str, Callable[[Switch], Rows]] = {
     "port": _ports,
     "worker": _workers,
     "bridge": _bridges,
     "fdb": _fdb,
+    "router": _routers,
     "drops": _drops,
 }

@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from .bridge import Bridge
-from .bridging import BLOCKED
+from .bridging import BLOCKED, Member
 from .config import BadConfig, BridgeConfig, Config, PortConfig
 from .datapath import Dataplane
 from .links import LinkEvent
 from .ports import Ports, Prepared
 from .presence import Step
+from .router_config import ROUTE
+from .routers import Routers
 from .runner import Runner
 from .worker import Worker, former_totals
 
@@ -34,10 +36,11 @@ class Plan:
 
 
 class Place(NamedTuple):
-    """Where a port is."""
+    """Where a port is: in a bridge, or in that of a router."""
 
     bridge: str
     number: int
+    router: str = ""
 
 
 class LinkChange(NamedTuple):
@@ -56,12 +59,15 @@ class Switch:
         self.config = Config(workers={})
         self.ports = Ports()
         self.bridges: dict[str, Bridge] = {}
+        self.routers = Routers(self.dataplane)
         self.runners: dict[int, Runner] = {}
         self._places: dict[str, Place] = {}  # of the ports in bridges
         self._enabled: dict[str, bool] = {}
         self._last_punts: list[dict[str, list[bytes]]] = []
         self._threads = threads
-        self._close = weakref.finalize(self, _close, self.bridges, self.runners, self.ports)
+        self._close = weakref.finalize(
+            self, _close, self.routers, self.bridges, self.runners, self.ports
+        )
         self.commit(self.prepare(Config()), now_ms)
 
     # Configuration.
@@ -73,6 +79,7 @@ class Switch:
         """
         plan = Plan(config)
         try:
+            self.routers.check(config)
             self._prepare_workers(plan)
             plan.ports = self.ports.prepare(config.ports, lenient=lenient)
         except BaseException:
@@ -89,7 +96,8 @@ class Switch:
     def commit(self, plan: Plan, now_ms: int) -> None:
         """Take out what goes, then put in what comes; raise BadConfig if that fails."""
         new = plan.config
-        wanted = _places(new)
+        self.routers.leave(new)
+        wanted = self._wanted_places(new)
         fresh = self.ports.replaced(new.ports, plan.ports)
         for name, place in list(self._places.items()):
             if name in fresh or wanted.get(name) != place:
@@ -106,8 +114,10 @@ class Switch:
         self.config = new
         for bridge in new.bridges.values():
             self._commit_bridge(bridge, now_ms)
+        self.routers.enter(new, now_ms)
         for name, place in wanted.items():
             self._put_in(name, place, now_ms)
+        self.routers.settle(new, self.bridges, self._has_link)
 
     def close(self) -> None:
         """Stop the workers and let go of everything; a second time does nothing."""
@@ -155,11 +165,39 @@ class Switch:
         ]
         bridge.set_macs(wanted.macs.most, wanted.macs.ageing * 1000, fixed, now_ms)
 
-    # Ports in bridges.
+    # Ports in bridges and routers.
+
+    def _wanted_places(self, config: Config) -> dict[str, Place]:
+        places = {
+            name: Place(bridge.name, member.number)
+            for bridge in config.bridges.values()
+            for name, member in bridge.ports.items()
+        }
+        for router in config.routers.values():
+            for interface in router.interfaces.values():
+                if port := interface.port:
+                    number = self.routers.number(router.name, port)
+                    places[port] = Place("", number, router.name)
+        return places
+
+    def _bridge(self, place: Place) -> Bridge:
+        return self.routers.open[place.router].home if place.router else self.bridges[place.bridge]
+
+    def _member(self, name: str, place: Place) -> Member:
+        if place.router:
+            return Member(place.number, pipeline=ROUTE)
+        return self.config.bridges[place.bridge].ports[name]
+
+    def _has_link(self, name: str) -> bool:
+        return (
+            name in self._places
+            and self._enabled.get(name, True)
+            and self.ports.up.get(name, False)
+        )
 
     def _serve(self, place: Place, config: PortConfig) -> None:
         """Give the queues of a port to the workers that are to serve them."""
-        bridge = self.bridges[place.bridge]
+        bridge = self._bridge(place)
         if tuple(bridge.port_state(place.number)["workers"]) != config.workers:
             try:
                 bridge.move(place.number, config.workers)
@@ -171,8 +209,8 @@ class Switch:
         if name not in self.ports.open:
             return
         config = self.config.ports[name]
-        port, bridge, wanted = self.ports.open[name], self.bridges[place.bridge], config.enabled
-        member = self.config.bridges[place.bridge].ports[name]
+        port, bridge, wanted = self.ports.open[name], self._bridge(place), config.enabled
+        member = self._member(name, place)
         if name not in self._places:
             try:
                 bridge.attach(
@@ -198,8 +236,9 @@ class Switch:
         self._enabled[name] = wanted
 
     def _take_out(self, name: str) -> None:
+        self.routers.refresh(name, up=False)
         place = self._places.pop(name)
-        self.bridges[place.bridge].detach(place.number)
+        self._bridge(place).detach(place.number)
 
     # What goes on.
 
@@ -232,12 +271,14 @@ class Switch:
         if not self.ports.look(name, up):
             self._lose(name)
         elif place := self._places.get(name):
-            self.bridges[place.bridge].refresh_link(place.number, up)
+            self._bridge(place).refresh_link(place.number, up)
+            self.routers.refresh(name, up=self._has_link(name))
 
     def _reopen(self, name: str, now_ms: int) -> None:
-        if self.ports.reopen(name) and (place := _places(self.config).get(name)):
+        if self.ports.reopen(name) and (place := self._wanted_places(self.config).get(name)):
             try:
                 self._put_in(name, place, now_ms)
+                self.routers.refresh(name, up=self._has_link(name))
             except BadConfig as error:
                 self.ports.refuse(name, error.reason)
 
@@ -273,21 +314,15 @@ class Switch:
         }
 
 
-def _places(config: Config) -> dict[str, Place]:
-    """Return where every port in a bridge is wanted."""
-    return {
-        name: Place(bridge.name, member.number)
-        for bridge in config.bridges.values()
-        for name, member in bridge.ports.items()
-    }
-
-
 def _number(bridge: BridgeConfig, port: str) -> int:
     """Return the number of a port of a bridge, or what stands for none."""
     return bridge.ports[port].number if port else BLOCKED
 
 
-def _close(bridges: dict[str, Bridge], runners: dict[int, Runner], ports: Ports) -> None:
+def _close(
+    routers: Routers, bridges: dict[str, Bridge], runners: dict[int, Runner], ports: Ports
+) -> None:
+    routers.close()
     for bridge in bridges.values():
         bridge.close()
     for runner in runners.values():

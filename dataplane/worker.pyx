@@ -9,11 +9,13 @@ from raicho.cext.buffer cimport buffer, buffer_close
 from raicho.cext.dataplane cimport DATAPLANE_WORKERS
 from raicho.cext.epoch cimport epoch, epoch_offline, epoch_quiesce
 from raicho.cext.profile cimport N_STAGES, PROFILE_SIZES, profile, stage_table
+from raicho.cext.router cimport router_punt
 from raicho.cext.stats cimport N_DROP_REASONS, drop_table, worker_counters
 from raicho.cext.worker cimport (
     CACHE_ALWAYS,
     CACHE_MEASURED,
     CACHE_NEVER,
+    ROUTE_LOCAL,
     SPIN_US as C_SPIN_US,
     WORKER_ADAPTIVE,
     WORKER_INTERRUPT,
@@ -33,6 +35,7 @@ from raicho.cext.worker cimport (
 from .datapath cimport Dataplane
 
 import os
+from time import monotonic_ns
 
 SPIN_US = C_SPIN_US
 STAGES = {stage_table[i].name.decode(): stage_table[i].text.decode() for i in range(N_STAGES)}
@@ -162,14 +165,19 @@ cdef class Worker:
         cdef buffer out
         cdef punt *packet
         cdef dict messages = {}
+        cdef uint64_t now_ms
 
+        now_ms = monotonic_ns() // 1000000
         _unsignal(handle.punt_fd)
         for _ in range(limit):
             packet = worker_punt_peek(handle)
             if packet is NULL:
                 return messages
             out = buffer(data=NULL, len=0, size=0, failed=False)
-            bridge_packet_in(packet, &out)
+            if packet.reason >= ROUTE_LOCAL:
+                router_punt(handle.dataplane, packet, now_ms)
+            else:
+                bridge_packet_in(packet, &out)
             if out.len:
                 messages.setdefault(packet.bridge, []).append(out.data[:out.len])
             buffer_close(&out)

@@ -34,7 +34,12 @@ READS: tuple[type[Message], ...] = (
     *(datastore.GetConfig, datastore.GetHistory, datastore.Diff, datastore.Validate),
     *(notices.GetSnapshot, statistics.GetSample),
 )
-BULK_READS = frozenset(("multipart", "features", "get_config", "queue_config", "sample"))
+BULK_READS = frozenset(
+    (
+        *("multipart", "features", "get_config", "queue_config", "sample"),
+        *("routes", "next_hops", "neighbours"),
+    )
+)
 
 
 class BadKeys(OSError):

@@ -21,6 +21,7 @@ struct rig {
     struct port ports[RIG_PORTS + 1];           /* By number; 0 is not used. */
     struct attachment *at[RIG_PORTS + 1];
     uint64_t now;                               /* ms. */
+    uint32_t n_programs;                        /* Those of the dataplane itself. */
     struct frame f;                             /* Messages being built. */
 };
 
@@ -59,6 +60,7 @@ rig_new(void)
     memset(rig, 0, sizeof *rig);
     rig->now = RIG_NOW;
     CHECK(!dataplane_open(&rig->dataplane));
+    rig->n_programs = rig->dataplane.programs.n_programs;
     CHECK((rig->worker = worker_open(&rig->dataplane, 0, RIG_PACKETS)));
     CHECK((rig->bridge = bridge_open(&rig->dataplane, "br0", 1, rig->now)));
     for (unsigned i = 1; i <= RIG_PORTS; i++) {
@@ -120,7 +122,7 @@ rig_free(struct rig *rig)
     bridge_close(rig->bridge);
     dataplane_tick(&rig->dataplane, rig->now);
     CHECK(!rig->dataplane.epoch.n_retired);
-    CHECK(rig->dataplane.programs.n_programs == N_PIPELINES);
+    CHECK(rig->dataplane.programs.n_programs == rig->n_programs);
     CHECK(rig->dataplane.counters.n_used - rig->dataplane.counters.n_free == 1);
     worker_close(rig->worker);
     dataplane_close(&rig->dataplane);

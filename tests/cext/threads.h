@@ -15,6 +15,7 @@ enum { N_THREADS = 2 };
 
 struct threads {
     struct dataplane dataplane;
+    uint32_t n_programs;                        /* Those of the dataplane itself. */
     struct worker *workers[N_THREADS];
     pthread_t threads[N_THREADS];
     struct bridge *bridge;
@@ -70,6 +71,7 @@ threads_new(void)
     memset(t, 0, sizeof *t);
     t->now = threads_now();
     CHECK(!dataplane_open(&t->dataplane));
+    t->n_programs = t->dataplane.programs.n_programs;
     for (unsigned i = 0; i < N_THREADS; i++) {
         CHECK((t->workers[i] = worker_open(&t->dataplane, i, 2048)));
         CHECK(!pthread_create(&t->threads[i], NULL, threads_run, t->workers[i]));
@@ -153,7 +155,7 @@ threads_free(struct threads *t)
     CHECK(dataplane_barrier(&t->dataplane, 10000));
     dataplane_tick(&t->dataplane, threads_now());
     CHECK(!t->dataplane.epoch.n_retired);
-    CHECK(t->dataplane.programs.n_programs == N_PIPELINES);
+    CHECK(t->dataplane.programs.n_programs == t->n_programs);
     threads_stop(t);
     CHECK(threads_add_up(t));
     for (unsigned i = 0; i < N_THREADS; i++) {

@@ -156,7 +156,7 @@ clear(struct rig *rig)
     check_events(&rig->bridge->events);
     rig_tick(rig, 10);
     CHECK(!rig->dataplane.epoch.n_retired);
-    CHECK(rig->dataplane.programs.n_programs == N_PIPELINES);
+    CHECK(rig->dataplane.programs.n_programs == rig->n_programs);
     /* All but the one that nobody reads and two for each table. */
     CHECK(rig->dataplane.counters.n_used - rig->dataplane.counters.n_free == 1 + 2 * BRIDGE_TABLES);
 }

@@ -145,7 +145,7 @@ class Headless:
 
     def _ready(self, name: str) -> bool:
         try:
-            return ask(self.run_dir, name, Info(), timeout=1).state == "ready"
+            return bool(ask(self.run_dir, name, Info(), timeout=1).state == "ready")
         except CallError:
             return False
 

@@ -1,0 +1,435 @@
+/* Route: the network layer's part of forwarding.
+ *
+ * How
+ * ===
+ * The packets of a vector that came by one interface are told apart by their headers, those of each
+ * family are looked up together, and each goes where its adjacency says.  What takes more than that
+ * (for us, nobody knows where, too long, used up) goes to the control thread.
+ *
+ * Reference: RFC 1812, section 5; RFC 8200, section 3 */
+
+#include <string.h>
+
+#include "bridge.h"
+#include "bytes.h"
+#include "csum.h"
+#include "headers.h"
+#include "offload.h"
+#include "router.h"
+#include "worker.h"
+
+/* Packets of one family that a table has to be asked about. */
+struct batch {
+    struct packet *packets[PACKET_VECTOR];
+    uint32_t values[PACKET_VECTOR];
+    unsigned n;
+};
+
+static uint64_t
+cookie_of(uint32_t adjacency, const struct interface *from)
+{
+    return (uint64_t) adjacency << 32 | from->index;
+}
+
+/* --- Out ----------------------------------------------------------------------------------- */
+
+/* Puts the header of an adjacency in the place of what is in front of the network layer.  Returns false
+ * if there is no room. */
+static bool
+replace_header(struct packet *p, const struct adjacency *by, bool v6)
+{
+    int shift = (int) p->l3 - by->header_len;
+
+    if (shift < -(int) p->headroom) {
+        return false;
+    }
+    p->data += shift;
+    p->len -= shift;
+    p->headroom += shift;
+    p->l3 = by->header_len;
+    p->l4 -= p->l4 == NO_OFFSET ? 0 : shift;
+    p->offload.csum_start -= shift;
+    p->offload.hdr_len -= p->offload.hdr_len ? shift : 0;
+    p->eth_type_at = by->header_len - 2;
+    memcpy(p->data, by->header, by->header_len);
+    put_be16(p->data + by->header_len - 2, v6 ? ETH_TYPE_IPV6 : ETH_TYPE_IPV4);
+    return true;
+}
+
+static void
+count_down_ipv4(uint8_t *ip)
+{
+    uint16_t old, new;
+
+    memcpy(&old, ip + 8, sizeof old);
+    ip[8]--;
+    memcpy(&new, ip + 8, sizeof new);
+    csum_update_word(ip + 10, old, new);
+}
+
+/* The longest packet that will be on the link: a segment, if it is to be cut. */
+static uint32_t
+length_on_link(const struct packet *p)
+{
+    uint32_t len = p->len - p->l3;
+
+    if (p->offload.gso_type && p->offload.hdr_len > p->l3) {
+        uint32_t segment = p->offload.hdr_len - p->l3 + (uint32_t) p->offload.gso_size;
+        return segment < len ? segment : len;
+    }
+    return len;
+}
+
+static void
+send_to_bridge(struct worker *worker, struct packet *p, struct bridge *bridge)
+{
+    packet_walk(p)->bridge = bridge;
+    p->in_port = PORT_LOCAL;
+    parse_again(p);
+    worker_normal(worker, p);
+}
+
+static void
+forward(struct worker *worker, const struct interface *from, struct packet *p,
+        const struct adjacency *by, uint32_t id, bool v6)
+{
+    uint8_t *ip = p->data + p->l3, *ttl = ip + (v6 ? 7 : 8);
+    const struct interface *to = interface_at(&worker->dataplane->routing, by->interface);
+
+    if (*ttl <= 1) {
+        worker_punt_route(worker, p, ROUTE_TTL, cookie_of(id, from));
+        return;
+    }
+    if (length_on_link(p) > by->mtu) {
+        worker_punt_route(worker, p, ROUTE_TOO_BIG, cookie_of(id, from));
+        return;
+    }
+    if (!to || !to->up || !replace_header(p, by, v6)) {
+        worker_drop(worker, &p, 1, to && to->up ? DROP_no_room : DROP_no_interface);
+        return;
+    }
+    ip = p->data + p->l3;
+    if (v6) {
+        ip[7]--;
+    } else {
+        count_down_ipv4(ip);
+    }
+    counter_add(&worker->counters, by->counter, 1, p->len, worker->now_ms);
+    counter_add(&worker->counters, to->sent, 1, p->len, worker->now_ms);
+    if (by->kind == ADJACENCY_BRIDGE) {
+        send_to_bridge(worker, p, by->bridge);
+    } else {
+        worker_send(worker, by->to, p);
+    }
+}
+
+/* What becomes of packets that are not simply forwarded. */
+static void
+except(struct worker *worker, const struct interface *from, struct packet *p,
+       const struct adjacency *by, uint32_t id)
+{
+    static const uint8_t reasons[] = {
+        [ADJACENCY_NO_ROUTE] = ROUTE_NO_ROUTE, [ADJACENCY_LINK] = ROUTE_RESOLVE,
+        [ADJACENCY_INCOMPLETE] = ROUTE_RESOLVE, [ADJACENCY_LOCAL] = ROUTE_LOCAL,
+        [ADJACENCY_UNREACHABLE] = ROUTE_UNREACHABLE, [ADJACENCY_PROHIBIT] = ROUTE_PROHIBIT,
+    };
+
+    if (by->kind == ADJACENCY_BLACKHOLE || by->kind == ADJACENCY_GROUP) {
+        worker_drop(worker, &p, 1, DROP_blackhole);
+    } else {
+        worker_punt_route(worker, p, reasons[by->kind], cookie_of(id, from));
+    }
+}
+
+/* Sends each packet where its adjacency says. */
+static void
+dispatch(struct worker *worker, const struct interface *from, struct batch *batch, bool v6)
+{
+    const struct adjacency_table *table = &worker->dataplane->routing.adjacencies;
+
+    for (unsigned i = 0; i < batch->n; i++) {
+        __builtin_prefetch(adjacency_at(table, batch->values[i]));
+    }
+    for (unsigned i = 0; i < batch->n; i++) {
+        uint32_t id = batch->values[i];
+        struct packet *p = batch->packets[i];
+        const struct adjacency *by = adjacency_at(table, id);
+
+        if (by->kind == ADJACENCY_GROUP) {
+            id = by->buckets[packet_hash(p) >> 1 & (by->n_buckets - 1)];
+            by = adjacency_at(table, id);
+        }
+        if (by->kind == ADJACENCY_REWRITE || by->kind == ADJACENCY_BRIDGE) {
+            forward(worker, from, p, by, id, v6);
+        } else {
+            except(worker, from, p, by, id);
+        }
+    }
+}
+
+/* --- In ------------------------------------------------------------------------------------ */
+
+static bool
+ipv4_sum_is_right(const uint8_t *ip)
+{
+    uint32_t words[5];
+    uint64_t sum = 0;
+
+    if ((ip[0] & 15) != 5) {
+        return !csum_fold(csum_add(0, ip, (ip[0] & 15) * 4u));
+    }
+    memcpy(words, ip, sizeof words);
+    for (unsigned i = 0; i < 5; i++) {
+        sum += words[i];
+    }
+    sum = (sum & 0xffffffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    return sum == 0xffff;
+}
+
+/* What a header says of a packet before any table is asked. */
+enum outlook { OUTLOOK_ROUTE, OUTLOOK_LOCAL, OUTLOOK_MALFORMED, OUTLOOK_MARTIAN };
+
+/* RFC 1812, 5.3.7: no source that is a group, nobody or the loopback; destinations alike. */
+static enum outlook
+look_at_ipv4(const struct packet *p, uint64_t addresses)
+{
+    uint32_t source = (uint32_t) (addresses >> 32), destination = (uint32_t) addresses;
+
+    if (p->l3 == NO_OFFSET || !ipv4_sum_is_right(p->data + p->l3)) {
+        return OUTLOOK_MALFORMED;
+    }
+    if (destination >> 28 == 14 || destination == UINT32_MAX) {
+        return source >> 28 >= 14 || source >> 24 == 127 ? OUTLOOK_MARTIAN : OUTLOOK_LOCAL;
+    }
+    if (source >> 28 >= 14 || source >> 24 == 127 || source >> 24 == 0
+        || destination >> 28 == 15 || destination >> 24 == 127 || destination >> 24 == 0) {
+        return OUTLOOK_MARTIAN;
+    }
+    return OUTLOOK_ROUTE;
+}
+
+/* RFC 4291, 2.5.2, 2.5.3, 2.5.6, 2.7: link-local addresses do not leave the link. */
+static enum outlook
+look_at_ipv6(const struct packet *p, const uint64_t *word)
+{
+    uint64_t source = word[W_IPV6_SRC], destination = word[W_IPV6_DST];
+
+    if (p->l3 == NO_OFFSET) {
+        return OUTLOOK_MALFORMED;
+    }
+    if (source >> 56 == 0xff || (!destination && word[W_IPV6_DST_LOW] <= 1)
+        || (!source && word[W_IPV6_SRC_LOW] == 1)) {
+        return OUTLOOK_MARTIAN;
+    }
+    if (destination >> 56 == 0xff || destination >> 54 == 0xfe80 >> 6 || source >> 54 == 0xfe80 >> 6) {
+        return OUTLOOK_LOCAL;
+    }
+    return !source && !word[W_IPV6_SRC_LOW] ? OUTLOOK_MARTIAN : OUTLOOK_ROUTE;
+}
+
+/* Ethernet pads short frames; behind the network layer they end. */
+static void
+trim(struct packet *p, bool v6)
+{
+    const uint8_t *ip = p->data + p->l3;
+    uint32_t len = p->l3 + (v6 ? IPV6_SIZE + get_be16(ip + 4) : get_be16(ip + 2));
+
+    if (p->len > len && !p->offload.gso_type && (!v6 || len > (uint32_t) p->l3 + IPV6_SIZE)) {
+        p->tailroom = p->tailroom + (p->len - len) < UINT16_MAX ? p->tailroom + (p->len - len)
+                                                                : UINT16_MAX;
+        p->len = len;
+    }
+}
+
+struct sorting {
+    struct batch *v4, *v6;
+    uint32_t *v4_addresses;
+    struct ip_address *v6_addresses;
+};
+
+static void
+sort_ip(struct worker *worker, const struct interface *from, struct packet *p, bool v6,
+        bool to_group, struct sorting *sorting)
+{
+    const uint64_t *word = packet_walk(p)->key.word;
+    enum outlook outlook = v6 ? look_at_ipv6(p, word) : look_at_ipv4(p, word[W_IPV4]);
+
+    if (outlook == OUTLOOK_MALFORMED || outlook == OUTLOOK_MARTIAN) {
+        worker_drop(worker, &p, 1, outlook == OUTLOOK_MARTIAN ? DROP_martian : DROP_ip_header);
+    } else if (outlook == OUTLOOK_LOCAL || to_group) {
+        /* What was sent to many is forwarded by none (RFC 1812, 5.3.4). */
+        worker_punt_route(worker, p, ROUTE_LOCAL, cookie_of(0, from));
+    } else if (v6) {
+        trim(p, true);
+        sorting->v6_addresses[sorting->v6->n] = (struct ip_address) {
+            { word[W_IPV6_DST], word[W_IPV6_DST_LOW] },
+        };
+        sorting->v6->packets[sorting->v6->n++] = p;
+    } else {
+        trim(p, false);
+        sorting->v4_addresses[sorting->v4->n] = (uint32_t) word[W_IPV4];
+        sorting->v4->packets[sorting->v4->n++] = p;
+    }
+}
+
+static void
+sort(struct worker *worker, const struct interface *from, struct packet *p, struct sorting *sorting)
+{
+    uint64_t word = packet_walk(p)->key.word[W_ETH_DST], destination = word >> 16;
+    uint16_t type = word & 0xffff;
+    bool to_group = destination >> 40 & 1;
+
+    if (destination != from->mac && !to_group) {
+        worker_drop(worker, &p, 1, DROP_not_ours);
+    } else if (type == ETH_TYPE_IPV4 || type == ETH_TYPE_IPV6) {
+        sort_ip(worker, from, p, type == ETH_TYPE_IPV6, to_group, sorting);
+    } else {
+        worker_punt_route(worker, p, ROUTE_LOCAL, cookie_of(0, from));
+    }
+}
+
+/* --- Reverse path (RFC 3704) ----------------------------------------------------------------- */
+
+/* Whether an adjacency leads out by an interface; by any if 'loose'. */
+static bool
+leads_to(const struct adjacency_table *table, uint32_t id, const struct interface *interface,
+         bool loose)
+{
+    const struct adjacency *by = adjacency_at(table, id);
+
+    if (by->kind == ADJACENCY_GROUP) {
+        for (uint32_t i = 0; i < by->n_buckets; i++) {
+            if (leads_to(table, by->buckets[i], interface, loose)) {
+                return true;
+            }
+        }
+        return false;
+    }
+    return by->interface && (loose || by->interface == interface->index);
+}
+
+static void
+check_sources(struct worker *worker, const struct interface *from, struct batch *batch, bool v6,
+              struct sorting *sorting)
+{
+    const struct adjacency_table *table = &worker->dataplane->routing.adjacencies;
+    uint32_t v4[PACKET_VECTOR];
+    struct ip_address v6s[PACKET_VECTOR];
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < batch->n; i++) {
+        const uint64_t *word = packet_walk(batch->packets[i])->key.word;
+        if (v6) {
+            v6s[i] = (struct ip_address) { { word[W_IPV6_SRC], word[W_IPV6_SRC_LOW] } };
+        } else {
+            v4[i] = word[W_IPV4] >> 32;
+        }
+    }
+    if (v6) {
+        fib_lookup_ipv6(&from->router->fib, v6s, batch->n, batch->values);
+    } else {
+        fib_lookup_ipv4(&from->router->fib, v4, batch->n, batch->values);
+    }
+    for (unsigned i = 0; i < batch->n; i++) {
+        if (!leads_to(table, batch->values[i], from, from->reverse_path == REVERSE_PATH_LOOSE)) {
+            worker_drop(worker, &batch->packets[i], 1, DROP_reverse_path);
+            continue;
+        }
+        batch->packets[kept] = batch->packets[i];
+        if (v6) {
+            sorting->v6_addresses[kept] = sorting->v6_addresses[i];
+        } else {
+            sorting->v4_addresses[kept] = sorting->v4_addresses[i];
+        }
+        kept++;
+    }
+    batch->n = kept;
+}
+
+/* --- A vector ---------------------------------------------------------------------------------- */
+
+static void
+route_ipv4(struct worker *worker, const struct interface *from, struct sorting *sorting)
+{
+    if (from->reverse_path != REVERSE_PATH_OFF) {
+        check_sources(worker, from, sorting->v4, false, sorting);
+    }
+    fib_lookup_ipv4(&from->router->fib, sorting->v4_addresses, sorting->v4->n, sorting->v4->values);
+    dispatch(worker, from, sorting->v4, false);
+}
+
+static void
+route_ipv6(struct worker *worker, const struct interface *from, struct sorting *sorting)
+{
+    if (from->reverse_path != REVERSE_PATH_OFF) {
+        check_sources(worker, from, sorting->v6, true, sorting);
+    }
+    fib_lookup_ipv6(&from->router->fib, sorting->v6_addresses, sorting->v6->n, sorting->v6->values);
+    dispatch(worker, from, sorting->v6, true);
+}
+
+void
+worker_route(struct worker *worker, const struct interface *from, struct packet **packets, unsigned n)
+{
+    struct batch v4, v6;
+    uint32_t v4_addresses[PACKET_VECTOR];
+    struct ip_address v6_addresses[PACKET_VECTOR];
+    struct sorting sorting = { &v4, &v6, v4_addresses, v6_addresses };
+    uint64_t bytes = 0;
+
+    v4.n = v6.n = 0;
+    for (unsigned i = 0; i < n; i++) {
+        bytes += packets[i]->len;
+        sort(worker, from, packets[i], &sorting);
+    }
+    counter_add(&worker->counters, from->received, n, bytes, worker->now_ms);
+    if (v4.n) {
+        route_ipv4(worker, from, &sorting);
+    }
+    if (v6.n) {
+        route_ipv6(worker, from, &sorting);
+    }
+}
+
+/* --- The instruction ------------------------------------------------------------------------- */
+
+static const struct interface *
+interface_of(const struct packet *p)
+{
+    const struct walk *walk = packet_walk(p);
+    const struct attachment *from = bridge_port(walk->bridge, p->in_port);
+    const struct interface_map *map = from
+        ? atomic_load_explicit(&from->interfaces, memory_order_acquire) : NULL;
+
+    return interface_find(map, walk->key.word[W_ETH_SRC]);
+}
+
+/* Routes packets that came by the same interface; takes them. */
+static void
+route_run(struct worker *worker, const struct interface *from, struct packet **packets, unsigned n)
+{
+    if (from && from->up) {
+        worker_route(worker, from, packets, n);
+    } else {
+        worker_drop(worker, packets, n, DROP_no_interface);
+    }
+}
+
+/* Ends a program: takes all packets. */
+unsigned
+op_route(struct worker *worker, const struct insn *insn, struct packet **packets, unsigned n)
+{
+    (void) insn;
+    for (unsigned i = 0, first = 0; i < n; first = i) {
+        const struct interface *from = interface_of(packets[i]);
+
+        while (++i < n && interface_of(packets[i]) == from) {
+            continue;
+        }
+        route_run(worker, from, packets + first, i - first);
+    }
+    return 0;
+}

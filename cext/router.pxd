@@ -1,0 +1,94 @@
+# Declarations of router.h, router_wire.h and interface.h for Cython.
+
+from libc.stddef cimport size_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+from raicho.cext.buffer cimport buffer
+from raicho.cext.dataplane cimport bridge, dataplane, routing
+from raicho.cext.worker cimport punt
+
+cdef extern from "interface.h" nogil:
+    cdef enum:
+        INTERFACE_NAME
+        REVERSE_PATH_OFF
+        REVERSE_PATH_LOOSE
+        REVERSE_PATH_STRICT
+
+    struct interface:
+        uint64_t mac
+        uint32_t received, sent
+        uint16_t vlan
+        uint16_t mtu
+        bint up
+
+cdef extern from "routing.h" nogil:
+    const interface *interface_at(const routing *, uint32_t index)
+
+cdef extern from "ip.h" nogil:
+    struct ip_address:
+        uint64_t word[2]
+
+    struct ip_prefix:
+        ip_address address
+        uint8_t family
+        uint8_t len
+
+    ip_address ip_read(uint8_t family, const uint8_t *)
+
+cdef extern from "rib.h" nogil:
+    cdef enum:
+        RIB_SOURCES
+
+    struct rib_source:
+        uint32_t n
+
+    struct rib:
+        uint32_t n_prefixes
+        uint32_t n_routes
+        rib_source *sources
+
+cdef extern from "router.h" nogil:
+    cdef enum:
+        ROUTE_STATIC
+        ROUTER_NAME_MAX
+
+    struct interface_config:
+        const char *name
+        bridge *bridge
+        uint32_t port
+        uint16_t vlan
+        uint16_t mtu
+        uint64_t mac
+        uint8_t reverse_path
+        bint up
+        bint proxy_arp
+
+    struct router:
+        dataplane *dataplane
+        rib rib
+        uint32_t n_groups
+
+    router *router_open(dataplane *, const char *name)
+    void router_close(router *)
+    int router_add_interface(router *, const interface_config *, uint32_t *index)
+    int router_set_interface(router *, uint32_t index, const interface_config *)
+    void router_remove_interface(router *, uint32_t index)
+    int router_add_address(router *, uint32_t index, const ip_prefix *)
+    int router_remove_address(router *, uint32_t index, const ip_prefix *)
+    void router_begin(router *, uint8_t source)
+    uint32_t router_sweep(router *, uint8_t source)
+    void router_punt(dataplane *, const punt *, uint64_t now_ms)
+    void router_set_host(router *, uint32_t index, int descriptor)
+    void router_read_host(router *, uint32_t index)
+
+cdef extern from "router_wire.h" nogil:
+    cdef enum:
+        ROUTE_RECORD
+        NEIGHBOUR_RECORD
+
+    size_t router_route_mod(router *, const uint8_t *, size_t, uint8_t *results)
+    size_t router_next_hop_mod(router *, const uint8_t *, size_t, uint8_t *results, size_t max)
+    size_t router_neighbour_mod(router *, const uint8_t *, size_t, uint8_t *results, uint64_t now_ms)
+    void router_list_routes(router *, uint8_t source, uint32_t *cursor, uint32_t limit, buffer *)
+    void router_list_groups(router *, uint8_t source, buffer *)
+    void router_list_neighbours(router *, uint64_t now_ms, buffer *)

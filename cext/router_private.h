@@ -1,0 +1,108 @@
+#ifndef RAICHO_ROUTER_PRIVATE_H
+#define RAICHO_ROUTER_PRIVATE_H
+
+/* What the files router_*.c share.  Control thread only. */
+
+#include "dataplane.h"
+#include "icmp.h"
+#include "neighbour.h"
+#include "router.h"
+
+/* An address of an interface, with the length of its link's prefix. */
+struct own_address {
+    struct ip_prefix address;
+    bool automatic;                     /* Link-local, made of the link-layer address. */
+};
+
+/* The control thread's side of an interface. */
+struct router_interface {
+    struct router *router;
+    uint32_t index;
+    struct neighbour_link neighbours;
+    struct icmp_limits icmp;
+    uint32_t link;                      /* Id of the adjacency of destinations on its link. */
+    struct bridge *bridge;
+    uint32_t port;
+    uint16_t vlan;
+    bool proxy_arp;
+    int host;                           /* Descriptor of its side for the host; -1: none. */
+    struct own_address *addresses;
+    unsigned n_addresses;
+    uint64_t host_received, host_sent, host_lost;       /* Frames. */
+};
+
+/* What a worker sees of it; not null. */
+static inline const struct interface *
+interface_view(const struct router_interface *own)
+{
+    const struct interface *view = interface_at(&own->router->dataplane->routing, own->index);
+
+    if (!view) {
+        __builtin_unreachable();
+    }
+    return view;
+}
+
+static inline struct router_interface *
+interface_own(const struct dataplane *dataplane, uint32_t index)
+{
+    return index < INTERFACES_MAX ? dataplane->routing.own[index] : NULL;
+}
+
+/* Whether an interface has that address. */
+bool interface_has(const struct router_interface *own, uint8_t family,
+                   const struct ip_address *address);
+
+/* Whether an address is on the link of one of its prefixes. */
+bool interface_covers(const struct router_interface *own, uint8_t family,
+                      const struct ip_address *address);
+
+/* The address to send from to 'to' by an interface; null: it has none of that family. */
+const struct ip_address *interface_source(const struct router_interface *own, uint8_t family,
+                                          const struct ip_address *to);
+
+/* What the rib calls: the best route of a prefix is another one. */
+int router_best_changed(const struct rib_route *old, const struct rib_route *new, void *router);
+
+/* What it calls when a route goes, or another takes its place. */
+void router_route_removed(const struct rib_route *route, void *router);
+
+/* Looks recursive next hops up again if routes have changed. */
+void router_follow_best(struct router *router);
+
+/* Puts a route whose 'via' is an adjacency. */
+enum route_result router_put_own_route(struct router *router, uint8_t source,
+                                       const struct ip_prefix *prefix, uint32_t adjacency);
+
+/* Makes all groups anew: interfaces or addresses are others. */
+void router_refresh_groups(struct dataplane *dataplane);
+
+/* Makes every group anew whose only member is the adjacency. */
+void router_follow(struct dataplane *dataplane, uint32_t adjacency);
+
+/* Lets go of all groups of a router. */
+void router_close_groups(struct router *router);
+
+/* --- Neighbours (router_neighbour.c) --- */
+
+extern const struct neighbour_owner router_neighbour_owner;
+
+/* A neighbour that a next hop leads to, held, with an adjacency; null without room or memory. */
+struct neighbour *router_hold_neighbour(struct router_interface *own, uint8_t family,
+                                        const struct ip_address *address);
+void router_release_neighbour(struct dataplane *dataplane, struct neighbour *neighbour);
+
+/* Removes the neighbours on an interface that are on the link of none of its addresses. */
+void router_flush_uncovered(struct router_interface *own);
+
+/* --- Packets of our own (router_punt.c) --- */
+
+/* Sends an IP packet where an adjacency leads; its time to live is as it is to be. */
+void router_send_by(struct router *router, uint32_t adjacency, const uint8_t *ip, size_t len,
+                    uint64_t now_ms);
+
+/* Tells the sender of a packet that came by an interface what is wrong with it. */
+void router_send_error(struct router_interface *own, enum icmp_error error, uint32_t value,
+                       const uint8_t *ip, size_t len, bool was_group, uint64_t now_ms);
+
+#endif

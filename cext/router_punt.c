@@ -1,0 +1,452 @@
+/* What workers cannot do themselves: packets for us, for neighbours nobody has asked for, too long ones, and
+ * errors.
+ *
+ * Reference: RFC 1812, sections 4.3 and 5; RFC 4443 */
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "arp.h"
+#include "bridge.h"
+#include "bytes.h"
+#include "csum.h"
+#include "fragment.h"
+#include "headers.h"
+#include "icmp.h"
+#include "nd.h"
+#include "router_private.h"
+#include "worker.h"
+
+enum {
+    TTL_OF_OURS = 64,
+    FRAME_MAX = PACKET_LARGE,
+    HOST_READS = 64,            /* Frames from the host in one go. */
+    DONT_FRAGMENT = 0x4000,
+};
+
+static uint8_t
+family_of(const uint8_t *ip)
+{
+    return ip[0] >> 4;
+}
+
+static struct ip_address
+source_of(const uint8_t *ip)
+{
+    return ip_read(family_of(ip), ip + (family_of(ip) == IP_V4 ? 12 : 8));
+}
+
+static struct ip_address
+destination_of(const uint8_t *ip)
+{
+    return ip_read(family_of(ip), ip + (family_of(ip) == IP_V4 ? 16 : 24));
+}
+
+static uint16_t
+type_of(const uint8_t *ip)
+{
+    return family_of(ip) == IP_V4 ? ETH_TYPE_IPV4 : ETH_TYPE_IPV6;
+}
+
+/* --- Out ------------------------------------------------------------------------------------------ */
+
+/* Hands a frame, tag and all, to the worker that serves the interface's port. */
+static void
+inject(struct dataplane *dataplane, const struct interface *view, const uint8_t *frame, size_t len)
+{
+    struct attachment *to = view->port == PORT_LOCAL ? NULL : bridge_port(view->bridge, view->port);
+    unsigned id = to ? to->lanes[0].worker : 0;
+    struct worker *worker = atomic_load_explicit(&dataplane->workers[id], memory_order_relaxed);
+    uint8_t action[16] = { 0, 0, 0, sizeof action };
+
+    if (!worker || (!to && view->port != PORT_LOCAL)) {
+        return;
+    }
+    put_be32(action + 4, to ? view->port : PORT_NORMAL);
+    const struct program *program = program_refer(dataplane->routing.output);
+    if (worker_inject(worker, view->bridge, program, action, sizeof action,
+                      to ? PORT_CONTROLLER : PORT_LOCAL, frame, len)) {
+        program_release(&dataplane->programs, program);
+    }
+}
+
+void
+router_send(struct dataplane *dataplane, uint32_t interface, const uint8_t *frame, size_t len)
+{
+    const struct interface *view = interface_at(&dataplane->routing, interface);
+    uint8_t tagged[FRAME_MAX];
+
+    if (!view || !view->up || len < ETH_SIZE || len + VLAN_SIZE > sizeof tagged) {
+        return;
+    }
+    if (!view->vlan) {
+        inject(dataplane, view, frame, len);
+        return;
+    }
+    memcpy(tagged, frame, ETH_TYPE_AT);
+    put_be16(tagged + ETH_TYPE_AT, ETH_TYPE_VLAN);
+    put_be16(tagged + ETH_TYPE_AT + 2, view->vlan);
+    memcpy(tagged + ETH_TYPE_AT + VLAN_SIZE, frame + ETH_TYPE_AT, len - ETH_TYPE_AT);
+    inject(dataplane, view, tagged, len + VLAN_SIZE);
+}
+
+/* Behind the header of an adjacency. */
+static void
+send_behind(struct dataplane *dataplane, const struct adjacency *by, const uint8_t *ip, size_t len)
+{
+    const struct interface *view = interface_at(&dataplane->routing, by->interface);
+    uint8_t frame[FRAME_MAX];
+
+    if (view && view->up && by->header_len + len <= sizeof frame) {
+        memcpy(frame, by->header, by->header_len);
+        put_be16(frame + by->header_len - 2, type_of(ip));
+        memcpy(frame + by->header_len, ip, len);
+        inject(dataplane, view, frame, by->header_len + len);
+    }
+}
+
+/* To a host on the link of an interface. */
+static void
+send_on_link(struct dataplane *dataplane, uint32_t interface, const uint8_t *ip, size_t len,
+             uint64_t now_ms)
+{
+    struct router_interface *own = interface_own(dataplane, interface);
+    struct neighbours *neighbours = &dataplane->routing.neighbours;
+    struct ip_address to = destination_of(ip);
+    struct neighbour *neighbour = own ? neighbour_get(neighbours, &own->neighbours, family_of(ip), &to,
+                                                      now_ms) : NULL;
+
+    if (neighbour) {
+        neighbour_send(neighbours, neighbour, type_of(ip), ip, len, now_ms);
+    }
+}
+
+void
+router_send_by(struct router *router, uint32_t id, const uint8_t *ip, size_t len, uint64_t now_ms)
+{
+    struct dataplane *dataplane = router->dataplane;
+    const struct adjacency *by = adjacency_at(&dataplane->routing.adjacencies, id);
+
+    if (by->kind == ADJACENCY_GROUP) {
+        by = adjacency_at(&dataplane->routing.adjacencies, by->buckets[0]);
+    }
+    switch (by->kind) {
+    case ADJACENCY_REWRITE:
+    case ADJACENCY_BRIDGE:
+        send_behind(dataplane, by, ip, len);
+        break;
+    case ADJACENCY_LINK:
+        send_on_link(dataplane, by->interface, ip, len, now_ms);
+        break;
+    case ADJACENCY_INCOMPLETE:
+        neighbour_send(&dataplane->routing.neighbours, by->neighbour, type_of(ip), ip, len, now_ms);
+        break;
+    default:
+        break;
+    }
+}
+
+void
+router_originate(struct router *router, const uint8_t *ip, size_t len, uint64_t now_ms)
+{
+    struct ip_address to = destination_of(ip);
+
+    router_send_by(router, fib_lookup(&router->fib, family_of(ip), &to), ip, len, now_ms);
+}
+
+/* Sends a packet of ours that answers one that came by an interface: link-local addresses are on its link. */
+static void
+answer(struct router_interface *own, const uint8_t *ip, size_t len, uint64_t now_ms)
+{
+    struct ip_address to = destination_of(ip);
+
+    if (family_of(ip) == IP_V6 && to.word[0] >> 54 == 0xfe80 >> 6) {
+        send_on_link(own->router->dataplane, own->index, ip, len, now_ms);
+    } else {
+        router_originate(own->router, ip, len, now_ms);
+    }
+}
+
+void
+router_send_error(struct router_interface *own, enum icmp_error error, uint32_t value,
+                  const uint8_t *ip, size_t len, bool was_group, uint64_t now_ms)
+{
+    struct routing *routing = &own->router->dataplane->routing;
+    struct ip_address sender = source_of(ip);
+    const struct ip_address *from = interface_source(own, family_of(ip), &sender);
+    uint8_t packet[ICMP_MAX];
+
+    if (!from) {
+        return;
+    }
+    const struct icmp_cause cause = { error, value, ip, len, *from, was_group };
+    size_t size = icmp_error(&own->icmp, &routing->icmp, &cause, now_ms, packet);
+    if (size) {
+        answer(own, packet, size, now_ms);
+    }
+}
+
+/* --- To us ---------------------------------------------------------------------------------------- */
+
+static void
+give_to_host(struct router_interface *own, const uint8_t *frame, size_t len)
+{
+    if (write(own->host, frame, len) == (ssize_t) len) {
+        own->host_sent++;
+    } else {
+        own->host_lost++;
+    }
+}
+
+static bool
+is_group(const uint8_t *ip)
+{
+    return family_of(ip) == IP_V4 ? ip[16] >> 4 == 14 || get_be32(ip + 16) == UINT32_MAX : ip[24] == 0xff;
+}
+
+/* Whether a whole packet is for us, rather than for another host or for those of a group. */
+static bool
+is_for_us(const struct router_interface *own, const uint8_t *ip)
+{
+    struct ip_address to = destination_of(ip);
+
+    return interface_has(own, family_of(ip), &to)
+           || fib_lookup(&own->router->fib, family_of(ip), &to) == own->router->dataplane->routing.local;
+}
+
+/* Answers a whole packet for which nobody else is there. */
+static void
+answer_ourselves(struct router_interface *own, const uint8_t *ip, size_t len, uint64_t now_ms)
+{
+    bool group = is_group(ip);
+    struct ip_address sender = source_of(ip), to = destination_of(ip);
+    const struct ip_address *from = group || !interface_has(own, family_of(ip), &to)
+        ? interface_source(own, family_of(ip), &sender) : &to;
+    uint8_t reply[FRAME_MAX];
+    unsigned protocol = family_of(ip) == IP_V4 ? ip[9] : ip[6];
+
+    if (!group && !is_for_us(own, ip)) {
+        return;
+    }
+    if (icmp_is_echo(ip, len)) {
+        size_t size = (from = group ? from : &to) && len <= sizeof reply
+            ? icmp_echo_reply(ip, len, from, reply) : 0;
+        if (size) {
+            answer(own, reply, size, now_ms);
+        }
+    } else if (!group && protocol != IP_PROTO_ICMPV4 && protocol != IP_PROTO_ICMPV6) {
+        bool ports = protocol == IP_PROTO_TCP || protocol == IP_PROTO_UDP || protocol == IP_PROTO_SCTP;
+        router_send_error(own, ports ? ICMP_NO_PORT : ICMP_NO_PROTOCOL, 0, ip, len, false, now_ms);
+    }
+}
+
+static void
+take_ip(struct router_interface *own, const uint8_t *ip, size_t len, uint64_t now_ms)
+{
+    struct reassembly *reassembly = &own->router->dataplane->routing.reassembly;
+    struct reassembly_output whole = { .packet = ip, .len = len };
+
+    if (!reassembly_needed(ip, len)) {
+        answer_ourselves(own, ip, len, now_ms);
+        return;
+    }
+    enum reassembly_result result = reassembly_add(reassembly, own->index, ip, len, now_ms, &whole);
+    if (result == REASSEMBLY_WHOLE) {
+        answer_ourselves(own, whole.packet, whole.len, now_ms);
+    } else if (result == REASSEMBLY_PARAMETER) {
+        router_send_error(own, ICMP_PARAMETER, whole.parameter, ip, len, false, now_ms);
+    }
+}
+
+/* Whether it asks for an address of ours: we have answered, and the host need not. */
+static bool
+asks_for_us(const struct router_interface *own, const uint8_t *frame, size_t len)
+{
+    struct arp_packet arp;
+
+    if (get_be16(frame + ETH_TYPE_AT) == ETH_TYPE_ARP) {
+        if (!arp_parse(frame + ETH_SIZE, len - ETH_SIZE, &arp) || arp.op != ARP_REQUEST) {
+            return false;
+        }
+        struct ip_address target = ip_from_v4(arp.target);
+        return interface_has(own, IP_V4, &target);
+    }
+    if (len < ETH_SIZE + IPV6_SIZE + ND_SIZE || frame[ETH_SIZE + IPV6_SIZE] != ND_SOLICITATION) {
+        return false;
+    }
+    struct ip_address target = ip_read(IP_V6, frame + ETH_SIZE + IPV6_SIZE + 8);
+    return interface_has(own, IP_V6, &target);
+}
+
+/* A frame without a tag that is for us, or for everybody. */
+static void
+take(struct router_interface *own, const uint8_t *frame, size_t len, uint64_t now_ms)
+{
+    struct neighbours *neighbours = &own->router->dataplane->routing.neighbours;
+    uint16_t type = get_be16(frame + ETH_TYPE_AT);
+    bool is_ip = type == ETH_TYPE_IPV4 || type == ETH_TYPE_IPV6, of_link = true;
+
+    if (type == ETH_TYPE_ARP) {
+        arp_receive(neighbours, &own->neighbours, frame, len, now_ms);
+    } else if (type == ETH_TYPE_IPV6 && nd_is_message(frame, len)) {
+        nd_receive(neighbours, &own->neighbours, frame, len, now_ms);
+    } else {
+        of_link = false;
+    }
+    if (own->host >= 0) {
+        if (!of_link || !asks_for_us(own, frame, len)) {
+            give_to_host(own, frame, len);
+        }
+    } else if (is_ip && !of_link) {
+        take_ip(own, frame + ETH_SIZE, len - ETH_SIZE, now_ms);
+    }
+}
+
+/* --- Through us ------------------------------------------------------------------------------------ */
+
+static void
+count_down(uint8_t *ip)
+{
+    if (family_of(ip) == IP_V6) {
+        ip[7]--;
+    } else {
+        ip[8]--;
+        csum_ipv4(ip);
+    }
+}
+
+static void
+send_fragments(struct router *router, uint32_t id, uint32_t mtu, const uint8_t *ip, size_t len,
+               uint64_t now_ms)
+{
+    struct fragmentation plan;
+    uint8_t fragment[UINT16_MAX];
+
+    if (mtu <= sizeof fragment && !fragment_plan(&plan, ip, len, mtu, 0)) {
+        for (unsigned i = 0; i < plan.n; i++) {
+            router_send_by(router, id, fragment, fragment_write(&plan, i, fragment), now_ms);
+        }
+    }
+}
+
+/* Longer than what it leaves by takes. */
+static void
+fit(struct router_interface *own, uint32_t id, uint8_t *ip, size_t len, bool was_group, uint64_t now_ms)
+{
+    uint32_t mtu = adjacency_at(&own->router->dataplane->routing.adjacencies, id)->mtu;
+
+    if (family_of(ip) == IP_V4 && !(get_be16(ip + 6) & DONT_FRAGMENT)) {
+        count_down(ip);
+        send_fragments(own->router, id, mtu, ip, len, now_ms);
+    } else {
+        router_send_error(own, ICMP_TOO_BIG, mtu, ip, len, was_group, now_ms);
+    }
+}
+
+/* A packet that leads to a neighbour whose address is not known. */
+static void
+resolve(struct router_interface *own, uint32_t id, uint8_t *ip, size_t len, bool was_group,
+        uint64_t now_ms)
+{
+    const struct adjacency *by = adjacency_at(&own->router->dataplane->routing.adjacencies, id);
+
+    if (ip[family_of(ip) == IP_V4 ? 8 : 7] <= 1) {
+        router_send_error(own, ICMP_TTL_EXCEEDED, 0, ip, len, was_group, now_ms);
+    } else if (by->mtu && len > by->mtu) {
+        fit(own, id, ip, len, was_group, now_ms);
+    } else {
+        count_down(ip);
+        router_send_by(own->router, id, ip, len, now_ms);
+    }
+}
+
+/* Errors that say nothing but their name. */
+static const uint8_t plain_errors[ROUTE_REASONS_END] = {
+    [ROUTE_TTL] = ICMP_TTL_EXCEEDED, [ROUTE_NO_ROUTE] = ICMP_NO_ROUTE,
+    [ROUTE_UNREACHABLE] = ICMP_HOST_UNREACHABLE, [ROUTE_PROHIBIT] = ICMP_PROHIBITED,
+};
+
+/* The network layer's part of a frame; its length is not more than the frame has. */
+static size_t
+ip_length(const uint8_t *ip, size_t room)
+{
+    size_t len = room < IPV4_SIZE ? 0 : family_of(ip) == IP_V4 ? get_be16(ip + 2)
+               : room >= IPV6_SIZE && family_of(ip) == IP_V6 ? IPV6_SIZE + get_be16(ip + 4) : 0;
+
+    return len && len <= room ? len : 0;
+}
+
+static void
+pass(struct router_interface *own, enum route_reason reason, uint32_t id, uint8_t *frame, size_t len,
+     uint64_t now_ms)
+{
+    bool was_group = frame[0] & 1;
+    uint8_t *ip = frame + ETH_SIZE;
+    size_t ip_len = ip_length(ip, len - ETH_SIZE);
+
+    if (!ip_len) {
+        return;
+    }
+    if (reason == ROUTE_RESOLVE) {
+        resolve(own, id, ip, ip_len, was_group, now_ms);
+    } else if (reason == ROUTE_TOO_BIG) {
+        fit(own, id, ip, ip_len, was_group, now_ms);
+    } else {
+        router_send_error(own, plain_errors[reason], 0, ip, ip_len, was_group, now_ms);
+    }
+}
+
+void
+router_punt(struct dataplane *dataplane, const struct punt *punt, uint64_t now_ms)
+{
+    struct router_interface *own = interface_own(dataplane, (uint32_t) punt->cookie);
+    uint32_t id = (uint32_t) (punt->cookie >> 32);
+    uint8_t *frame = (uint8_t *) punt->frame;   /* The ring's own memory, ours until it is let go. */
+    size_t len = punt->len;
+
+    if (!own || len < ETH_SIZE) {
+        return;
+    }
+    if (is_vlan_type(get_be16(frame + ETH_TYPE_AT)) && len >= ETH_SIZE + VLAN_SIZE) {
+        memmove(frame + VLAN_SIZE, frame, ETH_TYPE_AT);
+        frame += VLAN_SIZE;
+        len -= VLAN_SIZE;
+    }
+    if (punt->reason == ROUTE_LOCAL) {
+        take(own, frame, len, now_ms);
+    } else {
+        pass(own, punt->reason, id, frame, len, now_ms);
+    }
+}
+
+void
+router_tick(struct dataplane *dataplane, uint64_t now_ms)
+{
+    neighbours_advance(&dataplane->routing.neighbours, now_ms);
+    reassembly_advance(&dataplane->routing.reassembly, now_ms);
+    for (struct router *router = dataplane->routing.routers; router; router = router->next) {
+        router_follow_best(router);
+    }
+}
+
+/* --- The host's side ------------------------------------------------------------------------------- */
+
+void
+router_set_host(struct router *router, uint32_t index, int descriptor)
+{
+    interface_own(router->dataplane, index)->host = descriptor;
+}
+
+void
+router_read_host(struct router *router, uint32_t index)
+{
+    struct router_interface *own = interface_own(router->dataplane, index);
+    uint8_t frame[FRAME_MAX];
+    ssize_t len;
+
+    for (unsigned i = 0; i < HOST_READS && (len = read(own->host, frame, sizeof frame)) > 0; i++) {
+        own->host_received++;
+        router_send(router->dataplane, index, frame, len);
+    }
+}

@@ -1,0 +1,58 @@
+#ifndef RAICHO_ROUTING_H
+#define RAICHO_ROUTING_H
+
+/* Routing: what all routers of a dataplane share: interfaces by index, and adjacencies.
+ *
+ * Threads: the control thread writes; workers read. */
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "adjacency.h"
+#include "idmap.h"
+#include "icmp.h"
+#include "interface.h"
+#include "neighbour.h"
+#include "reassembly.h"
+
+struct dataplane;
+struct packet;
+struct router;
+struct router_interface;
+struct worker;
+
+struct routing {
+    struct adjacency_table adjacencies;
+    _Atomic(struct interface *) interfaces[INTERFACES_MAX];
+
+    /* The control thread's: */
+    struct router_interface *own[INTERFACES_MAX];       /* Its side of the interfaces. */
+    uint32_t next_interface;    /* Where to look for an index for the next one. */
+    uint32_t local, blackhole, unreachable, prohibit;   /* Adjacencies that are always there. */
+    struct neighbours neighbours;
+    struct reassembly reassembly;
+    struct icmp_counters icmp;
+    struct idmap users;         /* Groups, by the adjacency that is their only member. */
+    struct router *routers;     /* All of them, a list. */
+    const struct program *output;       /* Sends a packet to the port in its arguments. */
+};
+
+/* Returns 0 or ENOMEM. */
+int routing_open(struct dataplane *dataplane);
+
+/* Routers must be closed before. */
+void routing_close(struct dataplane *dataplane);
+
+/* Reader or writer; null: there is none. */
+static inline const struct interface *
+interface_at(const struct routing *routing, uint32_t index)
+{
+    return index < INTERFACES_MAX
+           ? atomic_load_explicit(&routing->interfaces[index], memory_order_acquire) : NULL;
+}
+
+/* Routes packets that came by an interface and go no other way; takes them. */
+void worker_route(struct worker *worker, const struct interface *interface, struct packet **packets,
+                  unsigned n);
+
+#endif

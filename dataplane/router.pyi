@@ -1,0 +1,89 @@
+"""Routers: interfaces, routes and next hops that belong together (a VRF)."""
+
+from typing import Any, Protocol
+
+from .bridge import Bridge
+
+LOCAL: int  # the "port" of an interface that is on a bridge itself
+STATIC: int  # the source of static routes
+REVERSE_PATHS: dict[str, int]  # what reverse_path may be
+
+class _InterfaceSettings(Protocol):
+    """What an interface is like."""
+
+    @property
+    def vlan(self) -> int: ...
+    @property
+    def mac(self) -> int: ...
+    @property
+    def mtu(self) -> int: ...
+    @property
+    def reverse_path(self) -> str: ...
+    @property
+    def proxy_arp(self) -> bool: ...
+    @property
+    def up(self) -> bool: ...
+
+class Router:
+    """A router.  Dataplane.add_router() makes one.
+
+    Records are those of cext/router_wire.h, and so are the results.  What the C core refuses is
+    an OSError that says what and why; everything but close() a ValueError once it is closed.
+    """
+
+    name: str
+    def close(self) -> None:
+        """Let go of its interfaces and routes."""
+
+    def add_interface(
+        self, name: str, home: Bridge, port: int, settings: _InterfaceSettings
+    ) -> int:
+        """Put an interface on a port of a bridge, or (LOCAL) on the bridge; return its index."""
+
+    def set_interface(self, index: int, name: str, settings: _InterfaceSettings) -> None:
+        """Change what an interface is like; one that is up must have its port."""
+
+    def remove_interface(self, index: int) -> None:
+        """Take an interface out, with its addresses and neighbours."""
+
+    def add_address(self, index: int, packed: bytes, length: int) -> None:
+        """Give an interface an address of 4 or 16 bytes, with the length of its link's prefix."""
+
+    def remove_address(self, index: int, packed: bytes, length: int) -> None:
+        """Take it away."""
+
+    def set_host(self, index: int, descriptor: int) -> None:
+        """Let a tap's descriptor be the host's side of an interface; -1: it has none."""
+
+    def read_host(self, index: int) -> None:
+        """Send what the host has sent."""
+
+    def interface_state(self, index: int) -> dict[str, Any]:
+        """Return what an interface is like, and what it has counted."""
+
+    def route_mod(self, records: bytes) -> bytes:
+        """Put and remove routes; return a result for each."""
+
+    def next_hop_mod(self, records: bytes) -> bytes:
+        """Put and remove groups of next hops; return a result for each."""
+
+    def neighbour_mod(self, records: bytes, now_ms: int) -> bytes:
+        """Set and remove neighbours; return a result for each."""
+
+    def begin(self, source: int) -> None:
+        """Mark the routes of a source."""
+
+    def sweep(self, source: int) -> int:
+        """Remove those that were not put since; return how many."""
+
+    def routes(self, source: int, cursor: int, limit: int) -> tuple[int, bytes]:
+        """Return routes of a source (0: of all), and where to go on; 0: that was the end."""
+
+    def groups(self, source: int) -> bytes:
+        """Return the groups of next hops of a source (0: of all)."""
+
+    def neighbours(self, now_ms: int) -> bytes:
+        """Return the neighbours on all interfaces."""
+
+    def counts(self) -> dict[str, int]:
+        """Return how many prefixes, routes and groups of next hops there are."""

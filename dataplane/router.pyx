@@ -1,0 +1,250 @@
+"""Routers: the Python face of cext/router.h."""
+
+cimport cython
+from libc.errno cimport EEXIST, EINVAL, ENOENT
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+from raicho.cext.buffer cimport buffer, buffer_close
+from raicho.cext.dataplane cimport bridge, dataplane, dataplane_bridge
+from raicho.cext.router cimport (
+    INTERFACE_NAME,
+    NEIGHBOUR_RECORD,
+    REVERSE_PATH_LOOSE,
+    REVERSE_PATH_OFF,
+    REVERSE_PATH_STRICT,
+    ROUTE_RECORD,
+    ROUTE_STATIC,
+    ROUTER_NAME_MAX,
+    interface,
+    interface_at,
+    interface_config,
+    ip_prefix,
+    ip_read,
+    router,
+    router_add_address,
+    router_add_interface,
+    router_begin,
+    router_close,
+    router_list_groups,
+    router_list_neighbours,
+    router_list_routes,
+    router_neighbour_mod,
+    router_next_hop_mod,
+    router_open,
+    router_read_host,
+    router_remove_address,
+    router_remove_interface,
+    router_route_mod,
+    router_set_host,
+    router_set_interface,
+    router_sweep,
+)
+from raicho.cext.stats cimport counter_read, counter_sum
+
+from .datapath cimport Dataplane
+
+import os
+
+cdef enum:
+    GROUP_RECORD = 8    # Bytes of a group of next hops at least.
+
+LOCAL = 0xFFFFFFFE      # The "port" of an interface that is on a bridge itself.
+STATIC = ROUTE_STATIC
+REVERSE_PATHS = {
+    "off": REVERSE_PATH_OFF, "loose": REVERSE_PATH_LOOSE, "strict": REVERSE_PATH_STRICT,
+}
+
+_REASONS = {
+    EEXIST: "there is one already", EINVAL: "it is none of a host on a link", ENOENT: "there is none",
+}
+
+
+cdef int _check(int error, what) except -1:
+    if error:
+        raise OSError(error, f"{what}: {_REASONS.get(error) or os.strerror(error)}")
+    return 0
+
+
+@cython.no_gc
+cdef class Router:
+    cdef object __weakref__
+    cdef router *handle         # NULL once it is closed.
+    cdef Dataplane dataplane
+    cdef readonly str name
+    cdef dict bridges           # By index of the interface: what is used stays alive.
+
+    def __cinit__(self, Dataplane dataplane not None, str name not None):
+        encoded = name.encode()
+        if len(encoded) >= ROUTER_NAME_MAX:
+            raise ValueError(f"router {name}: more than {ROUTER_NAME_MAX - 1} bytes of name")
+        self.dataplane, self.name, self.bridges = dataplane, name, {}
+        self.handle = router_open(dataplane.handle, encoded)
+        if self.handle is NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        self._close()
+
+    def close(self):
+        self._close()
+
+    cdef void _close(self) noexcept:
+        if self.handle is not NULL:
+            router_close(self.handle)
+            self.handle = NULL
+            self.bridges.clear()
+
+    cdef router *_open(self) except NULL:
+        if self.handle is NULL:
+            raise ValueError(f"router {self.name} is closed")
+        return self.handle
+
+    cdef interface_config _config(self, bytes name, settings):
+        if len(name) >= INTERFACE_NAME:
+            raise ValueError(f"interface {name.decode()}: more than {INTERFACE_NAME - 1} bytes of name")
+        return interface_config(
+            name=name, mtu=settings.mtu, mac=settings.mac, vlan=settings.vlan,
+            reverse_path=REVERSE_PATHS[settings.reverse_path], proxy_arp=settings.proxy_arp,
+            up=settings.up, bridge=NULL, port=0)
+
+    # Interfaces.
+
+    def add_interface(self, str name not None, home not None, uint32_t port, settings not None):
+        cdef uint32_t index = 0
+        encoded = name.encode()
+        cdef interface_config config = self._config(encoded, settings)
+
+        config.bridge = dataplane_bridge(self._open().dataplane, home.index)
+        config.port = port
+        if config.bridge is NULL:
+            raise ValueError(f"interface {name}: bridge {home.name} is closed")
+        _check(router_add_interface(self.handle, &config, &index), f"interface {name}")
+        self.bridges[index] = home
+        return index
+
+    def set_interface(self, uint32_t index, str name not None, settings not None):
+        encoded = name.encode()
+        cdef interface_config config = self._config(encoded, settings)
+
+        _check(router_set_interface(self._open(), index, &config), f"interface {name}")
+
+    def remove_interface(self, uint32_t index):
+        del self.bridges[index]
+        router_remove_interface(self._open(), index)
+
+    def add_address(self, uint32_t index, const uint8_t[::1] packed not None, uint8_t length):
+        cdef ip_prefix address = _address(packed, length)
+
+        _check(router_add_address(self._open(), index, &address), "address")
+
+    def remove_address(self, uint32_t index, const uint8_t[::1] packed not None, uint8_t length):
+        cdef ip_prefix address = _address(packed, length)
+
+        _check(router_remove_address(self._open(), index, &address), "address")
+
+    def set_host(self, uint32_t index, int descriptor):
+        if index not in self.bridges:
+            raise KeyError(f"router {self.name}: no interface {index}")
+        router_set_host(self._open(), index, descriptor)
+
+    def read_host(self, uint32_t index):
+        if index in self.bridges:
+            router_read_host(self._open(), index)
+
+    def interface_state(self, uint32_t index):
+        cdef const interface *view
+        cdef counter_sum received, sent
+
+        if index not in self.bridges:
+            raise KeyError(f"router {self.name}: no interface {index}")
+        view = interface_at(&self._open().dataplane.routing, index)
+        received = counter_read(&self.handle.dataplane.counters, view.received)
+        sent = counter_read(&self.handle.dataplane.counters, view.sent)
+        return {
+            "up": bool(view.up), "mac": int(view.mac).to_bytes(6, "big"), "mtu": view.mtu,
+            "rx_packets": received.packets, "rx_bytes": received.bytes,
+            "tx_packets": sent.packets, "tx_bytes": sent.bytes,
+        }
+
+    # Routes.
+
+    def route_mod(self, const uint8_t[::1] records not None):
+        cdef size_t size = records.shape[0], n
+        cdef bytearray results = bytearray(4 * (size // ROUTE_RECORD) + 1)
+        cdef uint8_t[::1] view = results
+
+        n = router_route_mod(self._open(), &records[0] if size else NULL, size, &view[0])
+        del view
+        return bytes(results[:4 * n])
+
+    def next_hop_mod(self, const uint8_t[::1] records not None):
+        cdef size_t size = records.shape[0], n, most = size // GROUP_RECORD
+        cdef bytearray results = bytearray(4 * most + 1)
+        cdef uint8_t[::1] view = results
+
+        n = router_next_hop_mod(self._open(), &records[0] if size else NULL, size, &view[0], most)
+        del view
+        return bytes(results[:4 * n])
+
+    def neighbour_mod(self, const uint8_t[::1] records not None, uint64_t now_ms):
+        cdef size_t size = records.shape[0], n
+        cdef bytearray results = bytearray(4 * (size // NEIGHBOUR_RECORD) + 1)
+        cdef uint8_t[::1] view = results
+
+        n = router_neighbour_mod(self._open(), &records[0] if size else NULL, size, &view[0], now_ms)
+        del view
+        return bytes(results[:4 * n])
+
+    def begin(self, uint8_t source):
+        router_begin(self._open(), source)
+
+    def sweep(self, uint8_t source):
+        return router_sweep(self._open(), source)
+
+    def routes(self, uint8_t source, uint32_t cursor, uint32_t limit):
+        cdef buffer out = buffer(data=NULL, len=0, size=0, failed=False)
+
+        try:
+            router_list_routes(self._open(), source, &cursor, limit, &out)
+            return cursor, _bytes(&out)
+        finally:
+            buffer_close(&out)
+
+    def groups(self, uint8_t source):
+        cdef buffer out = buffer(data=NULL, len=0, size=0, failed=False)
+
+        try:
+            router_list_groups(self._open(), source, &out)
+            return _bytes(&out)
+        finally:
+            buffer_close(&out)
+
+    def neighbours(self, uint64_t now_ms):
+        cdef buffer out = buffer(data=NULL, len=0, size=0, failed=False)
+
+        try:
+            router_list_neighbours(self._open(), now_ms, &out)
+            return _bytes(&out)
+        finally:
+            buffer_close(&out)
+
+    def counts(self):
+        cdef const router *handle = self._open()
+
+        return {"prefixes": handle.rib.n_prefixes, "routes": handle.rib.n_routes,
+                "next_hops": handle.n_groups}
+
+
+cdef ip_prefix _address(const uint8_t[::1] packed, uint8_t length) except *:
+    cdef size_t size = packed.shape[0]
+
+    if size not in (4, 16):
+        raise ValueError(f"an address has 4 or 16 bytes, not {size}")
+    family = 4 if size == 4 else 6
+    return ip_prefix(address=ip_read(family, &packed[0]), family=family, len=length)
+
+
+cdef bytes _bytes(buffer *out):
+    if out.failed:
+        raise MemoryError
+    return out.data[:out.len] if out.len else b""

@@ -1,0 +1,227 @@
+"""The configuration of routers, as values that can be compared."""
+
+import hashlib
+import ipaddress
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Tree = Mapping[str, Any]
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Interface | ipaddress.IPv6Interface
+
+ROUTE = "route"  # the pipeline of ports of routers
+IPV6_MTU = 1280  # RFC 8200, section 5
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceConfig:
+    """An interface of a router: on a port, or on a bridge."""
+
+    name: str
+    router: str
+    port: str = ""
+    bridge: str = ""
+    vlan: int = 0  # 0: untagged
+    mac: int = 0
+    mtu: int = 1500
+    enabled: bool = True
+    addresses: tuple[str, ...] = ()
+    reverse_path: str = "off"
+    proxy_arp: bool = False
+    host: bool = False
+
+    @property
+    def path(self) -> str:
+        return f"/raicho/router[name='{self.router}']/interface[name='{self.name}']"
+
+    @property
+    def place(self) -> tuple[str, str, int]:
+        """Return where no other interface may be."""
+        return self.port, self.bridge, self.vlan
+
+
+@dataclass(frozen=True, slots=True)
+class HopConfig:
+    """A next hop of a static route."""
+
+    address: str = ""
+    interface: str = ""
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RouteConfig:
+    """A static route."""
+
+    prefix: str
+    distance: int = 1
+    metric: int = 0
+    discard: str = ""
+    hops: tuple[HopConfig, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RouterConfig:
+    """A router: its interfaces and static routes."""
+
+    name: str
+    host_namespace: str = ""
+    interfaces: Mapping[str, InterfaceConfig] = field(default_factory=dict)
+    routes: Mapping[str, RouteConfig] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        return f"/raicho/router[name='{self.name}']"
+
+
+def default_mac(name: str) -> int:
+    """Derive an address from the name of an interface: stable, and locally administered."""
+    digest = hashlib.sha256(name.encode()).digest()
+    return int.from_bytes(bytes([digest[0] & 0xFC | 2]) + digest[1:6], "big")
+
+
+def read_router(row: Tree) -> RouterConfig:
+    """Turn a row of /raicho/router into its configuration."""
+    name = row["name"]
+    interfaces = (_interface(name, each) for each in row.get("interface", ()))
+    routes = (_route(each) for each in row.get("route", ()))
+    return RouterConfig(
+        name,
+        row.get("host-namespace", ""),
+        {interface.name: interface for interface in interfaces},
+        {route.prefix: route for route in routes},
+    )
+
+
+def _interface(router: str, row: Tree) -> InterfaceConfig:
+    mac = row.get("mac")
+    return InterfaceConfig(
+        row["name"],
+        router,
+        row.get("port", ""),
+        row.get("bridge", ""),
+        row.get("vlan", 0),
+        int(mac.replace(":", ""), 16) if mac else default_mac(row["name"]),
+        row.get("mtu", 1500),
+        row.get("enabled", True),
+        tuple(row.get("address", ())),
+        row.get("reverse-path", "off"),
+        row.get("proxy-arp", False),
+        row.get("host", False),
+    )
+
+
+def _route(row: Tree) -> RouteConfig:
+    return RouteConfig(
+        row["prefix"],
+        row.get("distance", 1),
+        row.get("metric", 0),
+        row.get("discard", ""),
+        tuple(
+            HopConfig(hop.get("address", ""), hop.get("interface", ""), hop.get("weight", 1))
+            for hop in row.get("next-hop", ())
+        ),
+    )
+
+
+def wrong_routers(
+    routers: Mapping[str, RouterConfig], ports: Mapping[str, Any], bridges: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """Yield the path and the reason of everything that contradicts something else."""
+    bridged = {name: bridge for bridge in bridges for name in bridges[bridge].ports}
+    names: dict[str, str] = {}
+    places: dict[tuple[str, str, int], str] = {}
+    owners: dict[str, str] = {}
+    for router in routers.values():
+        for interface in router.interfaces.values():
+            yield from _wrong_interface(interface)
+            yield from _wrong_place(interface, ports, bridges, bridged)
+            if (user := names.setdefault(interface.name, router.name)) != router.name:
+                yield interface.path, f"router {user} has an interface of that name"
+            other = places.setdefault(interface.place, interface.name)
+            if other != interface.name:
+                yield interface.path, f"interface {other} is on the same port and VLAN"
+            owner = owners.setdefault(interface.port or interface.name, router.name)
+            if interface.port and owner != router.name:
+                yield f"{interface.path}/port", f"router {owner} has port {interface.port} already"
+        yield from _wrong_routes(router)
+        yield from _overlapping(router)
+
+
+def _wrong_place(
+    interface: InterfaceConfig,
+    ports: Mapping[str, Any],
+    bridges: Mapping[str, Any],
+    bridged: Mapping[str, str],
+) -> Iterator[tuple[str, str]]:
+    if interface.port and interface.port not in ports:
+        yield f"{interface.path}/port", f"there is no port {interface.port}"
+    if interface.bridge and interface.bridge not in bridges:
+        yield f"{interface.path}/bridge", f"there is no bridge {interface.bridge}"
+    if bridge := bridged.get(interface.port):
+        reason = f"port {interface.port} is in bridge {bridge}; a port of a router is in none"
+        yield f"{interface.path}/port", reason
+
+
+def _wrong_interface(interface: InterfaceConfig) -> Iterator[tuple[str, str]]:
+    if interface.mac >> 40 & 1 or not interface.mac:
+        yield f"{interface.path}/mac", "the address of a group, or none at all"
+    for text in interface.addresses:
+        path = f"{interface.path}/address[.='{text}']"
+        try:
+            address = ipaddress.ip_interface(text)
+        except ValueError as error:
+            yield path, str(error)
+            continue
+        if not is_host(address):
+            yield path, "not the address of a host on a link"
+        if address.version == 6 and interface.mtu < IPV6_MTU:
+            yield f"{interface.path}/mtu", f"IPv6 needs {IPV6_MTU} octets"
+
+
+def is_host(address: Address) -> bool:
+    """Return whether a host on a link can have the address."""
+    network, ip = address.network, address.ip
+    if (
+        ip.is_multicast
+        or ip.is_unspecified
+        or ip.is_loopback
+        or (ip.version == 4 and ip.is_reserved)
+    ):
+        return False
+    if address.version == 6 or network.prefixlen >= 31:
+        return True
+    return ip not in (network.network_address, network.broadcast_address)
+
+
+def _overlapping(router: RouterConfig) -> Iterator[tuple[str, str]]:
+    links: dict[Network, str] = {}
+    for interface in router.interfaces.values():
+        for text in interface.addresses:
+            try:
+                network = ipaddress.ip_interface(text).network
+            except ValueError:
+                continue  # it was told
+            other = links.setdefault(network, interface.name)
+            if other != interface.name:
+                path = f"{interface.path}/address[.='{text}']"
+                yield path, f"the link of interface {other} has the prefix {network} too"
+
+
+def _wrong_routes(router: RouterConfig) -> Iterator[tuple[str, str]]:
+    for route in router.routes.values():
+        path = f"{router.path}/route[prefix='{route.prefix}']"
+        try:
+            version = ipaddress.ip_network(route.prefix).version
+        except ValueError as error:
+            yield f"{path}/prefix", str(error)
+            continue
+        for hop in route.hops:
+            if hop.interface and hop.interface not in router.interfaces:
+                yield f"{path}/next-hop", f"the router has no interface {hop.interface}"
+            try:
+                if hop.address and ipaddress.ip_address(hop.address).version < version:
+                    yield f"{path}/next-hop", "an IPv6 route by an IPv4 next hop"
+            except ValueError as error:
+                yield f"{path}/next-hop", str(error)

@@ -1,0 +1,289 @@
+"""The routers of the configuration, with their interfaces and static routes.
+
+A router has a bridge of its own, for the ports that are its alone.  An interface is up while it is
+enabled, its port is open and has a link; what leads there follows.
+"""
+
+import ipaddress
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..control.message.routes import REMOVE, Group, Hop, Kind, pack_group, pack_route
+from .bridge import Bridge
+from .config import BadConfig, Config
+from .datapath import Dataplane
+from .host import HostSide, exists
+from .router import LOCAL, STATIC, Router
+from .router_config import InterfaceConfig, RouteConfig, RouterConfig
+
+DISCARDS = {
+    "blackhole": Kind.BLACKHOLE,
+    "unreachable": Kind.UNREACHABLE,
+    "prohibit": Kind.PROHIBIT,
+}
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an interface is like now."""
+
+    vlan: int
+    mac: int
+    mtu: int
+    reverse_path: str
+    proxy_arp: bool
+    up: bool
+
+
+@dataclass(slots=True)
+class Interface:
+    """An interface that is there."""
+
+    index: int
+    config: InterfaceConfig
+    settings: Settings
+    addresses: set[str] = field(default_factory=set)
+    host: HostSide | None = None
+
+
+@dataclass(slots=True)
+class Open:
+    """A router that is there."""
+
+    router: Router
+    home: Bridge
+    interfaces: dict[str, Interface] = field(default_factory=dict)
+    routes: dict[str, RouteConfig] = field(default_factory=dict)
+    ids: dict[str, int] = field(default_factory=dict)  # groups of static routes, by prefix
+    last_id: int = 0
+
+
+class Routers:
+    """Routers by name."""
+
+    def __init__(self, dataplane: Dataplane) -> None:
+        self.open: dict[str, Open] = {}
+        self._dataplane = dataplane
+        self._numbers: dict[str, dict[str, int]] = {}  # of ports, by router
+
+    # Configuration.
+
+    def check(self, config: Config) -> None:
+        """Raise BadConfig for what only this host can know."""
+        for router in config.routers.values():
+            if router.host_namespace and not exists(router.host_namespace):
+                reason = f"there is no network namespace {router.host_namespace}"
+                raise BadConfig(f"{router.path}/host-namespace", reason)
+
+    def number(self, router: str, port: str) -> int:
+        """Return the number of a port in the bridge of its router: it keeps the one it had."""
+        numbers = self._numbers.setdefault(router, {})
+        return numbers.setdefault(port, max(numbers.values(), default=0) + 1)
+
+    def leave(self, wanted: Config) -> None:
+        """Take out interfaces that go, or come back elsewhere."""
+        for name, there in list(self.open.items()):
+            router = wanted.routers.get(name)
+            for each in list(there.interfaces.values()):
+                new = router.interfaces.get(each.config.name) if router else None
+                if (
+                    new is None
+                    or new.place != each.config.place
+                    or _host_changes(each, new, router)
+                ):
+                    self._remove(there, each)
+
+    def enter(self, wanted: Config, now_ms: int) -> None:
+        """Let go of routers that are not wanted, whose ports are gone; make new ones."""
+        for name in self.open.keys() - wanted.routers.keys():
+            there = self.open.pop(name)
+            there.router.close()
+            there.home.close()
+            self._numbers.pop(name, None)
+        for name in wanted.routers.keys() - self.open.keys():
+            home = self._dataplane.add_bridge(f"router {name}", 0, now_ms)
+            self.open[name] = Open(self._dataplane.add_router(name), home)
+
+    def settle(
+        self, wanted: Config, bridges: Mapping[str, Bridge], has_link: Callable[[str], bool]
+    ) -> None:
+        """Make interfaces, addresses and routes what is wanted; *has_link* tells of ports."""
+        for name, router in wanted.routers.items():
+            there = self.open[name]
+            for config in router.interfaces.values():
+                up = config.enabled and (bool(config.bridge) or has_link(config.port))
+                try:
+                    self._settle(there, router, config, bridges, up=up)
+                except (OSError, ValueError) as error:
+                    raise BadConfig(config.path, str(error)) from error
+            self._settle_routes(there, router)
+
+    def refresh(self, port: str, *, up: bool) -> None:
+        """Let the interfaces on a port follow its link; down before the port goes."""
+        for there in self.open.values():
+            for interface in there.interfaces.values():
+                if interface.config.port == port:
+                    self._set(there, interface, up=up and interface.config.enabled)
+
+    def hosts(self) -> Iterator[tuple[int, Callable[[], None]]]:
+        """Return descriptors that have something to read, and what reads it."""
+        for there in self.open.values():
+            for each in there.interfaces.values():
+                if each.host is not None:
+                    yield each.host.descriptor, _reader(there.router, each.index)
+
+    def close(self) -> None:
+        """Let go of all of them."""
+        for there in self.open.values():
+            for interface in list(there.interfaces.values()):
+                self._remove(there, interface)
+            there.router.close()
+            there.home.close()
+        self.open.clear()
+
+    # Interfaces.
+
+    def _settle(
+        self,
+        there: Open,
+        router: RouterConfig,
+        config: InterfaceConfig,
+        bridges: Mapping[str, Bridge],
+        *,
+        up: bool,
+    ) -> None:
+        interface = there.interfaces.get(config.name)
+        if interface is None:
+            settings = _settings(config, up=up)
+            if config.bridge:
+                home, number = bridges[config.bridge], LOCAL
+            else:
+                home, number = there.home, self.number(router.name, config.port)
+            index = there.router.add_interface(config.name, home, number, settings)
+            interface = there.interfaces[config.name] = Interface(index, config, settings)
+            if config.host:
+                self._open_host(there, router, interface)
+        interface.config = config
+        self._set(there, interface, up=up)
+        wanted = set(config.addresses)
+        for text in interface.addresses - wanted:
+            there.router.remove_address(interface.index, *_packed(text))
+            interface.addresses.discard(text)
+        for text in sorted(wanted - interface.addresses):
+            there.router.add_address(interface.index, *_packed(text))
+            interface.addresses.add(text)
+        if interface.host:
+            interface.host.set_addresses(wanted)
+
+    def _open_host(self, there: Open, router: RouterConfig, interface: Interface) -> None:
+        config = interface.config
+        interface.host = HostSide(config.name, router.host_namespace, config.mac, config.mtu)
+        there.router.set_host(interface.index, interface.host.descriptor)
+        interface.host.set_carrier(interface.settings.up)
+
+    def _set(self, there: Open, interface: Interface, *, up: bool) -> None:
+        config, settings = interface.config, _settings(interface.config, up=up)
+        if settings == interface.settings:
+            return
+        there.router.set_interface(interface.index, config.name, settings)
+        if interface.host and settings.mtu != interface.settings.mtu:
+            interface.host.set_mtu(settings.mtu)
+        if interface.host:
+            interface.host.set_carrier(up)
+        interface.settings = settings
+
+    def _remove(self, there: Open, interface: Interface) -> None:
+        there.router.remove_interface(interface.index)
+        if interface.host:
+            interface.host.close()
+        del there.interfaces[interface.config.name]
+
+    # Static routes.
+
+    def _settle_routes(self, there: Open, wanted: RouterConfig) -> None:
+        indices = {name: interface.index for name, interface in there.interfaces.items()}
+        for prefix in there.routes.keys() - wanted.routes.keys():
+            self._check(there.router.route_mod(pack_route(prefix, 0, STATIC, op=REMOVE)), prefix)
+            self._remove_group(there, prefix)
+            del there.routes[prefix]
+        for prefix, route in wanted.routes.items():
+            hops = _hops(route, indices)
+            ident = there.ids.get(prefix)
+            if ident is None:
+                there.last_id += 1
+                ident = there.ids[prefix] = there.last_id
+            self._check(there.router.next_hop_mod(pack_group(Group(STATIC, ident, hops))), prefix)
+            record = pack_route(prefix, ident, STATIC, metric=route.metric, distance=route.distance)
+            self._check(there.router.route_mod(record), prefix)
+            there.routes[prefix] = route
+
+    def _remove_group(self, there: Open, prefix: str) -> None:
+        ident = there.ids.pop(prefix)
+        there.router.next_hop_mod(pack_group(Group(STATIC, ident, ()), op=REMOVE))
+
+    def _check(self, results: bytes, prefix: str) -> None:
+        code = int.from_bytes(results[:4], "big")
+        if code:
+            raise BadConfig(f"/raicho/router/route[prefix='{prefix}']", f"refused with {code}")
+
+
+def _settings(config: InterfaceConfig, *, up: bool) -> Settings:
+    return Settings(config.vlan, config.mac, config.mtu, config.reverse_path, config.proxy_arp, up)
+
+
+def _reader(router: Router, index: int) -> Callable[[], None]:
+    return lambda: router.read_host(index)
+
+
+def _host_changes(there: Interface, new: InterfaceConfig, router: RouterConfig | None) -> bool:
+    """Return whether the host's side is another one: then the interface begins anew."""
+    namespace = router.host_namespace if router else ""
+    old = there.host.namespace if there.host else None
+    wanted = namespace if new.host else None
+    return old != wanted or (new.host and there.config.mac != new.mac)
+
+
+def _packed(text: str) -> tuple[bytes, int]:
+    address = ipaddress.ip_interface(text)
+    return address.ip.packed, address.network.prefixlen
+
+
+def _hops(route: RouteConfig, indices: Mapping[str, int]) -> tuple[Hop, ...]:
+    if route.discard:
+        return (Hop(DISCARDS[route.discard]),)
+    hops = []
+    for hop in route.hops:
+        gateway = ipaddress.ip_address(hop.address).packed if hop.address else b""
+        kind = Kind.LINK if not gateway else Kind.GATEWAY if hop.interface else Kind.RECURSIVE
+        hops.append(Hop(kind, indices.get(hop.interface, 0), gateway, hop.weight))
+    return tuple(hops)
+
+
+def describe(there: Open) -> list[dict[str, Any]]:
+    """Return the interfaces of a router as rows with the names of the schema."""
+    return [
+        {
+            "name": name,
+            "index": each.index,
+            "port": each.config.port or None,
+            "bridge": each.config.bridge or None,
+            "vlan": each.config.vlan or None,
+            "enabled": each.config.enabled,
+            "address": sorted(each.addresses),
+            "reverse-path": each.config.reverse_path,
+            "proxy-arp": each.config.proxy_arp,
+            "host": each.host is not None,
+            **_state(there.router.interface_state(each.index)),
+        }
+        for name, each in there.interfaces.items()
+    ]
+
+
+def _state(state: dict[str, Any]) -> dict[str, Any]:
+    return {name.replace("_", "-"): value for name, value in state.items()} | {
+        "mac": state["mac"].hex(":")
+    }

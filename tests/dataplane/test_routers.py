@@ -1,0 +1,192 @@
+"""Routers of the configuration, on memory ports: what is there follows what is wanted."""
+
+import ipaddress
+import struct
+from typing import Any
+
+import pytest
+
+from raicho.control.message.routes import PUT, ROUTE, Group, Hop, Kind, pack_group, pack_route
+from raicho.dataplane.config import BadConfig, read
+from raicho.dataplane.router_config import default_mac
+
+from .conftest import tree as make
+
+SOURCE = 16
+PORTS = {"p1": "memory", "p2": "memory"}
+
+
+def interface(net: int, **leaves: Any) -> dict[str, Any]:
+    address = [f"10.0.{net}.1/24", f"2001:db8:{net}::1/64"]
+    return {"name": f"if{net}", "port": f"p{net}", "address": address, **leaves}
+
+
+def commit(rig: Any, tree: dict[str, Any]) -> None:
+    rig.switch.commit(rig.switch.prepare(read(tree)), rig.now)
+
+
+class Routed:
+    """A rig whose configuration has a router."""
+
+    def __init__(self, rig: Any) -> None:
+        self.rig = rig
+
+    def configure(
+        self, *interfaces: dict[str, Any], ports: Any = PORTS, routes: Any = (), **bridges: Any
+    ) -> None:
+        tree = make(ports, **bridges)
+        router = {"name": "r", "interface": list(interfaces), "route": list(routes)}
+        tree["raicho"]["router"] = [router]
+        commit(self.rig, tree)
+
+    @property
+    def router(self) -> Any:
+        return self.rig.switch.routers.open["r"].router
+
+    def index(self, name: str) -> int:
+        return int(self.rig.switch.routers.open["r"].interfaces[name].index)
+
+    def neighbour(self, name: str, address: str, mac: int) -> None:
+        packed = ipaddress.ip_address(address).packed.ljust(16, b"\0")
+        family = ipaddress.ip_address(address).version
+        record = struct.pack("!BBHI16s6s10x", PUT, family, 0, self.index(name), packed,
+                             mac.to_bytes(6, "big"))  # fmt: skip
+        assert self.router.neighbour_mod(record, self.rig.now) == bytes(4)
+
+    def forwards(self, to: str, port: str = "p2") -> bool:
+        self.rig.put("p1", packet("if1", to))
+        self.rig.turn()
+        return len(self.rig.take(port)) == 1
+
+
+def packet(name: str, to: str) -> bytes:
+    ends = (ipaddress.ip_address(each).packed for each in ("10.0.1.9", to))
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28, 0, 0, 64, 17, 0, *ends)
+    words = sum(struct.unpack("!10H", head))
+    words = (words & 0xFFFF) + (words >> 16)
+    check = ~((words & 0xFFFF) + (words >> 16)) & 0xFFFF
+    head = head[:10] + check.to_bytes(2, "big") + head[12:]
+    frame = default_mac(name).to_bytes(6, "big") + bytes.fromhex("020000000001") + b"\x08\0" + head
+    return frame + struct.pack("!HHHH", 1, 2, 8, 0) + bytes(22)
+
+
+@pytest.fixture
+def routed(rig: Any) -> Routed:
+    found = Routed(rig)
+    found.configure(interface(1), interface(2))
+    found.neighbour("if2", "10.0.2.9", 0x020000000029)
+    assert found.forwards("10.0.2.9")
+    return found
+
+
+def test_a_change_of_other_things_keeps_what_is_known(routed: Routed) -> None:
+    """T6: neighbours and routes of others live through commits."""
+    hops = (Hop(Kind.GATEWAY, routed.index("if2"), ipaddress.ip_address("10.0.2.9").packed),)
+    assert routed.router.next_hop_mod(pack_group(Group(SOURCE, 7, hops))) == bytes(4)
+    assert routed.router.route_mod(pack_route("192.0.2.0/24", 7, SOURCE)) == bytes(4)
+    index = routed.index("if2")
+    static = {"prefix": "198.51.100.0/24", "discard": "blackhole"}
+    routed.configure(interface(1, mtu=1400), interface(2), routes=[static])
+    assert routed.index("if2") == index
+    assert routed.forwards("192.0.2.1")
+    assert routed.forwards("10.0.2.9")
+
+
+def test_static_routes_come_change_and_go(routed: Routed) -> None:
+    def via(*hops: dict[str, Any]) -> list[dict[str, Any]]:
+        return [{"prefix": "192.0.2.0/24", "next-hop": list(hops)}]
+
+    assert not routed.forwards("192.0.2.1")
+    for hop in ({"address": "10.0.2.9"}, {"address": "10.0.2.9", "interface": "if2"}):
+        routed.configure(interface(1), interface(2), routes=via({"id": 1, **hop}))
+        routed.rig.switch.dataplane.tick(routed.rig.now + 20)
+        assert routed.forwards("192.0.2.1")
+    routed.configure(interface(1), interface(2))
+    assert not routed.forwards("192.0.2.1")
+    assert routed.router.counts()["next_hops"] == 0
+
+
+def test_interfaces_follow_their_port_and_their_leaf(routed: Routed) -> None:
+    routed.configure(interface(1), interface(2, enabled=False))
+    assert not routed.forwards("10.0.2.9")
+    routed.configure(interface(1), interface(2))
+    assert routed.forwards("10.0.2.9")
+    p2 = {"kind": "memory", "enabled": False}
+    routed.configure(interface(1), interface(2), ports=PORTS | {"p2": p2})
+    assert not routed.forwards("10.0.2.9")
+
+
+def test_an_interface_that_goes_takes_its_routes_along(routed: Routed) -> None:
+    routed.configure(interface(1))
+    assert not routed.forwards("10.0.2.9")
+    _, records = routed.router.routes(0, 0, 100)
+    assert len(records) // ROUTE.itemsize == 4 + 2  # two links, our addresses, first and last
+    routed.configure(interface(1), br0={"p2": 2})
+    assert routed.rig.switch.bridges["br0"].has_port(2)
+
+
+def test_the_router_may_go_and_come_back(routed: Routed) -> None:
+    commit(routed.rig, make(PORTS))
+    assert not routed.rig.switch.routers.open
+    routed.configure(interface(1), interface(2))
+    routed.neighbour("if2", "10.0.2.9", 0x020000000029)
+    assert routed.forwards("10.0.2.9")
+
+
+def test_each_route_has_a_result_of_its_own(routed: Routed) -> None:
+    """F13: one of a thousand is wrong."""
+    hops = (Hop(Kind.BLACKHOLE),)
+    routed.router.next_hop_mod(pack_group(Group(SOURCE, 1, hops)))
+    records = [pack_route(f"172.16.{i // 256}.{i % 256}/32", 1, SOURCE) for i in range(1000)]
+    records[500] = pack_route("172.16.1.244/32", 2, SOURCE)  # there is no such group
+    results = struct.unpack("!1000I", routed.router.route_mod(b"".join(records)))
+    assert [i for i, code in enumerate(results) if code] == [500]
+    assert results[500] == 4
+
+
+def test_routes_are_listed_by_pages_and_swept(routed: Routed) -> None:
+    """K21, K18."""
+    routed.router.next_hop_mod(pack_group(Group(SOURCE, 1, (Hop(Kind.BLACKHOLE),))))
+    wanted = {f"172.16.{i}.0/24" for i in range(50)}
+    routed.router.route_mod(b"".join(pack_route(prefix, 1, SOURCE) for prefix in wanted))
+    seen, cursor = [], 0
+    while True:
+        cursor, records = routed.router.routes(SOURCE, cursor, 7)
+        seen += [records[i : i + 32] for i in range(0, len(records), 32)]
+        if not cursor:
+            break
+    prefixes = {f"{ipaddress.ip_address(record[16:20])}/{record[2]}" for record in seen}
+    assert (len(seen), prefixes) == (50, wanted)
+    routed.router.begin(SOURCE)
+    routed.router.route_mod(pack_route("172.16.3.0/24", 1, SOURCE))
+    assert routed.router.sweep(SOURCE) == 49
+    assert routed.router.counts()["routes"] == 2 * (4 + 2) + 1 + 1
+
+
+BAD = {
+    "address of a network": (interface(1, address=["10.0.1.0/24"]), "address"),
+    "no address": (interface(1, address=["10.0.1"]), "address"),
+    "address of a group": (interface(1, mac="01:00:5e:00:00:01"), "mac"),
+    "IPv6 on a short link": (interface(1, mtu=1000), "mtu"),
+    "no port": (interface(1, port="p9"), "port"),
+    "port of a bridge": (interface(1, port="p2"), "port"),
+    "the same link": (interface(1, address=["10.0.7.2/24"]), "address"),
+    "the same place": (interface(1, port="p7"), ""),
+}
+
+
+@pytest.mark.parametrize(("row", "leaf"), BAD.values(), ids=BAD)
+def test_what_cannot_be_is_refused(rig: Any, row: dict[str, Any], leaf: str) -> None:
+    """T5: before anything has changed; the path says where."""
+    tree = make(PORTS | {"p7": "memory"}, br0={"p2": 2})
+    tree["raicho"]["router"] = [{"name": "r", "interface": [row, interface(7)]}]
+    with pytest.raises(BadConfig) as caught:
+        read(tree)
+    assert leaf in caught.value.path.removeprefix("/raicho/router[name='r']/").partition("/")[2]
+
+
+def test_a_namespace_that_is_not_there_is_refused(routed: Routed) -> None:
+    tree = make(PORTS)
+    tree["raicho"]["router"] = [{"name": "r", "host-namespace": "nowhere"}]
+    with pytest.raises(BadConfig, match="no network namespace nowhere"):
+        routed.rig.switch.prepare(read(tree))
