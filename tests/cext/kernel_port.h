@@ -142,6 +142,59 @@ new_packet(struct pools *pools, const void *frame, size_t len)
     return packet_of(len <= PACKET_SMALL ? &pools->small : &pools->large, frame, len);
 }
 
+/* --- What every kind of port does --------------------------------------------------------- */
+
+/* Frames of seven lengths come from the wire as they were, in small packets. */
+static inline void
+check_receives(struct port *port, struct pools *pools, int wire)
+{
+    uint8_t frame[1514];
+
+    for (size_t len = 14; len <= sizeof frame; len += 250) {
+        wire_send(wire, plain(frame, len), len, NULL);
+        struct packet *packet = receive_one(port, pools);
+        assert_int_equal(packet->len, len);
+        assert_memory_equal(packet->data, frame, len);
+        assert_ptr_equal(packet->pool, &pools->small);
+        assert_int_equal(packet->tailroom, PACKET_SMALL - len);
+        assert_int_equal(packet->offload.flags | packet->offload.gso_type, 0);
+        packet_free(&packet, 1);
+    }
+    assert_int_equal(port->counters.rx_packets, 7);
+    assert_int_equal(port->counters.rx_bytes, 7 * 14 + 250 * 21);
+}
+
+/* Without a large packet a long frame is lost, and the short one behind it comes. */
+static inline void
+check_loses_long(struct port *port, struct pools *pools, int wire)
+{
+    struct packet *all[PACKET_VECTOR], *packet;
+    unsigned n = pools->large.n_free;
+    uint8_t frame[3014];
+
+    assert_true(n <= PACKET_VECTOR);
+    assert_int_equal(pool_get(&pools->large, all, n), n);
+    wire_send(wire, plain(frame, 3014), 3014, NULL);
+    wire_send(wire, plain(frame, 60), 60, NULL);
+    packet = receive_one(port, pools);
+    assert_int_equal(packet->len, 60);
+    assert_int_equal(port->counters.rx_dropped, 1);
+    packet_free(&packet, 1);
+    packet_free(all, n);
+}
+
+/* A port of this kind is not opened, with this error and this reason. */
+static inline void
+check_refuses(const char *kind, const struct port_config *config, int error, const char *text)
+{
+    struct port port = {.ops = port_kind(kind), .name = "p"};
+    char why[PORT_WHY_MAX];
+
+    assert_int_equal(port.ops->open(&port, config, why, sizeof why), error);
+    assert_string_equal(why, text);
+    assert_null(port.state);
+}
+
 /* Whether the port says this of its link; the kernel may take a moment. */
 static inline bool
 link_becomes(struct port *port, bool admin_up, bool up)

@@ -8,19 +8,8 @@ static void
 test_a_frame_is_received_as_it_was_on_the_wire(void **state)
 {
     struct fixture *f = *state;
-    uint8_t frame[1514];
 
-    for (size_t len = 14; len <= sizeof frame; len += 250) {
-        wire_send(f->wire, plain(frame, len), len, NULL);
-        struct packet *packet = receive_one(&f->port, &f->pools);
-        assert_int_equal(packet->len, len);
-        assert_memory_equal(packet->data, frame, len);
-        assert_int_equal(packet->tailroom, PACKET_SMALL - len);
-        assert_int_equal(packet->offload.flags | packet->offload.gso_type, 0);
-        packet_free(&packet, 1);
-    }
-    assert_int_equal(f->port.counters.rx_packets, 7);
-    assert_int_equal(f->port.counters.rx_bytes, 7 * 14 + 250 * 21);
+    check_receives(&f->port, &f->pools, f->wire);
 }
 
 static void
@@ -113,19 +102,10 @@ static void
 test_without_a_large_packet_only_the_long_frame_is_lost(void **state)
 {
     struct fixture *f = *state;
-    struct packet *all[N_LARGE], *packet;
-    uint8_t frame[3014];
 
     ip("link set one mtu 3000");
     ip("link set two mtu 3000");
-    assert_int_equal(pool_get(&f->pools.large, all, N_LARGE), N_LARGE);
-    wire_send(f->wire, plain(frame, 3014), 3014, NULL);
-    wire_send(f->wire, plain(frame, 60), 60, NULL);
-    packet = receive_one(&f->port, &f->pools);
-    assert_int_equal(packet->len, 60);
-    assert_int_equal(f->port.counters.rx_dropped, 1);
-    packet_free(&packet, 1);
-    packet_free(all, N_LARGE);
+    check_loses_long(&f->port, &f->pools, f->wire);
 }
 
 /* Small and large frames in turn: what waits in the queue of the socket keeps its place. */

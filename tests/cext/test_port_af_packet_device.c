@@ -232,29 +232,20 @@ test_a_device_that_is_renamed_stays_the_same(void **state)
 /* --- Open ---------------------------------------------------------------- */
 
 static void
-refuses(const struct port_config *config, int error, const char *text)
-{
-    struct port port = {.ops = port_kind("af_packet"), .name = "p"};
-    char why[128];
-
-    assert_int_equal(port.ops->open(&port, config, why, sizeof why), error);
-    assert_string_equal(why, text);
-    assert_null(port.state);
-}
-
-static void
 test_open_says_what_was_wrong(void **state)
 {
     (void)state;
-    refuses(&(struct port_config){.device = "eth9"}, ENODEV, "no interface \"eth9\"");
-    refuses(&(struct port_config){.device = ""}, ENODEV, "no interface \"\"");
-    refuses(&(struct port_config){.device = "sixteen-letters-"}, ENAMETOOLONG,
-            "\"sixteen-letters-\" is too long for an interface name");
-    refuses(&(struct port_config){.device = "one", .mtu = 1}, EINVAL,
-            "bad MTU 1 for interface \"one\": Invalid argument");
+    check_refuses("af_packet", &(struct port_config){.device = "eth9"}, ENODEV,
+                  "no interface \"eth9\"");
+    check_refuses("af_packet", &(struct port_config){.device = ""}, ENODEV,
+                  "no interface \"\"");
+    check_refuses("af_packet", &(struct port_config){.device = "sixteen-letters-"}, ENAMETOOLONG,
+                  "\"sixteen-letters-\" is too long for an interface name");
+    check_refuses("af_packet", &(struct port_config){.device = "one", .mtu = 1}, EINVAL,
+                  "bad MTU 1 for interface \"one\": Invalid argument");
     ip("tuntap add mode tun name tunnel");
-    refuses(&(struct port_config){.device = "tunnel"}, EINVAL,
-            "interface \"tunnel\" is not Ethernet");
+    check_refuses("af_packet", &(struct port_config){.device = "tunnel"}, EINVAL,
+                  "interface \"tunnel\" is not Ethernet");
     ip("link del tunnel");
 }
 

@@ -105,17 +105,8 @@ static void
 test_without_a_large_packet_only_the_long_frame_is_lost(void **state)
 {
     struct fixture *f = *state;
-    struct packet *all[N_LARGE], *packet;
-    uint8_t frame[3014];
 
-    assert_int_equal(pool_get(&f->pools.large, all, N_LARGE), N_LARGE);
-    wire_send(f->host, plain(frame, 3014), 3014, NULL);
-    wire_send(f->host, plain(frame, 60), 60, NULL);
-    packet = receive_one(&f->port, &f->pools);
-    assert_int_equal(packet->len, 60);
-    assert_int_equal(f->port.counters.rx_dropped, 1);
-    packet_free(&packet, 1);
-    packet_free(all, N_LARGE);
+    check_loses_long(&f->port, &f->pools, f->host);
 }
 
 static void
@@ -234,30 +225,21 @@ test_queues_share_an_interface_and_no_frame_is_lost_or_doubled(void **state)
 }
 
 static void
-refuses(const char *device, int error, const char *text)
-{
-    struct port port = {.ops = port_kind("tap"), .name = "p"};
-    struct port_config config = {.mtu = 0};
-    char why[128];
-
-    strcpy(config.device, device);
-    assert_int_equal(port.ops->open(&port, &config, why, sizeof why), error);
-    assert_string_equal(why, text);
-    assert_null(port.state);
-}
-
-static void
 test_open_says_what_was_wrong(void **state)
 {
     (void)state;
-    refuses("", EINVAL, "\"\" is no name for an interface");
-    refuses("tap%d", EINVAL, "\"tap%d\" is no name for an interface");
-    refuses("sixteen-letters-", ENAMETOOLONG,
-            "\"sixteen-letters-\" is too long for an interface name");
-    refuses("tap7", EBUSY, "cannot use \"tap7\" as a tap: Device or resource busy "
-                           "(another program has it open)");
-    refuses("lo", EINVAL, "cannot use \"lo\" as a tap: Invalid argument "
-                          "(it is no tap, or was made for another number of queues)");
+    check_refuses("tap", &(struct port_config){.device = ""}, EINVAL,
+                  "\"\" is no name for an interface");
+    check_refuses("tap", &(struct port_config){.device = "tap%d"}, EINVAL,
+                  "\"tap%d\" is no name for an interface");
+    check_refuses("tap", &(struct port_config){.device = "sixteen-letters-"}, ENAMETOOLONG,
+                  "\"sixteen-letters-\" is too long for an interface name");
+    check_refuses("tap", &(struct port_config){.device = "tap7"}, EBUSY,
+                  "cannot use \"tap7\" as a tap: Device or resource busy "
+                  "(another program has it open)");
+    check_refuses("tap", &(struct port_config){.device = "lo"}, EINVAL,
+                  "cannot use \"lo\" as a tap: Invalid argument "
+                  "(it is no tap, or was made for another number of queues)");
 }
 
 int
