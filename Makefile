@@ -5,7 +5,8 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 DATA   ?= /var/lib/raicho/config.db
 RUN    ?= /run/raicho
-FUZZ_RUNS ?= 1000000
+FUZZ_INPUTS ?= 1000000
+TESTERS ?= $(shell expr 2 \* $$(nproc))
 
 .DEFAULT_GOAL := help
 .PHONY: help packages venv build lint format test test-c test-fuzz test-python test-arm64 test-dpdk fuzz soak \
@@ -52,7 +53,9 @@ bench: build ## List the benchmarks and run the small ones
 
 # ---- proving it ----------------------------------------------------------------------------
 
-test: build lint test-c test-fuzz test-python ## Everything: lint, C, sanitizers, fuzz, Python, system
+test: build ## Everything: lint, C, sanitizers, fuzz, Python, system
+	@$(AT_ONCE) lint $(FUZZ_RUNS) $(C_RUNS)
+	@$(MAKE) --no-print-directory test-python
 
 lint: build ## ruff, mypy, cython-lint
 	$(PY) -m ruff check -q .
@@ -65,8 +68,9 @@ format: build ## Put Python and C into their form
 	$(PY) -m ruff check -q --fix .
 	@command -v clang-format >/dev/null && clang-format -i cext/*.[ch] tests/cext/*.[ch] || true
 
+# Much of a test is waiting, so there are more testers than cores.
 test-python: build ## pytest, system tests in network namespaces included
-	$(PY) -m pytest
+	$(PY) -m pytest -n $(TESTERS) --dist loadfile
 
 test-dpdk: build/packages.stamp ## Ports on devices of DPDK, which is installed for it (as root)
 	@PATH="$$PATH:/usr/sbin:/sbin" .ci/packages $(or $(PYTHON),python3.11) pkg-config libdpdk-dev
@@ -146,7 +150,8 @@ $(foreach f,plain asan tsan arm64,$(eval $(call flavour,$(f))))
 -include $(shell find build/ctest -name '*.d' 2>/dev/null)
 
 $(patsubst %.c,build/ctest/asan/%,$(FUZZERS)): build/ctest/asan/tests/fuzz/driver.o
-$(call runs,asan,$(FUZZERS)): INPUTS := $(FUZZ_RUNS)
+$(call runs,asan,$(FUZZERS)): INPUTS := $(FUZZ_INPUTS)
+run/asan/tests/cext/test_finders: INPUTS := 1000 200
 
 # Tests that let memory run out (scarce.h).
 comma := ,
@@ -156,12 +161,15 @@ comma := ,
 # Goes on after a failure, and shows what a test says in one piece.
 AT_ONCE := $(MAKE) --no-print-directory -k -O -j$(shell nproc)
 
+C_RUNS    := $(call runs,tsan,$(TESTS_tsan)) $(call runs,asan,$(TESTS_plain)) \
+             $(call runs,plain,$(TESTS_plain))
+FUZZ_RUNS := $(call runs,asan,$(FUZZERS))
+
 test-c: build/packages.stamp ## C unit tests: plain, under ASan and UBSan, workers under TSan
-	@$(AT_ONCE) $(call runs,asan,$(TESTS_plain)) $(call runs,tsan,$(TESTS_tsan)) \
-	    $(call runs,plain,$(TESTS_plain))
+	@$(AT_ONCE) $(C_RUNS)
 
 test-fuzz: build/packages.stamp ## Mutated input, a million of each kind, under ASan and UBSan
-	@$(AT_ONCE) $(call runs,asan,$(FUZZERS))
+	@$(AT_ONCE) $(FUZZ_RUNS)
 
 test-arm64: build/packages.stamp ## C unit tests compiled for arm64, in an emulator (as root)
 	@PATH="$$PATH:/usr/sbin:/sbin" .ci/packages $(or $(PYTHON),python3.11) \

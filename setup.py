@@ -5,10 +5,13 @@ import os
 import platform
 import shlex
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from Cython.Build import cythonize
 from setuptools import Extension, find_packages, setup
+from setuptools.command.build_clib import build_clib
 
 PLANES = ("control", "dataplane")  # folders that become raicho.<folder>
 TREE = Path("build/tree")
@@ -25,6 +28,20 @@ CFLAGS = [
     "-fvisibility=hidden", "-pthread", "-Wall", "-Wextra",
     *os.environ.get("RAICHO_CFLAGS", "").split(),
 ]  # fmt: skip
+
+
+class AtOnce(build_clib):
+    """Compiles as many files of a library at once as there are cores."""
+
+    def build_libraries(self, libraries: list[Any]) -> None:
+        compiled = self.compiler.compile
+
+        def compiled_at_once(sources: list[str], **how: Any) -> None:
+            with ThreadPoolExecutor(JOBS) as pool:
+                list(pool.map(lambda source: compiled([source], **how), sources))
+
+        self.compiler.compile = compiled_at_once
+        super().build_libraries(libraries)
 
 
 def package_tree() -> str:
@@ -111,6 +128,7 @@ def build() -> None:
             annotate=bool(os.environ.get("RAICHO_ANNOTATE")),
             compiler_directives={"language_level": 3, "auto_pickle": False, "linetrace": TRACE},
         ),
+        cmdclass={"build_clib": AtOnce},
         options={"build_ext": {"parallel": JOBS}},
     )
 

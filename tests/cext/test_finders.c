@@ -1,6 +1,6 @@
 /* Every implementation of lookups against a list in which every entry is compared (K8): a thousand
- * random tables of each shape, a thousand packets in each; more with an argument.  Packets count only
- * while the table has the implementation that the shape is for. */
+ * random tables of each shape, a thousand packets in each; with arguments, so many packets in each of
+ * so many tables.  Packets count only while the table has the implementation that the shape is for. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +13,7 @@
 
 #include "flows.h"
 
-enum { N_TABLES = 1000, MAX_FLOWS = 400, MAX_MASKS = 200, MAX_REST = 8, ROUNDS = 10, MAX_PARTS = 8,
+enum { MAX_FLOWS = 400, MAX_MASKS = 200, MAX_REST = 8, ROUNDS = 10, MAX_PARTS = 8,
        N_OTHERS = 64 };
 
 struct entry {
@@ -499,14 +499,14 @@ compare(const struct shape *shape, uint64_t seed, uint64_t n_packets)
     model_free(model);
 }
 
-static uint64_t packets_per_table = 1000;
+static uint64_t packets_per_table = 1000, n_tables = 1000;
 
 static void
 test_a_shape_agrees_with_the_list(void **state)
 {
     const struct shape *shape = *state;
 
-    for (uint64_t seed = 1; seed <= N_TABLES; seed++) {
+    for (uint64_t seed = 1; seed <= n_tables; seed++) {
         compare(shape, seed, packets_per_table);
     }
 }
@@ -518,6 +518,9 @@ main(int argc, char *argv[])
 
     if (argc > 1) {
         packets_per_table = strtoull(argv[1], NULL, 10);
+    }
+    if (argc > 2) {
+        n_tables = strtoull(argv[2], NULL, 10);
     }
     for (unsigned i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         tests[i] = (struct CMUnitTest) {
