@@ -10,12 +10,14 @@
 
 #include "bridge.h"
 #include "group.h"
+#include "nat.h"
 #include "router.h"
 #include "table.h"
 #include "worker.h"
 
-/* Entries that a table may handle in a tick beside the changes: about a millisecond. */
-enum { TABLE_WORK = 4096 };
+/* Entries that a table may handle in a tick beside the changes, and sessions that a NAT may end: about a
+ * millisecond. */
+enum { TABLE_WORK = 4096, NAT_WORK = 4096 };
 
 const char pipeline_names[N_PIPELINES][12] = {
 #define X(NAME, OP) #NAME,
@@ -90,6 +92,12 @@ dataplane_tick(struct dataplane *dataplane, uint64_t now_ms)
             bridge_count_macs(bridge, now_ms);
         }
     }
+    for (unsigned i = 0; i < DATAPLANE_NATS; i++) {
+        struct nat *nat = dataplane_nat(dataplane, i);
+        if (nat) {
+            nat_tick(nat, now_ms, NAT_WORK);
+        }
+    }
     for (unsigned i = 0; i < DATAPLANE_WORKERS; i++) {
         struct worker *worker = atomic_load_explicit(&dataplane->workers[i], memory_order_relaxed);
         if (worker) {
@@ -99,6 +107,16 @@ dataplane_tick(struct dataplane *dataplane, uint64_t now_ms)
     }
     router_tick(dataplane, now_ms);
     epoch_reclaim(&dataplane->epoch);
+}
+
+void
+dataplane_set_nat(struct dataplane *dataplane, uint32_t number, struct nat *nat)
+{
+    struct nat *former = atomic_exchange(&dataplane->nats[number], nat);
+
+    if (former && former != nat) {
+        epoch_synchronize(&dataplane->epoch);
+    }
 }
 
 static uint64_t

@@ -16,12 +16,14 @@
 enum {
     DATAPLANE_WORKERS = 32,
     DATAPLANE_BRIDGES = 256,
+    DATAPLANE_NATS = 64,
     TICK_MS = 10,                       /* Of the bridges' timing wheels. */
 };
 
 struct bridge;
 struct buckets;
 struct flow;
+struct nat;
 struct worker;
 
 /* What the packets of a port start in: X(name, the instruction of its program). */
@@ -47,6 +49,7 @@ struct dataplane {
     struct routing routing;
     _Atomic(struct worker *) workers[DATAPLANE_WORKERS];
     _Atomic(struct bridge *) bridges[DATAPLANE_BRIDGES];
+    _Atomic(struct nat *) nats[DATAPLANE_NATS];         /* By the number that actions use. */
     uint64_t generations;               /* Of bridges' tables, so far. */
     unsigned next_bridge;               /* Where to look for an index for the next one. */
     const struct program *pipelines[N_PIPELINES];
@@ -68,9 +71,20 @@ int dataplane_open(struct dataplane *dataplane);
 /* All workers and bridges must be closed before. */
 void dataplane_close(struct dataplane *dataplane);
 
-/* Housekeeping, to be called every few TICK_MS: expires flows, makes those that were learned, frees
+/* Housekeeping, to be called every few TICK_MS: expires flows and sessions of NAT, makes those that were learned, frees
  * what was retired, lets go of programs of packets that were sent out. */
 void dataplane_tick(struct dataplane *dataplane, uint64_t now_ms);
+
+/* The NAT of a number, or null. */
+static inline struct nat *
+dataplane_nat(const struct dataplane *dataplane, uint32_t number)
+{
+    return number < DATAPLANE_NATS
+        ? atomic_load_explicit(&dataplane->nats[number], memory_order_acquire) : NULL;
+}
+
+/* Gives a number to a NAT, or takes it away (null): when it returns no worker uses the former one. */
+void dataplane_set_nat(struct dataplane *dataplane, uint32_t number, struct nat *nat);
 
 /* Waits until every worker uses what has been published and has handled the packets that were
  * sent through it so far.  Returns false if that takes longer than 'timeout_ms'. */

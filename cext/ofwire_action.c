@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "dataplane.h"
 #include "headers.h"
 
 enum {
@@ -213,6 +214,24 @@ static const uint8_t set_order[N_OPS] = {
 #undef X
 };
 
+/* struct rch_action_nat: subtype at 8, direction 10, the NAT's number 12. */
+static uint32_t
+check_nat(const struct of_scope *scope, const uint8_t *action, struct insn *insn)
+{
+    (void)scope, (void)insn;
+    return action[10] <= 1 && get_be32(action + 12) < DATAPLANE_NATS ? OFWIRE_OK
+                                                                      : BAD_ACTION(BAD_ARGUMENT);
+}
+
+/* The row of an action of raicho's own, or null. */
+static const struct action_row *
+own_row(const uint8_t *action)
+{
+    static const struct action_row nat = { 16, false, OP_nat, check_nat, NULL };
+
+    return get_be16(action + 8) == op_table[OP_nat].type ? &nat : NULL;
+}
+
 /* Finds the row of an action of 'len' bytes. */
 static uint32_t
 find_row(const uint8_t *action, unsigned len, const struct action_row **row)
@@ -223,13 +242,13 @@ find_row(const uint8_t *action, unsigned len, const struct action_row **row)
         *row = type < N_ROWS && rows[type].size ? &rows[type] : NULL;
         return *row ? OFWIRE_OK : BAD_ACTION(BAD_TYPE);
     }
-    if (get_be32(action + 4) != NICIRA) {
+    if (get_be32(action + 4) != NICIRA && get_be32(action + 4) != RAICHO) {
         return BAD_ACTION(BAD_EXPERIMENTER);
     }
     if (len < NICIRA_MIN) {
         return BAD_ACTION(BAD_LEN);
     }
-    *row = ofwire_nicira_row(action);
+    *row = get_be32(action + 4) == NICIRA ? ofwire_nicira_row(action) : own_row(action);
     return *row ? OFWIRE_OK : BAD_ACTION(BAD_EXP_TYPE);
 }
 

@@ -91,6 +91,7 @@ enum sight {
     X(note,           8, SET_NEVER,        KNOWN)                           \
     X(resubmit,      14, SET_RESUBMIT,     OPAQUE)                          \
     X(learn,         16, SET_NEVER,        KNOWN)                           \
+    X(nat,            1, SET_NEVER,        OPAQUE)  /* raicho's, by its subtype. */ \
     X(action_set,     0, SET_NEVER,        KNOWN)  /* Runs the action set; ends the program. */ \
     X(done,           0, SET_NEVER,        KNOWN)  /* Nothing more to do: ends the program. */ \
     X(tables,         0, SET_NEVER,        OPAQUE)  /* Sends the packets into their bridge's tables. */ \

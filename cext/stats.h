@@ -42,7 +42,7 @@
     X(no_program,   "the port has no program")                              \
     X(reserved,     "sent to a group address that bridges do not forward")  \
     X(handover,     "the queue to another worker is full")                  \
-    X(queue,        "its queue of the port is full or was taken out") \
+    X(queue,        "its queue of the port is full or was taken out")       \
     X(vlan,         "its VLAN may not pass the port")                       \
     X(isolated,     "from one isolated port to another")                    \
     X(blocked,      "from or to an address that is to be dropped") \
@@ -53,7 +53,13 @@
     X(reverse_path, "no route leads back to where it came from")            \
     X(blackhole,    "its route says so")                                    \
     X(no_route,     "no route, and no room to tell its sender")             \
-    X(punt_rate,    "over the rate of what goes to the control thread of a router")
+    X(punt_rate,    "over the rate of what goes to the control thread of a router")   \
+    X(nat_full,     "NAT: no room for another session")                     \
+    X(nat_limit,    "NAT: its source has as many sessions as it may")       \
+    X(nat_ports,    "NAT: no port outside is free")                         \
+    X(nat_no_session, "NAT: belongs to no session and may begin none")      \
+    X(nat_protocol, "NAT: cannot be translated")                            \
+    X(nat_fragment, "NAT: a fragment that cannot be waited for")
 
 enum drop_reason {
 #define X(NAME, TEXT) DROP_##NAME,

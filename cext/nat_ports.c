@@ -1,0 +1,146 @@
+/* NAT: the ports of outside addresses.  See nat_private.h. */
+
+#include <sys/mman.h>
+
+#include "nat_private.h"
+
+enum { WORD = 64, WORDS = 65536 / WORD };
+
+#define EVEN_PORTS UINT64_C(0x5555555555555555)
+
+/* Pages that nobody touches cost nothing. */
+struct nat_address *
+nat_address_open(uint32_t address)
+{
+    struct nat_address *made = mmap(NULL, sizeof *made, PROT_READ | PROT_WRITE,
+                                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (made == MAP_FAILED) {
+        return NULL;
+    }
+    made->address = address;
+    return made;
+}
+
+void
+nat_address_close(struct nat_address *address)
+{
+    munmap(address, sizeof *address);
+}
+
+bool
+nat_port_take(struct nat_address *address, uint16_t port, uint64_t inside)
+{
+    unsigned ports = ports_of((uint8_t)inside);
+    uint64_t bit = UINT64_C(1) << port % WORD;
+
+    if (atomic_fetch_or_explicit(&address->used[ports][port / WORD], bit, memory_order_acquire)
+        & bit) {
+        return false;
+    }
+    atomic_store_explicit(&address->inside[ports][port], inside, memory_order_release);
+    return true;
+}
+
+void
+nat_port_give(struct nat_address *address, uint8_t proto, uint16_t port)
+{
+    unsigned ports = ports_of(proto);
+
+    atomic_store_explicit(&address->inside[ports][port], 0, memory_order_relaxed);
+    atomic_fetch_and_explicit(&address->used[ports][port / WORD], ~(UINT64_C(1) << port % WORD),
+                              memory_order_release);
+}
+
+/* The bits of a word that are ports from 'first' to 'last'. */
+static uint64_t
+within(uint32_t word, uint16_t first, uint16_t last)
+{
+    uint64_t bits = UINT64_MAX;
+
+    if (word == first / WORD) {
+        bits &= UINT64_MAX << first % WORD;
+    }
+    if (word == last / WORD) {
+        bits &= UINT64_MAX >> (WORD - 1 - last % WORD);
+    }
+    return bits;
+}
+
+/* The first bit that is set, from bit 'from' on and around. */
+static unsigned
+bit_from(uint64_t bits, unsigned from)
+{
+    uint64_t behind = bits & UINT64_MAX << from;
+
+    return (unsigned)__builtin_ctzll(behind ? behind : bits);
+}
+
+/* Takes a port among those that 'which' lets through, from a random one on. */
+static bool
+take_any(struct nat_address *address, uint16_t first, uint16_t last, uint64_t which,
+         uint64_t inside, uint64_t random, uint16_t *port)
+{
+    _Atomic uint64_t *used = address->used[ports_of((uint8_t)inside)];
+    uint32_t word = first / WORD, n = last / WORD - word + 1, skip = (uint32_t)(random % n);
+
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t at = word + (skip + i) % n;
+        uint64_t free = ~atomic_load_explicit(&used[at], memory_order_relaxed) & which
+                        & within(at, first, last);
+
+        while (free) {
+            unsigned bit = bit_from(free, random >> 58);
+
+            *port = (uint16_t)(at * WORD + bit);
+            if (nat_port_take(address, *port, inside)) {
+                return true;
+            }
+            free &= ~(UINT64_C(1) << bit);
+        }
+    }
+    return false;
+}
+
+bool
+nat_port_choose(struct nat_address *address, uint16_t first, uint16_t last, uint64_t inside,
+                uint64_t random, uint16_t *port)
+{
+    uint16_t own = port_of(inside);
+    uint64_t same = own & 1 ? ~EVEN_PORTS : EVEN_PORTS;
+
+    if (own >= first && own <= last && nat_port_take(address, own, inside)) {
+        *port = own;
+        return true;
+    }
+    return take_any(address, first, last, same, inside, random, port)
+           || take_any(address, first, last, ~same, inside, random, port);
+}
+
+bool
+nat_block_choose(struct nat_address *address, uint16_t first, uint16_t last, uint16_t size,
+                 uint64_t random, uint16_t *block)
+{
+    uint32_t from = ((uint32_t)first + size - 1) / size, end = ((uint32_t)last + 1) / size;
+
+    for (uint32_t i = 0; from + i < end; i++) {
+        uint32_t at = from + (uint32_t)((random + i) % (end - from));
+        uint64_t bit = UINT64_C(1) << at % WORD;
+
+        if (!(atomic_fetch_or_explicit(&address->blocks[at / WORD], bit, memory_order_relaxed)
+              & bit)) {
+            *block = (uint16_t)(at * size);
+            return true;
+        }
+    }
+    return false;
+}
+
+void
+nat_block_give(struct nat_address *address, uint16_t size, uint16_t block)
+{
+    uint32_t at = block / size;
+
+    atomic_fetch_and_explicit(&address->blocks[at / WORD], ~(UINT64_C(1) << at % WORD),
+                              memory_order_relaxed);
+}
