@@ -63,6 +63,22 @@ cdef extern from "router.h" nogil:
         bint up
         bint proxy_arp
 
+    cdef enum:
+        ROUTER_MEMBERS_MAX
+        NEXT_HOP_GATEWAY
+        NEXT_HOP_LINK
+        NEXT_HOP_BLACKHOLE
+        NEXT_HOP_UNREACHABLE
+        NEXT_HOP_PROHIBIT
+        NEXT_HOP_RECURSIVE
+
+    struct next_hop:
+        uint8_t kind
+        uint8_t family
+        uint16_t weight
+        uint32_t interface
+        ip_address gateway
+
     struct router:
         dataplane *dataplane
         rib rib
@@ -75,6 +91,11 @@ cdef extern from "router.h" nogil:
     void router_remove_interface(router *, uint32_t index)
     int router_add_address(router *, uint32_t index, const ip_prefix *)
     int router_remove_address(router *, uint32_t index, const ip_prefix *)
+    int router_put_group(router *, uint8_t source, uint32_t id, const next_hop *, uint32_t n)
+    int router_remove_group(router *, uint8_t source, uint32_t id)
+    int router_put_route(router *, uint8_t source, const ip_prefix *, uint8_t distance,
+                         uint32_t metric, uint32_t group)
+    int router_remove_route(router *, uint8_t source, const ip_prefix *)
     void router_begin(router *, uint8_t source)
     uint32_t router_sweep(router *, uint8_t source)
     void router_punt(dataplane *, const punt *, uint64_t now_ms)
@@ -88,7 +109,8 @@ cdef extern from "router_wire.h" nogil:
 
     size_t router_route_mod(router *, const uint8_t *, size_t, uint8_t *results)
     size_t router_next_hop_mod(router *, const uint8_t *, size_t, uint8_t *results, size_t max)
-    size_t router_neighbour_mod(router *, const uint8_t *, size_t, uint8_t *results, uint64_t now_ms)
+    size_t router_neighbour_mod(router *, const uint8_t *, size_t, uint8_t *results,
+                                uint64_t now_ms)
     void router_list_routes(router *, uint8_t source, uint32_t *cursor, uint32_t limit, buffer *)
     void router_list_groups(router *, uint8_t source, buffer *)
     void router_list_neighbours(router *, uint64_t now_ms, buffer *)

@@ -1,11 +1,13 @@
 """Routers: interfaces, routes and next hops that belong together (a VRF)."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from .bridge import Bridge
 
 LOCAL: int  # the "port" of an interface that is on a bridge itself
 STATIC: int  # the source of static routes
+KINDS: dict[str, int]  # of next hops
 REVERSE_PATHS: dict[str, int]  # what reverse_path may be
 
 class _InterfaceSettings(Protocol):
@@ -60,6 +62,23 @@ class Router:
 
     def interface_state(self, index: int) -> dict[str, Any]:
         """Return what an interface is like, and what it has counted."""
+
+    def put_static(
+        self,
+        id: int,
+        hops: Sequence[tuple[str, int, bytes, int]],
+        packed: bytes,
+        length: int,
+        distance: int,
+        metric: int,
+    ) -> None:
+        """Put a static route by next hops: kind (of KINDS), interface, address, weight.
+
+        *id* is that of its group, and no other's.  ValueError says what is wrong.
+        """
+
+    def remove_static(self, id: int, packed: bytes, length: int) -> None:
+        """Remove a static route and its group."""
 
     def route_mod(self, records: bytes) -> bytes:
         """Put and remove routes; return a result for each."""

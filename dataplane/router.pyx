@@ -2,24 +2,32 @@
 
 cimport cython
 from libc.errno cimport EEXIST, EINVAL, ENOENT
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from raicho.cext.buffer cimport buffer, buffer_close
-from raicho.cext.dataplane cimport bridge, dataplane, dataplane_bridge
+from raicho.cext.dataplane cimport dataplane_bridge
 from raicho.cext.router cimport (
     INTERFACE_NAME,
     NEIGHBOUR_RECORD,
+    NEXT_HOP_BLACKHOLE,
+    NEXT_HOP_GATEWAY,
+    NEXT_HOP_LINK,
+    NEXT_HOP_PROHIBIT,
+    NEXT_HOP_RECURSIVE,
+    NEXT_HOP_UNREACHABLE,
     REVERSE_PATH_LOOSE,
     REVERSE_PATH_OFF,
     REVERSE_PATH_STRICT,
     ROUTE_RECORD,
     ROUTE_STATIC,
+    ROUTER_MEMBERS_MAX,
     ROUTER_NAME_MAX,
     interface,
     interface_at,
     interface_config,
     ip_prefix,
     ip_read,
+    next_hop,
     router,
     router_add_address,
     router_add_interface,
@@ -31,9 +39,13 @@ from raicho.cext.router cimport (
     router_neighbour_mod,
     router_next_hop_mod,
     router_open,
+    router_put_group,
+    router_put_route,
     router_read_host,
     router_remove_address,
+    router_remove_group,
     router_remove_interface,
+    router_remove_route,
     router_route_mod,
     router_set_host,
     router_set_interface,
@@ -54,8 +66,19 @@ REVERSE_PATHS = {
     "off": REVERSE_PATH_OFF, "loose": REVERSE_PATH_LOOSE, "strict": REVERSE_PATH_STRICT,
 }
 
+KINDS = {
+    "gateway": NEXT_HOP_GATEWAY, "link": NEXT_HOP_LINK, "recursive": NEXT_HOP_RECURSIVE,
+    "blackhole": NEXT_HOP_BLACKHOLE, "unreachable": NEXT_HOP_UNREACHABLE,
+    "prohibit": NEXT_HOP_PROHIBIT,
+}
+_RESULTS = (
+    "", "a length or a field is wrong", "there is no such router", "there is no such interface",
+    "there is no such group", "no memory is left", "it is not there", "it is in use",
+)
+
 _REASONS = {
-    EEXIST: "there is one already", EINVAL: "it is none of a host on a link", ENOENT: "there is none",
+    EEXIST: "there is one already", EINVAL: "it is none of a host on a link",
+    ENOENT: "there is none",
 }
 
 
@@ -101,7 +124,7 @@ cdef class Router:
 
     cdef interface_config _config(self, bytes name, settings):
         if len(name) >= INTERFACE_NAME:
-            raise ValueError(f"interface {name.decode()}: more than {INTERFACE_NAME - 1} bytes of name")
+            raise ValueError(f"interface {name.decode()}: over {INTERFACE_NAME - 1} bytes of name")
         return interface_config(
             name=name, mtu=settings.mtu, mac=settings.mac, vlan=settings.vlan,
             reverse_path=REVERSE_PATHS[settings.reverse_path], proxy_arp=settings.proxy_arp,
@@ -166,6 +189,38 @@ cdef class Router:
             "tx_packets": sent.packets, "tx_bytes": sent.bytes,
         }
 
+    # Static routes.
+
+    def put_static(self, uint32_t id, hops not None, const uint8_t[::1] packed not None,
+                   uint8_t length, uint8_t distance, uint32_t metric):
+        cdef next_hop members[ROUTER_MEMBERS_MAX]
+        cdef ip_prefix prefix = _address(packed, length)
+        cdef uint32_t n = len(hops), i
+        cdef const uint8_t[::1] gateway
+
+        if not 0 < n <= ROUTER_MEMBERS_MAX:
+            raise ValueError(f"a route has 1 to {ROUTER_MEMBERS_MAX} next hops, not {n}")
+        for i, (kind, interface, address, weight) in enumerate(hops):
+            members[i] = next_hop(kind=KINDS[kind], family=0, weight=weight, interface=interface,
+                                  gateway=prefix.address)
+            if address:
+                gateway = address
+                members[i].gateway = _address(gateway, 0).address
+                members[i].family = _address(gateway, 0).family
+        self._refuse(router_put_group(self._open(), STATIC, id, members, n))
+        self._refuse(router_put_route(self.handle, STATIC, &prefix, distance, metric, id))
+
+    def remove_static(self, uint32_t id, const uint8_t[::1] packed not None, uint8_t length):
+        cdef ip_prefix prefix = _address(packed, length)
+
+        self._refuse(router_remove_route(self._open(), STATIC, &prefix))
+        self._refuse(router_remove_group(self.handle, STATIC, id))
+
+    cdef int _refuse(self, int result) except -1:
+        if result:
+            raise ValueError(_RESULTS[result])
+        return 0
+
     # Routes.
 
     def route_mod(self, const uint8_t[::1] records not None):
@@ -191,7 +246,8 @@ cdef class Router:
         cdef bytearray results = bytearray(4 * (size // NEIGHBOUR_RECORD) + 1)
         cdef uint8_t[::1] view = results
 
-        n = router_neighbour_mod(self._open(), &records[0] if size else NULL, size, &view[0], now_ms)
+        n = router_neighbour_mod(self._open(), &records[0] if size else NULL, size, &view[0],
+                                 now_ms)
         del view
         return bytes(results[:4 * n])
 

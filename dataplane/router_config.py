@@ -45,6 +45,7 @@ class InterfaceConfig:
 class HopConfig:
     """A next hop of a static route."""
 
+    id: int
     address: str = ""
     interface: str = ""
     weight: int = 1
@@ -119,7 +120,9 @@ def _route(row: Tree) -> RouteConfig:
         row.get("metric", 0),
         row.get("discard", ""),
         tuple(
-            HopConfig(hop.get("address", ""), hop.get("interface", ""), hop.get("weight", 1))
+            HopConfig(
+                hop["id"], hop.get("address", ""), hop.get("interface", ""), hop.get("weight", 1)
+            )
             for hop in row.get("next-hop", ())
         ),
     )

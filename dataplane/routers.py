@@ -10,19 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..control.message.routes import REMOVE, Group, Hop, Kind, pack_group, pack_route
 from .bridge import Bridge
 from .config import BadConfig, Config
 from .datapath import Dataplane
 from .host import HostSide, exists
-from .router import LOCAL, STATIC, Router
+from .router import LOCAL, Router
 from .router_config import InterfaceConfig, RouteConfig, RouterConfig
-
-DISCARDS = {
-    "blackhole": Kind.BLACKHOLE,
-    "unreachable": Kind.UNREACHABLE,
-    "prohibit": Kind.PROHIBIT,
-}
 
 log = logging.getLogger(__name__)
 
@@ -205,30 +198,21 @@ class Routers:
     # Static routes.
 
     def _settle_routes(self, there: Open, wanted: RouterConfig) -> None:
-        indices = {name: interface.index for name, interface in there.interfaces.items()}
         for prefix in there.routes.keys() - wanted.routes.keys():
-            self._check(there.router.route_mod(pack_route(prefix, 0, STATIC, op=REMOVE)), prefix)
-            self._remove_group(there, prefix)
+            there.router.remove_static(there.ids.pop(prefix), *_packed(prefix))
             del there.routes[prefix]
         for prefix, route in wanted.routes.items():
-            hops = _hops(route, indices)
-            ident = there.ids.get(prefix)
-            if ident is None:
+            if prefix not in there.ids:
                 there.last_id += 1
-                ident = there.ids[prefix] = there.last_id
-            self._check(there.router.next_hop_mod(pack_group(Group(STATIC, ident, hops))), prefix)
-            record = pack_route(prefix, ident, STATIC, metric=route.metric, distance=route.distance)
-            self._check(there.router.route_mod(record), prefix)
+                there.ids[prefix] = there.last_id
+            there.router.put_static(
+                there.ids[prefix],
+                _hops(route, there.interfaces),
+                *_packed(prefix),
+                route.distance,
+                route.metric,
+            )
             there.routes[prefix] = route
-
-    def _remove_group(self, there: Open, prefix: str) -> None:
-        ident = there.ids.pop(prefix)
-        there.router.next_hop_mod(pack_group(Group(STATIC, ident, ()), op=REMOVE))
-
-    def _check(self, results: bytes, prefix: str) -> None:
-        code = int.from_bytes(results[:4], "big")
-        if code:
-            raise BadConfig(f"/raicho/router/route[prefix='{prefix}']", f"refused with {code}")
 
 
 def _settings(config: InterfaceConfig, *, up: bool) -> Settings:
@@ -252,15 +236,18 @@ def _packed(text: str) -> tuple[bytes, int]:
     return address.ip.packed, address.network.prefixlen
 
 
-def _hops(route: RouteConfig, indices: Mapping[str, int]) -> tuple[Hop, ...]:
+def _hops(
+    route: RouteConfig, interfaces: Mapping[str, Interface]
+) -> list[tuple[str, int, bytes, int]]:
     if route.discard:
-        return (Hop(DISCARDS[route.discard]),)
+        return [(route.discard, 0, b"", 1)]
     hops = []
     for hop in route.hops:
-        gateway = ipaddress.ip_address(hop.address).packed if hop.address else b""
-        kind = Kind.LINK if not gateway else Kind.GATEWAY if hop.interface else Kind.RECURSIVE
-        hops.append(Hop(kind, indices.get(hop.interface, 0), gateway, hop.weight))
-    return tuple(hops)
+        address = ipaddress.ip_address(hop.address).packed if hop.address else b""
+        kind = "link" if not address else "gateway" if hop.interface else "recursive"
+        index = interfaces[hop.interface].index if hop.interface else 0
+        hops.append((kind, index, address, hop.weight))
+    return hops
 
 
 def describe(there: Open) -> list[dict[str, Any]]:
@@ -280,6 +267,28 @@ def describe(there: Open) -> list[dict[str, Any]]:
             **_state(there.router.interface_state(each.index)),
         }
         for name, each in there.interfaces.items()
+    ]
+
+
+def describe_routes(there: Open) -> list[dict[str, Any]]:
+    """Return the static routes of a router as rows with the names of the schema."""
+    return [
+        {
+            "prefix": route.prefix,
+            "distance": route.distance,
+            "metric": route.metric,
+            "discard": route.discard or None,
+            "next-hop": [
+                {
+                    "id": hop.id,
+                    "address": hop.address or None,
+                    "interface": hop.interface or None,
+                    "weight": hop.weight,
+                }
+                for hop in route.hops
+            ],
+        }
+        for route in there.routes.values()
     ]
 
 

@@ -7,7 +7,7 @@ that there is no such router, or that the payload is none.
 import struct
 from collections.abc import Callable, Sequence
 
-from ..control.message import BulkReply, BulkRequest
+from .datapath import DONE
 from .openflow import BAD_LEN, now_ms
 from .router import Router
 from .switch import Switch
@@ -18,15 +18,15 @@ PAGE = struct.Struct("!BII")  # source, where to begin, how many at most
 Answer = Sequence[bytes]
 
 
-def answer(switch: Switch, request: BulkRequest, payload: bytes) -> tuple[BulkReply, list[bytes]]:
-    """Do one of OPERATIONS on the router that the request names."""
-    there = switch.routers.open.get(request.bridge)
+def answer(switch: Switch, op: str, name: str, payload: bytes) -> tuple[int, str, Answer]:
+    """Do one of OPERATIONS on a router; return a code, what is wrong, and frames."""
+    there = switch.routers.open.get(name)
     if there is None:
-        return BulkReply(BAD_ROUTER, f"no router {request.bridge!r}"), []
+        return BAD_ROUTER, f"no router {name!r}", ()
     try:
-        return BulkReply(), list(OPERATIONS[request.op](there.router, payload))
+        return DONE, "", OPERATIONS[op](there.router, payload)
     except struct.error as error:
-        return BulkReply(BAD_LEN, f"{request.op}: {error}"), []
+        return BAD_LEN, f"{op}: {error}", ()
 
 
 def _route_mod(router: Router, payload: bytes) -> Answer:

@@ -151,7 +151,9 @@ class DataplaneComponent(Component):
         if request.op == "sample":
             return self._sample(frames)
         if request.op in routes.OPERATIONS:
-            return routes.answer(self.switch, request, frames[0] if frames else b"")
+            payload = frames[0] if frames else b""
+            code, text, answer = routes.answer(self.switch, request.op, request.bridge, payload)
+            return BulkReply(code, text), list(answer)
         bridge = self.switch.bridges.get(request.bridge)
         if bridge is None:
             return BulkReply(BAD_BRIDGE, f"no bridge {request.bridge!r}"), []

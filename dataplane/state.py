@@ -7,7 +7,7 @@ from typing import Any
 from .bridging import BLOCKED, Member
 from .openflow import now_ms
 from .queues import QueueConfig
-from .routers import describe
+from .routers import describe, describe_routes
 from .switch import Switch
 from .worker import DROP_REASONS, former_totals
 
@@ -160,6 +160,7 @@ def _routers(switch: Switch) -> Rows:
             "name": name,
             "host-namespace": switch.config.routers[name].host_namespace or None,
             "interface": describe(there),
+            "route": describe_routes(there),
             **{key.replace("_", "-"): value for key, value in there.router.counts().items()},
         }
         for name, there in switch.routers.open.items()

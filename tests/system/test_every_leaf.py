@@ -39,13 +39,22 @@ KEYS = {
     "/raicho/bridge/static-mac": "[vlan='0'][mac='02:00:00:00:00:01']",
     "/raicho/bridge/controller": "[name='c1']",
     "/raicho/bridge/listen": "[name='l1']",
+    "/raicho/router": "[name='r']",
+    "/raicho/router/interface": "[name='if1']",
+    "/raicho/router/route": "[prefix='198.51.100.0/24']",
+    "/raicho/router/route/next-hop": "[id='1']",
     "/raicho/log/component": "[name='dataplane']",
     "/raicho/log/component/topic": "[name='dataplane.switch']",
 }
 P1, BR0 = "/raicho/port[name='p1']", "/raicho/bridge[name='br0']"
+R, GONE = "/raicho/router[name='r']", object()
 BASE = {
     "raicho": {
-        "port": [{"name": "p1", "kind": "af_packet", "device": "p1"}],
+        "port": [
+            {"name": "p1", "kind": "af_packet", "device": "p1"},
+            {"name": "n1", "kind": "null"},
+            {"name": "n2", "kind": "null"},
+        ],
         "worker": [{"id": 1}],
         "bridge": [
             {
@@ -53,6 +62,15 @@ BASE = {
                 "port": [{"name": "p1", "number": 1}],
                 "controller": [{"name": "c1", "address": "127.0.0.1"}],
                 "listen": [{"name": "l1"}],
+            }
+        ],
+        "router": [
+            {
+                "name": "r",
+                "interface": [{"name": "if1", "port": "n1"}],
+                "route": [
+                    {"prefix": "198.51.100.0/24", "next-hop": [{"id": 1, "interface": "if1"}]}
+                ],
             }
         ],
     }
@@ -74,6 +92,13 @@ VALUES: dict[str, Any] = {
     "/raicho/bridge/port/pipeline": "bridge",
     "/raicho/bridge/port/trunk": ["7..9"],
     "/raicho/bridge/port/vlan-mode": "access",
+    "/raicho/router/host-namespace": "{namespace}",
+    "/raicho/router/interface/port": "n2",
+    "/raicho/router/interface/bridge": "br0",
+    "/raicho/router/interface/mac": "02:00:00:00:00:07",
+    "/raicho/router/interface/address": ["192.0.2.1/24", "2001:db8::1/64"],
+    "/raicho/router/route/next-hop/address": "192.0.2.9",
+    "/raicho/router/route/next-hop/interface": "if1",
     "/raicho/bridge/tls/private-key": "{folder}/a.key",
     "/raicho/bridge/tls/certificate": "{folder}/a.pem",
     "/raicho/bridge/tls/ca-certificate": "{folder}/a.pem",
@@ -83,6 +108,8 @@ BESIDE: dict[str, list[tuple[str, Any]]] = {
     "/raicho/port/kind": [(f"{P1}/device", "t1")],
     "/raicho/port/lane/worker": [(f"{P1}/device-queues", 2)],
     "/raicho/port/xdp-mode": [(f"{P1}/kind", "af_xdp")],
+    "/raicho/router/interface/bridge": [(f"{R}/interface[name='if1']/port", GONE)],
+    "/raicho/router/route/discard": [(f"{R}/route[prefix='198.51.100.0/24']/next-hop", GONE)],
     "/raicho/bridge/port/vlan-mode": [(f"{BR0}/port[name='p1']/vlan", 7)],
 }
 TLS = [
@@ -168,7 +195,7 @@ def commit(site: Site, edits: list[tuple[str, Any]]) -> None:
     ops: list[Set | Delete] = [
         Delete("/"),
         Set("/", BASE),
-        *(Set(path, value) for path, value in edits),
+        *(Delete(path) if value is GONE else Set(path, value) for path, value in edits),
     ]
     ask(site.switch.run_dir, "datastore", Edit("leaf", ops))
     ask(site.switch.run_dir, "datastore", CommitSession("leaf"), timeout=20)
@@ -186,11 +213,11 @@ def state(site: Site, component: str, path: str) -> Any:
 def test_what_is_written_is_read_back(site: Site, path: str) -> None:
     """G3: config arrives at the component, and its state equals config."""
     node = LEAVES[path]
-    folder = str(site.folder)
+    folder, space = str(site.folder), site.place.name
     value = value_of(path, node)
     edits = [*BESIDE.get(path, []), (instance(path), value)]
     edits = [
-        (place, each.format(folder=folder) if isinstance(each, str) else each)
+        (place, each.format(folder=folder, namespace=space) if isinstance(each, str) else each)
         for place, each in edits
     ]
     commit(site, edits)
