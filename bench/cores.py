@@ -5,8 +5,10 @@ The measured thread gets the last core that this process may use, everything els
 
 import contextlib
 import os
+import subprocess
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 AUTOGROUP = Path("/proc/self/autogroup")
@@ -27,6 +29,19 @@ def pin(core: int | None) -> None:
     """Keep the calling thread on one core; None leaves it where it is."""
     if core is not None:
         os.sched_setaffinity(threading.get_native_id(), {core})
+
+
+def run(program: Path, *arguments: object) -> str:
+    """Run a program on the measured core and return what it prints; raise what it complains of."""
+    done = subprocess.run(
+        [str(program), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        preexec_fn=partial(os.sched_setaffinity, 0, {measured()}),
+    )
+    if done.returncode:
+        raise RuntimeError(f"{program}: {done.stderr.strip()}")
+    return done.stdout
 
 
 @contextlib.contextmanager

@@ -54,6 +54,10 @@ BENCHMARKS = {
         "bench.kv",
         "keys and values alone, what sessions and addresses are kept in: lookups, inserts a second",
     ),
+    "route": Benchmark(
+        "bench.route",
+        "tables of routes alone: nanoseconds of a lookup, puts/s, a single change, memory",
+    ),
     "restart": Benchmark(
         "bench.restart",
         "from `kill -9` of the dataplane to the first packet that is forwarded again; needs root",

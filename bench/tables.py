@@ -6,8 +6,6 @@ rte_fib get the same rules and packets; they have no priorities and no wildcards
 need those have no peer.
 """
 
-import os
-import subprocess
 import tempfile
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
@@ -87,15 +85,7 @@ class Filler(NamedTuple):
     def run(self, case: Case, options: Namespace) -> Found:
         """Fill a table and look up in it, on the measured core."""
         arguments = (case.shape, case.rules, case.masks, options.seed, options.seconds)
-        done = subprocess.run(
-            [str(self.program), *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            preexec_fn=partial(os.sched_setaffinity, 0, {cores.measured()}),
-        )
-        if done.returncode:
-            raise RuntimeError(f"{case.name}: {self.program.name}: {done.stderr.strip()}")
-        name, *numbers = done.stdout.split()[-6:]
+        name, *numbers = cores.run(self.program, *arguments).split()[-6:]
         return Found(name, *map(float, numbers))
 
 

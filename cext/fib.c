@@ -88,6 +88,17 @@ fib_put(struct fib *fib, const struct ip_prefix *prefix, uint32_t value)
     return error;
 }
 
+void
+fib_prefetch(const struct fib *fib, const struct ip_prefix *prefix)
+{
+    const struct fib_tree *tree = tree_of(family_of((struct fib *) fib, prefix));
+    const struct fib_prefix bits = in_bits(prefix);
+
+    if (tree) {
+        fib_tree_prefetch(tree, &bits);
+    }
+}
+
 uint32_t
 fib_remove(struct fib *fib, const struct ip_prefix *prefix)
 {

@@ -69,13 +69,17 @@ void fib_close(struct fib *fib);
  * already always gets its new value. */
 int fib_put(struct fib *fib, const struct ip_prefix *prefix, uint32_t value);
 
+/* Asks the cache for what a change of this prefix will read: who has many to change says so some of them
+ * ahead.  The writer's. */
+void fib_prefetch(const struct fib *fib, const struct ip_prefix *prefix);
+
 /* Takes a prefix out.  Returns the value that it had; 0: it was not there. */
 uint32_t fib_remove(struct fib *fib, const struct ip_prefix *prefix);
 
 /* The value of exactly this prefix; 0: it is not there.  The writer's. */
 uint32_t fib_get(const struct fib *fib, const struct ip_prefix *prefix);
 
-/* Bytes that it has asked for; pages that were never used are among them. */
+/* Bytes of all that it has ever used; the arrays of 2^16 slots count whole. */
 size_t fib_memory(const struct fib *fib);
 
 /* Finds the values of 'n' addresses, host order; 0: no prefix matches. */

@@ -10,10 +10,10 @@ enum { HUGE_PAGE = 2 << 20 };
 /* What there is of a kind. */
 static const struct {
     uint32_t in_chunk, max;
-    size_t chunk_size;
+    size_t size;                    /* Of one. */
 } facts[] = {
-    [FIB_CHILD] = { FIB_CHUNK_NODES, FIB_MAX_NODES, sizeof(struct fib_nodes) },
-    [FIB_LONE] = { FIB_CHUNK_LONE, FIB_MAX_LONE, FIB_CHUNK_LONE * sizeof(struct fib_lone) },
+    [FIB_CHILD] = { FIB_CHUNK_NODES, FIB_MAX_NODES, sizeof(struct fib_nodes) / FIB_CHUNK_NODES },
+    [FIB_LONE] = { FIB_CHUNK_LONE, FIB_MAX_LONE, sizeof(struct fib_lone) },
 };
 
 static struct fib_store *
@@ -66,14 +66,8 @@ fib_tree_close(struct fib_tree *tree)
 size_t
 fib_tree_memory(const struct fib_tree *tree)
 {
-    size_t size = sizeof *tree;
-
-    for (enum fib_kind kind = FIB_CHILD; kind <= FIB_LONE; kind++) {
-        const struct fib_store *store = kind == FIB_CHILD ? &tree->nodes : &tree->lone;
-        const uint32_t in_chunk = facts[kind].in_chunk;
-        size += (store->n_touched + in_chunk - 1) / in_chunk * facts[kind].chunk_size;
-    }
-    return size;
+    return sizeof *tree + tree->nodes.n_touched * facts[FIB_CHILD].size
+           + tree->lone.n_touched * facts[FIB_LONE].size;
 }
 
 /* Returns whether there is room for one more. */
@@ -81,6 +75,7 @@ static bool
 grow(struct fib_store *store, enum fib_kind kind)
 {
     const uint32_t in_chunk = facts[kind].in_chunk;
+    const size_t size = in_chunk * facts[kind].size;
 
     if (store->n_touched == facts[kind].max) {
         return false;
@@ -88,12 +83,12 @@ grow(struct fib_store *store, enum fib_kind kind)
     if (store->n_touched % in_chunk) {
         return true;
     }
-    void *chunk = aligned_alloc(HUGE_PAGE, facts[kind].chunk_size);
+    void *chunk = aligned_alloc(HUGE_PAGE, size);
     if (!chunk) {
         return false;
     }
     if (store->n_touched) {         /* The first one is for the many FIBs that need only little. */
-        madvise(chunk, facts[kind].chunk_size, MADV_HUGEPAGE);      /* A wish; it works without. */
+        madvise(chunk, size, MADV_HUGEPAGE);      /* A wish; it works without. */
     }
     atomic_store_explicit(&store->chunks[store->n_touched / in_chunk], chunk, memory_order_relaxed);
     return true;

@@ -337,6 +337,21 @@ fib_tree_put(struct fib_tree *tree, struct epoch *epoch, const struct fib_prefix
     return put_below(tree, epoch, prefix, &path, value);
 }
 
+/* As deep as the first node or lone prefix: the root is in the cache. */
+void
+fib_tree_prefetch(const struct fib_tree *tree, const struct fib_prefix *prefix)
+{
+    const uint32_t word = load(&tree->slots[slot_of(&prefix->bits, 0)]);
+
+    if (fib_kind(word) == FIB_LONE) {
+        __builtin_prefetch(fib_lone(tree, fib_number(word)), 1);
+    } else if (fib_kind(word) == FIB_CHILD) {
+        const struct array node = node_of(tree, word);
+        __builtin_prefetch(&node.inner[0], 1);
+        __builtin_prefetch(&node.slots[slot_of(&prefix->bits, 1)], 1);
+    }
+}
+
 /* --- Going -------------------------------------------------------------------------------------------- */
 
 uint32_t

@@ -137,5 +137,6 @@ int fib_tree_put(struct fib_tree *tree, struct epoch *epoch, const struct fib_pr
 uint32_t fib_tree_remove(struct fib_tree *tree, struct epoch *epoch,
                          const struct fib_prefix *prefix);
 uint32_t fib_tree_get(const struct fib_tree *tree, const struct fib_prefix *prefix);
+void fib_tree_prefetch(const struct fib_tree *tree, const struct fib_prefix *prefix);
 
 #endif

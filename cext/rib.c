@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "hash.h"
 
@@ -12,6 +13,7 @@ enum {
     MIN_NODES = 64,
     MIN_LOG = 6,                    /* Of slots. */
     MAX_LOG = 31,
+    HUGE_PAGE = 2 << 20,
 };
 
 struct rib_node {
@@ -138,6 +140,14 @@ find_slot(const struct rib *rib, const struct ip_prefix *prefix, uint32_t hash)
     }
 }
 
+void
+rib_prefetch(const struct rib *rib, const struct ip_prefix *prefix)
+{
+    if (rib->slots) {
+        __builtin_prefetch(&rib->slots[home_of(rib, prefix_hash(prefix))]);
+    }
+}
+
 /* Puts what is in a slot into one of an array that has room. */
 static void
 move_slot(struct rib *rib, uint64_t slot)
@@ -148,6 +158,20 @@ move_slot(struct rib *rib, uint64_t slot)
         i = (i + 1) & last_slot(rib);
     }
     rib->slots[i] = slot;
+}
+
+/* Many of them lie in huge pages: each prefix is anywhere in them.  Null without memory. */
+static uint64_t *
+slots_new(size_t n)
+{
+    const size_t size = n * sizeof(uint64_t);
+    uint64_t *slots = size < HUGE_PAGE ? calloc(1, size) : aligned_alloc(HUGE_PAGE, size);
+
+    if (slots && size >= HUGE_PAGE) {
+        madvise(slots, size, MADV_HUGEPAGE);        /* A wish; it works without. */
+        memset(slots, 0, size);
+    }
+    return slots;
 }
 
 /* Makes room for one more prefix: half of the slots stay free.  Returns 0 or ENOMEM. */
@@ -161,7 +185,7 @@ reserve_slot(struct rib *rib)
         return 0;
     }
     const uint8_t log = old ? rib->log_slots + 1 : MIN_LOG;
-    uint64_t *slots = log <= MAX_LOG ? calloc((size_t) 1 << log, sizeof *slots) : NULL;
+    uint64_t *slots = log <= MAX_LOG ? slots_new((size_t) 1 << log) : NULL;
     if (!slots) {
         return ENOMEM;
     }

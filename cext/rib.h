@@ -85,6 +85,9 @@ void rib_close(struct rib *rib);
  * prefix, source 0), ENOMEM, or what ops.best_changed returned. */
 int rib_put(struct rib *rib, const struct rib_route *route);
 
+/* Asks the cache for where a prefix would be found: who has many to change says so some of them ahead. */
+void rib_prefetch(const struct rib *rib, const struct ip_prefix *prefix);
+
 /* Takes the route of a source to a prefix out.  Returns 0 or ENOENT. */
 int rib_remove(struct rib *rib, const struct ip_prefix *prefix, uint8_t source);
 

@@ -197,8 +197,10 @@ def test_every_c_program_of_the_benchmarks_compiles_and_is_in_the_tree(tmp_path:
         "traffic.c": [],
         "tables.c": [str(folder / "tables_raicho.c"), *compiler.with_core()],
         "kv.c": [str(folder / "kv_raicho.c"), *compiler.with_core()],
+        "route.c": [str(folder / "route_raicho.c"), *compiler.with_core()],
     }
     parts = {"tables_raicho.c", "tables_dpdk.c", "kv_raicho.c", "kv_dpdk.c"}
+    parts |= {"route_raicho.c", "route_floor.c", "route_dpdk.c"}
     assert {file.name for file in folder.glob("*.c")} == {*wanted, *parts}
     for source, flags in wanted.items():
         assert compiler.compiled(source, tmp_path, *flags).exists()
