@@ -4,8 +4,6 @@ Each run is a process that draws keys from the seed, fills a store and looks up 
 (bench/kv.c). DPDK's rte_hash gets the same keys.
 """
 
-import os
-import subprocess
 import tempfile
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
@@ -52,15 +50,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(program: Path, entries: int, options: Namespace) -> Found:
     """Fill a store on the measured core and look up in it."""
-    done = subprocess.run(
-        [str(program), *map(str, (entries, options.seed, options.seconds))],
-        capture_output=True,
-        text=True,
-        preexec_fn=partial(os.sched_setaffinity, 0, {cores.measured()}),
-    )
-    if done.returncode:
-        raise RuntimeError(f"{entries} entries: {program}: {done.stderr.strip()}")
-    return Found(*map(float, done.stdout.split()[-4:]))
+    said = cores.run(program, entries, options.seed, options.seconds)
+    return Found(*map(float, said.split()[-4:]))
 
 
 def rows(options: Namespace) -> Iterator[Row]:

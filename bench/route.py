@@ -19,9 +19,8 @@ from .compiler import HERE, compiled, with_core, with_package
 from .harness import Row, in_turn
 from .needs import require
 from .peers.hugepages import HugePages
+from .tables import DPDK_PACKAGES, HUGE_PAGES
 
-DPDK_PACKAGES = ("libdpdk-dev", "pkg-config")
-HUGE_PAGES = 1024  # of 2 MiB, while DPDK fills its tables
 FLOOR = "floor"
 
 
