@@ -17,6 +17,7 @@ enum {
     PUT = 1, REMOVE = 2,
     MEMBER_SIZE = 40, GROUP_SIZE = 8,
     NO_LABEL = 0xffffffff,
+    AHEAD = 8,                      /* Routes for which the cache is asked before it is their turn. */
 };
 
 static enum route_result
@@ -37,12 +38,27 @@ route_record(struct router *router, const uint8_t *at)
     return at[0] == REMOVE ? router_remove_route(router, at[3], &prefix) : ROUTE_BAD;
 }
 
+static void
+prefetch_record(const struct router *router, const uint8_t *at)
+{
+    struct ip_prefix prefix = { .family = at[1], .len = at[2] };
+
+    if (prefix.family == IP_V4 || prefix.family == IP_V6) {
+        prefix.address = ip_read(prefix.family, at + 16);
+        rib_prefetch(&router->rib, &prefix);
+        fib_prefetch(&router->fib, &prefix);
+    }
+}
+
 size_t
 router_route_mod(struct router *router, const uint8_t *records, size_t size, uint8_t *results)
 {
     size_t n = size / ROUTE_RECORD;
 
     for (size_t i = 0; i < n; i++) {
+        if (i + AHEAD < n) {
+            prefetch_record(router, records + (i + AHEAD) * ROUTE_RECORD);
+        }
         put_be32(results + 4 * i, route_record(router, records + i * ROUTE_RECORD));
     }
     return n;
