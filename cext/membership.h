@@ -14,8 +14,8 @@
  *
  * It does no I/O: packets come in, queries go out through the owner, time is a parameter.
  *
- * Groups that are never left out (224.0.0.0/24, ff02::1, and scopes within a host) are not kept: their packets go to all
- * ports (RFC 4541, 2.1.2).
+ * Groups that are never left out (224.0.0.0/24, ff02::1, and scopes within a host) are not kept: their packets
+ * go to all ports (RFC 4541, 2.1.2).  So do all while nobody asks on the link.
  *
  * Threads: the control thread's.  The owner publishes for workers what has changed.
  *
@@ -42,7 +42,7 @@ struct membership_config {
     uint32_t response_ms;               /* Within which hosts answer them. */
     uint32_t last_member_ms;            /* Within which they answer those for a group. */
     uint32_t max_members;               /* Groups of ports, of both families. */
-    uint16_t max_sources;               /* Of a group and port; with more it wants all. */
+    uint16_t max_sources;               /* Of a member; with more it wants all. */
 };
 
 /* RFC 3376, section 8 */
@@ -62,7 +62,7 @@ struct membership_member {
     struct membership_source_state *sources;
 };
 
-/* One that is wanted while its time is not over, and, of exclude, not wanted without a time. */
+/* A source that is wanted while its time is not over, and, of exclude, not wanted without a time. */
 struct membership_source_state {
     struct ip_address address;
     uint64_t due_ms;                    /* 0: no time. */
@@ -76,6 +76,7 @@ struct membership_group {
     struct membership_member *members;
 };
 
+/* Functions may read, but change nothing here. */
 struct membership_owner {
     /* Sends the IP packet of a query to a port, or to all of them. */
     void (*send)(void *context, uint32_t port, uint8_t family, const uint8_t *packet, size_t len);
@@ -96,6 +97,8 @@ struct membership_asking {
     struct ip_address source;           /* Our own address; 0: any querier is preferred to us. */
     uint64_t due_ms;                    /* When we ask next; 0: not begun. */
     uint64_t other_until_ms;            /* Until when another one is there. */
+    uint64_t known_ms;                  /* When the first answers are all there; 0: nobody asks. */
+    bool is_known;
     uint8_t n_startup;                  /* Queries left that come soon after each other. */
     uint8_t robustness;                 /* As the querier says, if it is another one. */
     uint32_t interval_ms, response_ms;
@@ -137,7 +140,10 @@ enum membership_verdict {
 enum membership_verdict membership_receive(struct membership *membership, uint32_t port,
                                            const uint8_t *packet, size_t len, uint64_t now_ms);
 
-/* Whether a port wants what a source sends to a group.  Routers' ports want all. */
+/* Whether somebody asks on the link, so that it is known who wants what.  Else nobody is left out. */
+bool membership_is_known(const struct membership *membership, uint8_t family);
+
+/* Whether a port gets what a source sends to a group.  Routers' ports get all. */
 bool membership_wants(const struct membership *membership, uint32_t port, uint8_t family,
                       const struct ip_address *group, const struct ip_address *source);
 
