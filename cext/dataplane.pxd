@@ -9,6 +9,7 @@ cdef extern from "dataplane.h" nogil:
     cdef enum:
         DATAPLANE_WORKERS
         DATAPLANE_BRIDGES
+        DATAPLANE_NATS
         N_PIPELINES
 
     cdef enum pipeline:
@@ -26,8 +27,11 @@ cdef extern from "dataplane.h" nogil:
         worker_counters former
 
     struct bridge
+    struct nat
 
     bridge *dataplane_bridge(const dataplane *, unsigned index)
+    nat *dataplane_nat(const dataplane *, unsigned number)
+    void dataplane_set_nat(dataplane *, unsigned number, nat *)
     int dataplane_open(dataplane *)
     void dataplane_close(dataplane *)
     void dataplane_tick(dataplane *, uint64_t now_ms)

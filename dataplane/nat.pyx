@@ -1,0 +1,225 @@
+"""NAT: the Python face of cext/nat.h."""
+
+cimport cython
+from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+
+from raicho.cext.dataplane cimport DATAPLANE_NATS, dataplane_nat, dataplane_set_nat, nat
+from raicho.cext.nat cimport (
+    NAT_BY_ADDRESS,
+    NAT_BY_ENDPOINT,
+    NAT_OPEN,
+    NAT_TIMER_icmp,
+    NAT_TIMER_tcp_closed,
+    NAT_TIMER_tcp_established,
+    NAT_TIMER_tcp_transitory,
+    NAT_TIMER_udp,
+    counts_of_nat,
+    event_of_nat,
+    nat_close,
+    nat_config,
+    nat_configure,
+    nat_counts,
+    nat_event,
+    nat_flush,
+    nat_forward,
+    nat_host,
+    nat_next,
+    nat_open,
+    nat_pool,
+    nat_session,
+)
+
+from .datapath cimport Dataplane
+
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Address
+from typing import NamedTuple
+
+MAX_NATS = DATAPLANE_NATS
+PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17}
+FILTERINGS = {
+    "open": NAT_OPEN, "by-address": NAT_BY_ADDRESS, "by-endpoint": NAT_BY_ENDPOINT,
+}
+TIMERS = {
+    "udp": NAT_TIMER_udp,
+    "icmp": NAT_TIMER_icmp,
+    "tcp-transitory": NAT_TIMER_tcp_transitory,
+    "tcp-established": NAT_TIMER_tcp_established,
+    "tcp-closed": NAT_TIMER_tcp_closed,
+}
+
+_PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
+_TIMER_NAMES = {number: name for name, number in TIMERS.items()}
+
+
+class Pool(NamedTuple):
+    first: IPv4Address
+    last: IPv4Address
+    first_port: int = 1024
+    last_port: int = 65535
+    shared: bool = False
+
+
+class Forward(NamedTuple):
+    protocol: str
+    outside: IPv4Address
+    outside_port: int
+    inside: IPv4Address
+    inside_port: int
+
+
+class Host(NamedTuple):
+    outside: IPv4Address
+    inside: IPv4Address
+
+
+class NatConfig(NamedTuple):
+    pools: Sequence[Pool] = ()
+    forwards: Sequence[Forward] = ()
+    hosts: Sequence[Host] = ()
+    max_per_source: int = 0
+    block: int = 0
+    filtering: str = "open"
+    strict_tcp: bool = False
+    timers: Mapping[str, int] = {}
+
+
+class Session(NamedTuple):
+    protocol: str
+    inside: IPv4Address
+    inside_port: int
+    outside: IPv4Address
+    outside_port: int
+    remote: IPv4Address
+    remote_port: int
+    timer: str
+    idle_ms: int
+
+
+class Event(NamedTuple):
+    at_ms: int
+    created: bool
+    protocol: str
+    inside: IPv4Address
+    inside_port: int
+    outside: IPv4Address
+    outside_port: int
+
+
+cdef nat_pool _pool(row) except *:
+    return nat_pool(first=int(row.first), last=int(row.last), first_port=row.first_port,
+                    last_port=row.last_port, shared=row.shared)
+
+
+cdef nat_forward _forward(row) except *:
+    return nat_forward(
+        outside=int(row.outside), inside=int(row.inside), outside_port=row.outside_port,
+        inside_port=row.inside_port, proto=PROTOCOLS[row.protocol])
+
+
+@cython.no_gc
+cdef class Nat:
+    cdef nat *handle            # NULL once it is closed.
+    cdef Dataplane dataplane
+    cdef readonly uint32_t number
+
+    def __cinit__(self, Dataplane dataplane not None, uint32_t number, *, uint32_t sessions=65536,
+                  uint32_t events=0):
+        if number >= MAX_NATS:
+            raise ValueError(f"NAT {number}: numbers are 0 to {MAX_NATS - 1}")
+        if dataplane_nat(dataplane.handle, number) is not NULL:
+            raise ValueError(f"NAT {number}: there is one already")
+        self.dataplane, self.number = dataplane, number
+        self.handle = nat_open(&dataplane.handle.epoch, sessions, events)
+        if self.handle is NULL:
+            raise MemoryError
+        dataplane_set_nat(dataplane.handle, number, self.handle)
+
+    def __dealloc__(self):
+        self._close()
+
+    def close(self):
+        self._close()
+
+    cdef void _close(self) noexcept:
+        if self.handle is not NULL:
+            dataplane_set_nat(self.dataplane.handle, self.number, NULL)
+            nat_close(self.handle)
+            self.handle = NULL
+
+    cdef nat *_open(self) except NULL:
+        if self.handle is NULL:
+            raise ValueError(f"NAT {self.number} is closed")
+        return self.handle
+
+    def configure(self, config not None, uint64_t now_ms):
+        cdef nat_config made
+        cdef nat *handle = self._open()
+
+        memset(&made, 0, sizeof(made))
+        made.n_pools, made.n_forwards = len(config.pools), len(config.forwards)
+        made.n_hosts, made.max_per_source = len(config.hosts), config.max_per_source
+        made.block, made.strict_tcp = config.block, config.strict_tcp
+        made.filtering = FILTERINGS[config.filtering]
+        for name, seconds in config.timers.items():
+            made.timers[<unsigned> TIMERS[name]] = seconds
+
+        cdef nat_pool *pools = <nat_pool *> calloc(made.n_pools + 1, sizeof(nat_pool))
+        cdef nat_forward *forwards
+        forwards = <nat_forward *> calloc(made.n_forwards + 1, sizeof(nat_forward))
+        cdef nat_host *hosts = <nat_host *> calloc(made.n_hosts + 1, sizeof(nat_host))
+        cdef char why[256]
+
+        try:
+            if pools is NULL or forwards is NULL or hosts is NULL:
+                raise MemoryError
+            for i, row in enumerate(config.pools):
+                pools[<unsigned> i] = _pool(row)
+            for i, row in enumerate(config.forwards):
+                forwards[<unsigned> i] = _forward(row)
+            for i, row in enumerate(config.hosts):
+                hosts[<unsigned> i] = nat_host(outside=int(row.outside), inside=int(row.inside))
+            made.pools, made.forwards, made.hosts = pools, forwards, hosts
+            if nat_configure(handle, &made, now_ms, why, sizeof(why)):
+                raise ValueError(why.decode())
+        finally:
+            free(pools)
+            free(forwards)
+            free(hosts)
+
+    def sessions(self, uint64_t position, unsigned limit, uint64_t now_ms):
+        cdef nat *handle = self._open()
+        cdef nat_session s
+        cdef list rows = []
+
+        while limit > 0:
+            if not nat_next(handle, &position, now_ms, &s):
+                return 0, rows
+            rows.append(Session(
+                _PROTOCOL_NAMES[s.proto], IPv4Address(s.inside), s.inside_port,
+                IPv4Address(s.outside), s.outside_port, IPv4Address(s.remote), s.remote_port,
+                _TIMER_NAMES[s.timer], s.idle_ms))
+            limit -= 1
+        return position, rows
+
+    def counts(self):
+        cdef counts_of_nat counts
+
+        nat_counts(self._open(), &counts)
+        return dict(counts)
+
+    def events(self):
+        cdef nat *handle = self._open()
+        cdef event_of_nat e
+        cdef list rows = []
+
+        while nat_event(handle, &e):
+            rows.append(Event(
+                e.at_ms, bool(e.created), _PROTOCOL_NAMES[e.proto], IPv4Address(e.inside),
+                e.inside_port, IPv4Address(e.outside), e.outside_port))
+        return rows
+
+    def flush(self, uint64_t now_ms, inside=None):
+        return nat_flush(self._open(), int(inside or 0), now_ms)
