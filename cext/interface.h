@@ -29,6 +29,9 @@ enum {
 /* Whether a packet's source must be reached by a route (RFC 3704). */
 enum reverse_path { REVERSE_PATH_OFF, REVERSE_PATH_LOOSE, REVERSE_PATH_STRICT };
 
+/* Which side of a NAT it is on. */
+enum nat_side { NAT_SIDE_NONE, NAT_SIDE_INSIDE, NAT_SIDE_OUTSIDE };
+
 struct interface {
     uint64_t mac;               /* 48 bits. */
     struct router *router;
@@ -37,6 +40,8 @@ struct interface {
     uint16_t vlan;              /* 0: untagged. */
     uint16_t mtu;               /* Bytes of network-layer packet. */
     uint8_t reverse_path;       /* enum reverse_path */
+    uint8_t nat_side;           /* enum nat_side */
+    uint8_t nat;                /* Number of the NAT, if it is on a side of one. */
     _Atomic bool up;            /* Goes down in place, when the interface is about to go. */
     uint32_t port;              /* Number on the bridge; PORT_LOCAL: the interface is the bridge's own. */
     struct bridge *bridge;

@@ -14,6 +14,7 @@
 #include "bytes.h"
 #include "csum.h"
 #include "headers.h"
+#include "nat.h"
 #include "offload.h"
 #include "router.h"
 #include "worker.h"
@@ -349,6 +350,78 @@ check_sources(struct worker *worker, const struct interface *from, struct batch 
     batch->n = kept;
 }
 
+/* --- Translation (nat.h) -------------------------------------------------------------------- */
+
+static void
+read_destinations(const struct batch *batch, uint32_t *addresses)
+{
+    for (unsigned i = 0; i < batch->n; i++) {
+        addresses[i] = (uint32_t) packet_walk(batch->packets[i])->key.word[W_IPV4];
+    }
+}
+
+/* Answers from outside get their destination inside before they are looked up. */
+static void
+translate_in(struct worker *worker, const struct interface *from, struct sorting *sorting)
+{
+    struct nat *nat = dataplane_nat(worker->dataplane, from->nat);
+
+    if (nat) {
+        sorting->v4->n = nat_translate(nat, worker, sorting->v4->packets, sorting->v4->n,
+                                       PACKET_VECTOR, NAT_IN);
+        read_destinations(sorting->v4, sorting->v4_addresses);
+    }
+}
+
+/* Whether a packet leaves by an interface outside of the NAT, and will not come to an end before: of that its
+ * sender is told with the packet as it was. */
+static bool
+leaves_by_outside(const struct worker *worker, const struct interface *from, struct packet *p, uint32_t id)
+{
+    const struct routing *routing = &worker->dataplane->routing;
+    const struct adjacency *by = adjacency_at(&routing->adjacencies, id);
+    const uint8_t *ip = p->data + p->l3;
+
+    if (by->kind == ADJACENCY_GROUP) {
+        by = adjacency_at(&routing->adjacencies, by->buckets[packet_hash(p) >> 1 & (by->n_buckets - 1)]);
+    }
+    const struct interface *to = interface_at(routing, by->interface);
+    bool whole = ip[6] & 0x40;                  /* It must not be fragmented. */
+
+    return to && to->nat_side == NAT_SIDE_OUTSIDE && to->nat == from->nat && ip[8] > 1
+           && !(whole && length_on_link(p) > by->mtu);
+}
+
+/* Packets that go outside, or to an address outside that is somebody's inside (RFC 4787, REQ-9). */
+static void
+translate_out(struct worker *worker, const struct interface *from, struct sorting *sorting)
+{
+    struct nat *nat = dataplane_nat(worker->dataplane, from->nat);
+    struct batch *all = sorting->v4, out;
+    unsigned kept = 0;
+
+    if (!nat) {
+        return;
+    }
+    out.n = 0;
+    for (unsigned i = 0; i < all->n; i++) {
+        struct packet *p = all->packets[i];
+        if (leaves_by_outside(worker, from, p, all->values[i])
+            || nat_is_outside(nat, sorting->v4_addresses[i])) {
+            out.packets[out.n++] = p;
+        } else {
+            all->packets[kept] = p;
+            all->values[kept++] = all->values[i];
+        }
+    }
+    out.n = nat_translate(nat, worker, out.packets, out.n, PACKET_VECTOR - kept, NAT_OUT);
+    read_destinations(&out, sorting->v4_addresses);
+    fib_lookup_ipv4(&from->router->fib, sorting->v4_addresses, out.n, out.values);
+    memcpy(all->packets + kept, out.packets, out.n * sizeof out.packets[0]);
+    memcpy(all->values + kept, out.values, out.n * sizeof out.values[0]);
+    all->n = kept + out.n;
+}
+
 /* --- A vector ---------------------------------------------------------------------------------- */
 
 static void
@@ -357,7 +430,13 @@ route_ipv4(struct worker *worker, const struct interface *from, struct sorting *
     if (from->reverse_path != REVERSE_PATH_OFF) {
         check_sources(worker, from, sorting->v4, false, sorting);
     }
+    if (from->nat_side == NAT_SIDE_OUTSIDE) {
+        translate_in(worker, from, sorting);
+    }
     fib_lookup_ipv4(&from->router->fib, sorting->v4_addresses, sorting->v4->n, sorting->v4->values);
+    if (from->nat_side == NAT_SIDE_INSIDE) {
+        translate_out(worker, from, sorting);
+    }
     dispatch(worker, from, sorting->v4, false);
 }
 

@@ -87,6 +87,8 @@ struct interface_config {
     uint16_t mtu;
     uint64_t mac;
     uint8_t reverse_path;               /* enum reverse_path */
+    uint8_t nat_side;                   /* enum nat_side */
+    uint8_t nat;                        /* Number of the NAT. */
     bool up;
     bool proxy_arp;
 };

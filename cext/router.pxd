@@ -13,6 +13,9 @@ cdef extern from "interface.h" nogil:
         REVERSE_PATH_OFF
         REVERSE_PATH_LOOSE
         REVERSE_PATH_STRICT
+        NAT_SIDE_NONE
+        NAT_SIDE_INSIDE
+        NAT_SIDE_OUTSIDE
 
     struct interface:
         uint64_t mac
@@ -60,6 +63,8 @@ cdef extern from "router.h" nogil:
         uint16_t mtu
         uint64_t mac
         uint8_t reverse_path
+        uint8_t nat_side
+        uint8_t nat
         bint up
         bint proxy_arp
 

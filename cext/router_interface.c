@@ -321,6 +321,7 @@ make_view(const struct router_interface *own, const struct interface_config *con
     *view = (struct interface) {
         .mac = config->mac, .router = own->router, .index = own->index, .vlan = own->vlan,
         .mtu = config->mtu, .reverse_path = config->reverse_path, .up = config->up,
+        .nat_side = config->nat_side, .nat = config->nat,
         .port = own->port, .bridge = own->bridge,
         .received = old->received, .sent = old->sent,
     };

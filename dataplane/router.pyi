@@ -7,6 +7,7 @@ from .bridge import Bridge
 
 LOCAL: int  # the "port" of an interface that is on a bridge itself
 STATIC: int  # the source of static routes
+NAT_SIDES: dict[str, int]  # what nat_side may be
 KINDS: dict[str, int]  # of next hops
 REVERSE_PATHS: dict[str, int]  # what reverse_path may be
 
@@ -25,6 +26,10 @@ class _InterfaceSettings(Protocol):
     def proxy_arp(self) -> bool: ...
     @property
     def up(self) -> bool: ...
+    @property
+    def nat_side(self) -> str: ...
+    @property
+    def nat(self) -> int: ...
 
 class Router:
     """A router.  Dataplane.add_router() makes one.

@@ -8,6 +8,9 @@ from raicho.cext.buffer cimport buffer, buffer_close
 from raicho.cext.dataplane cimport dataplane_bridge
 from raicho.cext.router cimport (
     INTERFACE_NAME,
+    NAT_SIDE_INSIDE,
+    NAT_SIDE_NONE,
+    NAT_SIDE_OUTSIDE,
     NEIGHBOUR_RECORD,
     NEXT_HOP_BLACKHOLE,
     NEXT_HOP_GATEWAY,
@@ -66,6 +69,9 @@ REVERSE_PATHS = {
     "off": REVERSE_PATH_OFF, "loose": REVERSE_PATH_LOOSE, "strict": REVERSE_PATH_STRICT,
 }
 
+NAT_SIDES = {
+    "none": NAT_SIDE_NONE, "inside": NAT_SIDE_INSIDE, "outside": NAT_SIDE_OUTSIDE,
+}
 KINDS = {
     "gateway": NEXT_HOP_GATEWAY, "link": NEXT_HOP_LINK, "recursive": NEXT_HOP_RECURSIVE,
     "blackhole": NEXT_HOP_BLACKHOLE, "unreachable": NEXT_HOP_UNREACHABLE,
@@ -128,7 +134,8 @@ cdef class Router:
         return interface_config(
             name=name, mtu=settings.mtu, mac=settings.mac, vlan=settings.vlan,
             reverse_path=REVERSE_PATHS[settings.reverse_path], proxy_arp=settings.proxy_arp,
-            up=settings.up, bridge=NULL, port=0)
+            nat_side=NAT_SIDES[settings.nat_side], nat=settings.nat, up=settings.up, bridge=NULL,
+            port=0)
 
     # Interfaces.
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .nat_config import NatLeaves, read_nat
+
 Tree = Mapping[str, Any]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Interface | ipaddress.IPv6Interface
@@ -30,6 +32,7 @@ class InterfaceConfig:
     reverse_path: str = "off"
     proxy_arp: bool = False
     host: bool = False
+    nat: str = "none"  # which side of it
 
     @property
     def path(self) -> str:
@@ -70,6 +73,7 @@ class RouterConfig:
     host_namespace: str = ""
     interfaces: Mapping[str, InterfaceConfig] = field(default_factory=dict)
     routes: Mapping[str, RouteConfig] = field(default_factory=dict)
+    nat: NatLeaves = field(default_factory=NatLeaves)
 
     @property
     def path(self) -> str:
@@ -92,6 +96,7 @@ def read_router(row: Tree) -> RouterConfig:
         row.get("host-namespace", ""),
         {interface.name: interface for interface in interfaces},
         {route.prefix: route for route in routes},
+        read_nat(row.get("nat", {})),
     )
 
 
@@ -110,6 +115,7 @@ def _interface(router: str, row: Tree) -> InterfaceConfig:
         row.get("reverse-path", "off"),
         row.get("proxy-arp", False),
         row.get("host", False),
+        row.get("nat", "none"),
     )
 
 

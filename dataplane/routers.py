@@ -16,6 +16,7 @@ from .datapath import Dataplane
 from .host import HostSide, exists
 from .router import LOCAL, Router
 from .router_config import InterfaceConfig, RouteConfig, RouterConfig
+from .translation import Translation, free_number, is_used
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,8 @@ class Settings:
     reverse_path: str
     proxy_arp: bool
     up: bool
+    nat_side: str = "none"
+    nat: int = 0  # its number
 
 
 @dataclass(slots=True)
@@ -53,6 +56,12 @@ class Open:
     routes: dict[str, RouteConfig] = field(default_factory=dict)
     ids: dict[str, int] = field(default_factory=dict)  # groups of static routes, by prefix
     last_id: int = 0
+    translation: Translation | None = None
+
+    @property
+    def nat(self) -> int:
+        """Return the number of its NAT, if it has one."""
+        return self.translation.number if self.translation else 0
 
 
 class Routers:
@@ -94,19 +103,23 @@ class Routers:
         """Let go of routers that are not wanted, whose ports are gone; make new ones."""
         for name in self.open.keys() - wanted.routers.keys():
             there = self.open.pop(name)
-            there.router.close()
-            there.home.close()
+            _close(there)
             self._numbers.pop(name, None)
         for name in wanted.routers.keys() - self.open.keys():
             home = self._dataplane.add_bridge(f"router {name}", 0, now_ms)
             self.open[name] = Open(self._dataplane.add_router(name), home)
 
     def settle(
-        self, wanted: Config, bridges: Mapping[str, Bridge], has_link: Callable[[str], bool]
+        self,
+        wanted: Config,
+        bridges: Mapping[str, Bridge],
+        has_link: Callable[[str], bool],
+        now_ms: int,
     ) -> None:
         """Make interfaces, addresses and routes what is wanted; *has_link* tells of ports."""
         for name, router in wanted.routers.items():
             there = self.open[name]
+            former = self._begin_translation(there, router, now_ms)
             for config in router.interfaces.values():
                 up = config.enabled and (bool(config.bridge) or has_link(config.port))
                 try:
@@ -114,6 +127,25 @@ class Routers:
                 except (OSError, ValueError) as error:
                     raise BadConfig(config.path, str(error)) from error
             self._settle_routes(there, router)
+            if former:
+                former.close()
+
+    def _begin_translation(
+        self, there: Open, router: RouterConfig, now_ms: int
+    ) -> Translation | None:
+        """Give the router the NAT that it is to have; return one that is to be closed."""
+        former, most = there.translation, router.nat.sessions
+        if not is_used(router):
+            there.translation = None
+            return former
+        if former is None or former.most != most:
+            used = {each.nat for each in self.open.values() if each.translation}
+            there.translation = Translation(self._dataplane, free_number(used), most)
+        else:
+            former = None
+        assert there.translation
+        there.translation.configure(router, now_ms)
+        return former
 
     def refresh(self, port: str, *, up: bool) -> None:
         """Let the interfaces on a port follow its link; down before the port goes."""
@@ -134,8 +166,7 @@ class Routers:
         for there in self.open.values():
             for interface in list(there.interfaces.values()):
                 self._remove(there, interface)
-            there.router.close()
-            there.home.close()
+            _close(there)
         self.open.clear()
 
     # Interfaces.
@@ -151,7 +182,7 @@ class Routers:
     ) -> None:
         interface = there.interfaces.get(config.name)
         if interface is None:
-            settings = _settings(config, up=up)
+            settings = _settings(there, config, up=up)
             if config.bridge:
                 home, number = bridges[config.bridge], LOCAL
             else:
@@ -179,7 +210,7 @@ class Routers:
         interface.host.set_carrier(interface.settings.up)
 
     def _set(self, there: Open, interface: Interface, *, up: bool) -> None:
-        config, settings = interface.config, _settings(interface.config, up=up)
+        config, settings = interface.config, _settings(there, interface.config, up=up)
         if settings == interface.settings:
             return
         there.router.set_interface(interface.index, config.name, settings)
@@ -215,8 +246,24 @@ class Routers:
             there.routes[prefix] = route
 
 
-def _settings(config: InterfaceConfig, *, up: bool) -> Settings:
-    return Settings(config.vlan, config.mac, config.mtu, config.reverse_path, config.proxy_arp, up)
+def _settings(there: Open, config: InterfaceConfig, *, up: bool) -> Settings:
+    return Settings(
+        config.vlan,
+        config.mac,
+        config.mtu,
+        config.reverse_path,
+        config.proxy_arp,
+        up,
+        config.nat,
+        there.nat if config.nat != "none" else 0,
+    )
+
+
+def _close(there: Open) -> None:
+    there.router.close()
+    there.home.close()
+    if there.translation:
+        there.translation.close()
 
 
 def _reader(router: Router, index: int) -> Callable[[], None]:
@@ -264,6 +311,7 @@ def describe(there: Open) -> list[dict[str, Any]]:
             "reverse-path": each.config.reverse_path,
             "proxy-arp": each.config.proxy_arp,
             "host": each.host is not None,
+            "nat": each.settings.nat_side,
             **_state(there.router.interface_state(each.index)),
         }
         for name, each in there.interfaces.items()

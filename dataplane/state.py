@@ -9,6 +9,7 @@ from .openflow import now_ms
 from .queues import QueueConfig
 from .routers import describe, describe_routes
 from .switch import Switch
+from .translation import describe as describe_nat
 from .worker import DROP_REASONS, former_totals
 
 Rows = list[dict[str, Any]]
@@ -161,6 +162,10 @@ def _routers(switch: Switch) -> Rows:
             "host-namespace": switch.config.routers[name].host_namespace or None,
             "interface": describe(there),
             "route": describe_routes(there),
+            "nat": describe_nat(
+                switch.config.routers[name].nat,
+                there.translation.nat.counts() if there.translation else {},
+            ),
             **{key.replace("_", "-"): value for key, value in there.router.counts().items()},
         }
         for name, there in switch.routers.open.items()

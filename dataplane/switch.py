@@ -117,7 +117,7 @@ class Switch:
         self.routers.enter(new, now_ms)
         for name, place in wanted.items():
             self._put_in(name, place, now_ms)
-        self.routers.settle(new, self.bridges, self._has_link)
+        self.routers.settle(new, self.bridges, self._has_link, now_ms)
 
     def close(self) -> None:
         """Stop the workers and let go of everything; a second time does nothing."""

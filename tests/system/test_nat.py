@@ -1,0 +1,203 @@
+"""Real clients through the router's NAT (RFC 4787, 5382, 5508): P1, P5, M18."""
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from raicho.control.message import Delete, Get, Set
+
+from .lab import Lab, wait_until
+from .needs import needs
+from .pinging import Pinging, ping
+from .routed import Routed, stand, v4
+from .switch import ask, environment
+
+pytestmark = needs("ping")
+
+NAT = "/raicho/router[name='r']/nat"
+OUTSIDE = v4(2, 1)  # the router's own address there
+COMMITS = 100
+
+SERVE = """
+import http.server, socketserver, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = self.client_address[0].encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *args):
+        pass
+server = socketserver.ThreadingTCPServer((sys.argv[1], 8080), Handler)
+print("listening", flush=True)
+server.serve_forever()
+"""
+FETCH = """
+import sys, urllib.request
+for _ in range(int(sys.argv[2])):
+    with urllib.request.urlopen(sys.argv[1], timeout=10) as answer:
+        print(answer.read().decode())
+"""
+ECHO = """
+import socket, sys
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind((sys.argv[1], 5353))
+print("listening", flush=True)
+while True:
+    data, address = server.recvfrom(65535)
+    server.sendto(address[0].encode() + b" " + data, address)
+"""
+ASK = """
+import socket, sys
+client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+client.settimeout(10)
+client.sendto(b"x" * int(sys.argv[2]), (sys.argv[1], 5353))
+data, _ = client.recvfrom(65535)
+name, _, rest = data.partition(b" ")
+print(name.decode(), len(rest))
+"""
+# Says a line each 20 ms over one connection, and hears it again.
+HOLD = """
+import socket, sys, time
+with socket.create_connection((sys.argv[1], 7777)) as connection:
+    connection.settimeout(10)
+    for i in range(int(sys.argv[2])):
+        line = b"%d\\n" % i
+        connection.sendall(line)
+        heard = b""
+        while len(heard) < len(line):
+            more = connection.recv(len(line) - len(heard))
+            assert more, "closed"
+            heard += more
+        assert heard == line
+        time.sleep(0.02)
+print("whole")
+"""
+REPEAT = """
+import socket, sys
+server = socket.create_server((sys.argv[1], 7777))
+print("listening", flush=True)
+while True:
+    connection, _ = server.accept()
+    while data := connection.recv(65536):
+        connection.sendall(data)
+"""
+
+
+@pytest.fixture
+def routed(folder: Path) -> Iterator[Routed]:
+    """Link 1 is inside; hosts on link 2 know no way to it."""
+    with Lab() as lab:
+        found = stand(lab, folder)
+        found.hosts[1].ip("route", "del", "default")
+        found.configure()
+        sides = {1: "inside", 2: "outside"}
+        found.switch.commit(
+            Set(f"{NAT}/pool[name='wan']/interface", "if2"),
+            *(
+                Set(f"/raicho/router[name='r']/interface[name='if{net}']/nat", side)
+                for net, side in sides.items()
+            ),
+        )
+        wait_until(lambda: ping(found.hosts[0], v4(2, 2), "-c", "1").answered, "a ping", 30)
+        yield found
+        print(found.switch.log.read_text())
+
+
+def serve(routed: Routed, program: str, address: str, host: int = 1) -> None:
+    log = routed.folder / f"server{host}-{abs(hash(program)) % 1000}"
+    argv = [sys.executable, "-c", program, address]
+    routed.lab.start(argv, log, routed.hosts[host], environment())
+    wait_until(lambda: "listening" in log.read_text(), "a server")
+
+
+def run(routed: Routed, program: str, *arguments: object, host: int = 0) -> str:
+    return routed.hosts[host].run(sys.executable, "-c", program, *map(str, arguments), timeout=60)
+
+
+def counts(routed: Routed) -> dict[str, int]:
+    row = ask(routed.switch.run_dir, "dataplane", Get("/raicho/router[name='r']")).data
+    found: dict[str, int] = row["nat"]["counts"]
+    return found
+
+
+def test_web_pages_come_through(routed: Routed) -> None:
+    """RFC 5382: the server sees the outside address."""
+    serve(routed, SERVE, v4(2, 2))
+    seen = run(routed, FETCH, f"http://{v4(2, 2)}:8080/", 50).split()
+    assert seen == [OUTSIDE] * 50
+    assert counts(routed)["sessions"] >= 50
+
+
+@pytest.mark.parametrize("size", [10, 4000])
+def test_datagrams_come_through_whole_and_in_fragments(routed: Routed, size: int) -> None:
+    """RFC 4787, REQ-14: fragments both ways."""
+    serve(routed, ECHO, v4(2, 2))
+    assert run(routed, ASK, v4(2, 2), size).split() == [OUTSIDE, str(size)]
+
+
+def test_pings_and_errors_come_through(routed: Routed) -> None:
+    """RFC 5508, REQ-1 and REQ-4: queries, and what routers say of them."""
+    assert ping(routed.hosts[0], v4(2, 2), "-f", "-c", "5000", timeout=60).lost == 0
+    text = routed.hosts[0].run("ping", "-c", "1", "-t", "1", "-W", "3", v4(2, 2), check=False)
+    assert re.search(rf"From {re.escape(v4(1, 1))}.*Time to live exceeded", text)
+    # Nobody listens there: the host outside says so, and the one inside hears it.
+    refused = """
+import socket, sys
+client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+client.connect((sys.argv[1], 9))
+client.settimeout(5)
+client.send(b"x")
+try:
+    client.recv(10)
+except ConnectionRefusedError:
+    print("refused")
+"""
+    assert run(routed, refused, v4(2, 2)).strip() == "refused"
+
+
+def test_nobody_outside_gets_in_unasked(routed: Routed) -> None:
+    serve(routed, SERVE, v4(1, 2), host=0)
+    routed.hosts[1].ip("route", "add", f"{v4(1, 0)}/24", "via", OUTSIDE)
+    before = ping(routed.hosts[1], OUTSIDE, "-c", "3", "-i", "0.1")
+    assert before.lost == 0  # the address is the router's own as well
+    with pytest.raises(RuntimeError):
+        run(routed, FETCH, f"http://{OUTSIDE}:8080/", 1, host=1)
+
+
+def test_a_forwarded_port_leads_inside_and_back_to_itself(routed: Routed) -> None:
+    """RFC 4787, REQ-9: by hairpin a host inside meets it under the outside address too."""
+    serve(routed, SERVE, v4(1, 2), host=0)
+    forward = {
+        "protocol": "tcp",
+        "outside": OUTSIDE,
+        "outside-port": 8080,
+        "inside": v4(1, 2),
+        "inside-port": 8080,
+    }
+    routed.switch.commit(Set(f"{NAT}/forward[name='web']", forward))
+    url = f"http://{OUTSIDE}:8080/"
+    assert run(routed, FETCH, url, 3, host=1).split() == [v4(2, 2)] * 3
+    assert run(routed, FETCH, url, 3).split() == [OUTSIDE] * 3
+    routed.switch.commit(Delete(f"{NAT}/forward[name='web']"))
+    with pytest.raises(RuntimeError):
+        run(routed, FETCH, url, 1, host=1)
+
+
+def test_connections_live_through_commits(routed: Routed) -> None:
+    """T6: a connection and a ping through 100 commits of other things."""
+    serve(routed, REPEAT, v4(2, 2))
+    log = routed.folder / "client"
+    argv = [sys.executable, "-c", HOLD, v4(2, 2), "200"]
+    client = routed.lab.start(argv, log, routed.hosts[0], environment())
+    with Pinging(routed.hosts[0], v4(2, 2)) as pings:
+        for turn in range(COMMITS):
+            routed.switch.commit(Set(f"{NAT}/max-per-source", 1000 + turn))
+    assert client.wait(60) == 0, log.read_text()
+    assert log.read_text().strip() == "whole"
+    assert pings.counted.sent > 50
+    assert pings.counted.lost == 0
