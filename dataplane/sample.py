@@ -71,6 +71,18 @@ def _tables(switch: Switch) -> Rows:
             yield f"{name}/{table['table']}", {"bridge": name, **table}
 
 
+def _routers(switch: Switch) -> Rows:
+    for row in state.read(switch, "/router"):
+        counts = {name: row[name] for name in ("prefixes", "routes", "next-hops")}
+        yield row["name"], {"name": row["name"], **counts, "nat": row["nat"]["counts"]}
+
+
+def _interfaces(switch: Switch) -> Rows:
+    for router in state.read(switch, "/router"):
+        for row in router["interface"]:
+            yield row["name"], {"router": router["name"], **row}
+
+
 def _rows(view: str, *keys: str) -> Callable[[Switch], Rows]:
     """Return a set that is a view of the state, with its key."""
 
@@ -94,4 +106,6 @@ SETS: Mapping[str, Callable[[Switch], Rows]] = {
     "worker": _rows("/worker", "id"),
     "drops": _rows("/drops", "name"),
     "fdb": _rows("/fdb", "bridge", "vlan", "mac"),
+    "router": _routers,
+    "interface": _interfaces,
 }

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-USUAL = ("port", "queue", "bridge", "table", "worker", "drops", "fdb")
+USUAL = ("port", "queue", "bridge", "table", "worker", "drops", "fdb", "router", "interface")
 
 
 class Settings(msgspec.Struct, frozen=True, rename="kebab"):

@@ -41,6 +41,9 @@ KEYS = {
     "/raicho/bridge/listen": "[name='l1']",
     "/raicho/router": "[name='r']",
     "/raicho/router/interface": "[name='if1']",
+    "/raicho/router/nat/pool": "[name='wan']",
+    "/raicho/router/nat/forward": "[name='web']",
+    "/raicho/router/nat/host": "[outside='192.0.2.8']",
     "/raicho/router/route": "[prefix='198.51.100.0/24']",
     "/raicho/router/route/next-hop": "[id='1']",
     "/raicho/log/component": "[name='dataplane']",
@@ -68,6 +71,20 @@ BASE = {
             {
                 "name": "r",
                 "interface": [{"name": "if1", "port": "n1"}],
+                "nat": {
+                    "pool": [{"name": "wan", "first": "192.0.2.7"}],
+                    "forward": [
+                        {
+                            "name": "web",
+                            "protocol": "tcp",
+                            "outside": "192.0.2.7",
+                            "outside-port": 80,
+                            "inside": "10.0.0.7",
+                            "inside-port": 80,
+                        }
+                    ],
+                    "host": [{"outside": "192.0.2.8", "inside": "10.0.0.8"}],
+                },
                 "route": [
                     {"prefix": "198.51.100.0/24", "next-hop": [{"id": 1, "interface": "if1"}]}
                 ],
@@ -97,6 +114,14 @@ VALUES: dict[str, Any] = {
     "/raicho/router/interface/bridge": "br0",
     "/raicho/router/interface/mac": "02:00:00:00:00:07",
     "/raicho/router/interface/address": ["192.0.2.1/24", "2001:db8::1/64"],
+    "/raicho/router/nat/port-block": 128,
+    "/raicho/router/nat/pool/interface": "if1",
+    "/raicho/router/nat/pool/first": "192.0.2.6",
+    "/raicho/router/nat/pool/last": "192.0.2.7",
+    "/raicho/router/nat/forward/protocol": "udp",
+    "/raicho/router/nat/forward/outside": "192.0.2.7",
+    "/raicho/router/nat/forward/inside": "10.0.0.9",
+    "/raicho/router/nat/host/inside": "10.0.0.9",
     "/raicho/router/route/next-hop/address": "192.0.2.9",
     "/raicho/router/route/next-hop/interface": "if1",
     "/raicho/bridge/tls/private-key": "{folder}/a.key",
@@ -109,6 +134,7 @@ BESIDE: dict[str, list[tuple[str, Any]]] = {
     "/raicho/port/lane/worker": [(f"{P1}/device-queues", 2)],
     "/raicho/port/xdp-mode": [(f"{P1}/kind", "af_xdp")],
     "/raicho/router/interface/bridge": [(f"{R}/interface[name='if1']/port", GONE)],
+    "/raicho/router/nat/pool/interface": [(f"{R}/nat/pool[name='wan']/first", GONE)],
     "/raicho/router/route/discard": [(f"{R}/route[prefix='198.51.100.0/24']/next-hop", GONE)],
     "/raicho/bridge/port/vlan-mode": [(f"{BR0}/port[name='p1']/vlan", 7)],
 }
