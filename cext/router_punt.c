@@ -147,22 +147,54 @@ router_send_by(struct router *router, uint32_t id, const uint8_t *ip, size_t len
     }
 }
 
+/* Sends a packet of ours, in as many fragments as it takes, by an adjacency, or to a host on the link of an
+ * interface if that is not 0. */
+static void
+send_ours(struct router *router, uint32_t id, uint32_t interface, const uint8_t *ip, size_t len,
+          uint32_t mtu, uint64_t now_ms)
+{
+    uint32_t number = neighbour_random(&router->dataplane->routing.neighbours, UINT32_MAX);
+    struct fragmentation plan;
+    uint8_t fragment[FRAME_MAX];
+
+    if (fragment_plan(&plan, ip, len, mtu && mtu < sizeof fragment ? mtu : sizeof fragment, number)) {
+        return;
+    }
+    for (unsigned i = 0; i < plan.n; i++) {
+        size_t size = fragment_write(&plan, i, fragment);
+
+        if (interface) {
+            send_on_link(router->dataplane, interface, fragment, size, now_ms);
+        } else {
+            router_send_by(router, id, fragment, size, now_ms);
+        }
+    }
+}
+
 void
 router_originate(struct router *router, const uint8_t *ip, size_t len, uint64_t now_ms)
 {
+    const struct adjacency_table *table = &router->dataplane->routing.adjacencies;
     struct ip_address to = destination_of(ip);
+    uint32_t id = fib_lookup(&router->fib, family_of(ip), &to);
+    const struct adjacency *by = adjacency_at(table, id);
 
-    router_send_by(router, fib_lookup(&router->fib, family_of(ip), &to), ip, len, now_ms);
+    if (by->kind == ADJACENCY_GROUP) {
+        id = by->buckets[0];
+        by = adjacency_at(table, id);
+    }
+    send_ours(router, id, 0, ip, len, by->mtu, now_ms);
 }
 
 /* Sends a packet of ours that answers one that came by an interface: link-local addresses are on its link. */
 static void
 answer(struct router_interface *own, const uint8_t *ip, size_t len, uint64_t now_ms)
 {
+    const struct interface *view = interface_at(&own->router->dataplane->routing, own->index);
     struct ip_address to = destination_of(ip);
 
     if (family_of(ip) == IP_V6 && to.word[0] >> 54 == 0xfe80 >> 6) {
-        send_on_link(own->router->dataplane, own->index, ip, len, now_ms);
+        send_ours(own->router, 0, own->index, ip, len, view ? view->mtu : 0, now_ms);
     } else {
         router_originate(own->router, ip, len, now_ms);
     }

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "csum.h"
+#include "fragment.h"
 #include "neighbour.h"
 #include "router_wire.h"
 #include "routing.h"
@@ -529,6 +530,55 @@ pings_are_answered(void **state)
     assert_int_equal(csum_fold(csum_add(0, out.data + 34, out.len - 34)), 0);
 }
 
+/* A ping in fragments is answered in fragments (RFC 791, 3.2; RFC 8200, 4.5). */
+static void
+long_pings_are_answered(void **state)
+{
+    ROUTER;
+    enum { LONG = 3000 };
+
+    for (uint8_t family = IP_V4; family <= IP_V6; family += 2) {
+        struct ip_address host = family == IP_V4 ? V4(10, 0, 1, 9) : V6(1, 9);
+        struct ip_address us = family == IP_V4 ? V4(10, 0, 1, 1) : V6(1, 1);
+        struct frame whole = { .len = 0 }, f;
+        struct fragmentation plan;
+        size_t header = family == IP_V4 ? IPV4_SIZE : IPV6_SIZE, bytes = 0;
+
+        set_neighbour(r, 1, family, host, MAC_OF_HOST(1, 9));
+        if (family == IP_V4) {
+            frame_ipv4(&whole, IP_PROTO_ICMPV4, 0, 0);
+        } else {
+            frame_ipv6(&whole, IP_PROTO_ICMPV6);
+        }
+        ip_write(family, &host, whole.data + (family == IP_V4 ? 12 : 8));
+        ip_write(family, &us, whole.data + (family == IP_V4 ? 16 : 24));
+        frame_icmp(&whole, family == IP_V4 ? 8 : 128, 0, LONG - ICMP_SIZE);
+        put_be16(whole.data + (family == IP_V4 ? 2 : 4), (uint16_t) (LONG + (family == IP_V4 ? IPV4_SIZE : 0)));
+        uint32_t pseudo = family == IP_V4 ? 0 : csum_add_pseudo(0, whole.data, IP_PROTO_ICMPV6, LONG);
+        uint16_t sum = csum_fold(csum_add(pseudo, whole.data + header, LONG));
+        memcpy(whole.data + header + ICMP_CSUM, &sum, sizeof sum);
+        assert_int_equal(fragment_plan(&plan, whole.data, whole.len, MTU, 7), 0);
+        for (unsigned i = 0; i < plan.n; i++) {
+            frame_eth(&f, family == IP_V4 ? ETH_TYPE_IPV4 : ETH_TYPE_IPV6);
+            put_be48(f.data, MAC_OF(1));
+            f.len += fragment_write(&plan, i, f.data + f.len);
+            routing_put(r, 1, &f);
+        }
+        header += family == IP_V4 ? 0 : 8;
+        for (unsigned i = 0; i < 3; i++) {
+            f.len = port_memory_take(&r->rig->ports[1], f.data, sizeof f.data, NULL);
+            assert_true(f.len > ETH_SIZE + header && f.len <= ETH_SIZE + MTU);
+            size_t same = bytes ? 0 : ICMP_SIZE;        /* Behind type and checksum. */
+            assert_memory_equal(f.data + ETH_SIZE + header + same,
+                                whole.data + whole.len - LONG + bytes + same,
+                                f.len - ETH_SIZE - header - same);
+            bytes += f.len - ETH_SIZE - header;
+        }
+        assert_int_equal(bytes, LONG);
+        assert_int_equal(rig_take(r->rig, 1, NULL), 0);
+    }
+}
+
 /* Mark and sweep: what a source does not put again goes. */
 static void
 routes_of_a_source_that_comes_back(void **state)
@@ -561,7 +611,8 @@ main(void)
         TEST(who_does_not_answer_is_told_of), TEST(errors_go_to_the_sender),
         TEST(discarding_routes), TEST(what_is_too_long), TEST(what_no_router_forwards),
         TEST(sources_that_no_route_leads_back_to), TEST(on_a_vlan), TEST(that_are_down_or_gone),
-        TEST(pings_are_answered), TEST(routes_of_a_source_that_comes_back),
+        TEST(pings_are_answered), TEST(long_pings_are_answered),
+        TEST(routes_of_a_source_that_comes_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
