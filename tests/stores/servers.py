@@ -13,7 +13,7 @@ from loopback import HOST, free_port
 from raicho.control.datastore.engines import Engine, EngineError
 from raicho.control.datastore.engines.opening import open_engine
 
-PATIENCE = 60.0  # seconds until a server must answer
+PATIENCE = 180.0  # seconds until a server must answer
 
 Command = Callable[[Path, int], list[str]]
 
@@ -84,6 +84,10 @@ class Server:
     def pause(self) -> None:
         """Let it neither answer nor die."""
         os.kill(self._process.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on after a pause."""
+        os.kill(self._process.pid, signal.SIGCONT)
 
     def kill(self) -> None:
         """End it at once, whatever it is doing."""

@@ -15,6 +15,8 @@ from typing import Any
 
 import msgspec
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from . import KEPT, Commit, Conflict, EngineError, Gap, Value, Writes
 from .address import parse_address
@@ -78,7 +80,11 @@ class RedisEngine:
             f"{{{it.name}}}:{key}" for key in ("value", "revision", "keys", "head", "log")
         ]
         self._redis = redis.Redis(
-            it.host, it.port, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT
+            it.host,
+            it.port,
+            socket_timeout=TIMEOUT,
+            socket_connect_timeout=TIMEOUT,
+            retry=Retry(NoBackoff(), 0),  # what was not answered may have been done: never twice
         )
         self._run_commit: Callable[..., Any] = self._redis.register_script(COMMIT)
         self._run_read: Callable[..., Any] = self._redis.register_script(READ)
