@@ -5,6 +5,7 @@ would; what a test needs in its own event loop is opened by opened().
 """
 
 import asyncio
+import itertools
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typing import Any
 import zmq
 
 from raicho.control.message import (
+    Alert,
     CallError,
     ControlClient,
     Event,
@@ -30,6 +32,8 @@ from .relay import Relay
 
 PARTICIPANTS = ("dataplane", "openflow", "holder")
 BRIDGE = "/raicho/bridge[name='br0']"
+ELSEWHERE = "/raicho/log/component[name='statesync']/level"  # concerns nobody here
+PATIENCE = 180.0  # seconds: the host may have much else to do
 
 
 class House:
@@ -105,15 +109,34 @@ class Open:
     async def set(self, leaf: str, value: Any, session: str = "s") -> CommitResult:
         """Set a leaf of the bridge by a transaction."""
         await self.client.call(Edit(session, [Set(f"{BRIDGE}/{leaf}", value)]))
-        return await self.client.call(CommitSession(session), 20)
+        return await self.client.call(CommitSession(session), PATIENCE)
 
     async def settled(self) -> dict[str, Any]:
         """Wait until all are there and synchronised; return what everybody holds."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while not await self._is_settled():
                 await asyncio.sleep(0.02)
         held = {name: await self._held(name) for name in PARTICIPANTS}
         return held | {"datastore": (await self.client.call(GetConfig())).data}
+
+    async def hearing(self) -> None:
+        """Change something elsewhere until its event comes: from then on none is missed."""
+        levels = itertools.cycle(("debug", "info"))
+        async with asyncio.timeout(PATIENCE):
+            while not self.events:
+                await self.client.call(Edit("hearing", [Set(ELSEWHERE, next(levels))]))
+                await self.client.call(CommitSession("hearing"), PATIENCE)
+                await asyncio.sleep(0.02)
+
+    async def alerted(self, name: str, cause: str) -> None:
+        """Wait until an alert of a participant says so."""
+        async with asyncio.timeout(PATIENCE):
+            while not any(
+                event.topic == f"alert.{name}" and cause in event.body.cause
+                for event in self.events
+                if isinstance(event.body, Alert)
+            ):
+                await asyncio.sleep(0.02)
 
     async def _is_settled(self) -> bool:
         with suppress(CallError):

