@@ -208,6 +208,10 @@ class House:
         """Return what the agent knows of what br0 holds."""
         return self.agent.bridges["br0"].copied()
 
+    async def served_again(self) -> None:
+        """Wait until a dataplane that came later is told of controllers, which may ask by then."""
+        await until(lambda: self.dataplane.controllers)
+
     async def get(self, path: str) -> Any:
         return (await self.agent.handle(b"", Get(path))).data  # type: ignore[attr-defined]
 
@@ -356,7 +360,7 @@ async def test_a_dataplane_that_goes_costs_answers_and_no_connection(
         assert {(error.type, error.code) for error, _ in heard[:2]} == {(1, 5)}
         assert heard[2] == (features, 3), "what is known stays known"
         h.dataplane = Dataplane(h.context, h.run_dir)
-        await until(lambda: "br0" in h.dataplane.attached)
+        await h.served_again()
         h.controller.say(BarrierRequest())
         assert await h.controller.hear() == (BarrierReply(), 1)
         assert h.controller.calls.empty()
@@ -372,7 +376,8 @@ async def test_a_dataplane_that_was_started_again_is_given_its_flows_back(
         await h.controller.hear()
         h.dataplane.close()
         h.dataplane = Dataplane(h.context, h.run_dir, instance="second")
-        await until(lambda: [mod.priority for mod in h.dataplane.applied] == [9, 5])
+        await h.served_again()
+        assert [mod.priority for mod in h.dataplane.applied] == [9, 5]
         h.controller.say(BarrierRequest())
         assert await h.controller.hear() == (BarrierReply(), 1)
         assert h.controller.calls.empty()
@@ -419,7 +424,7 @@ async def test_a_datastore_that_goes_is_not_missed(
         h.dataplane.close()
         await until(lambda: not h.agent.datapath.up)
         h.dataplane = Dataplane(h.context, h.run_dir)
-        await until(lambda: "br0" in h.dataplane.attached)
+        await h.served_again()
         h.controller.say(BarrierRequest())
         assert await h.controller.hear() == (BarrierReply(), 1)
 
