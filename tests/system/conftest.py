@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from raicho.control.message import Delete
+
 from .lab import Lab, Namespace, wait_until
 from .needs import missing
 from .pinging import ping
@@ -37,9 +39,7 @@ class Site:
         return controller
 
     def wait_reachable(self) -> None:
-        wait_until(
-            lambda: ping(self.hosts[0], ADDRESSES[1], "-c", "1").answered, "the first ping", 30
-        )
+        wait_until(lambda: ping(self.hosts[0], ADDRESSES[1], "-c", "1").answered, "the first ping")
 
 
 @contextmanager
@@ -78,3 +78,16 @@ def folder() -> Iterator[Path]:
 def site(folder: Path) -> Iterator[Site]:
     with standing(folder) as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def lasting_site() -> Iterator[Site]:
+    with short_folder() as path, standing(path) as found:
+        yield found
+
+
+@pytest.fixture
+def emptied_site(lasting_site: Site) -> Iterator[Site]:
+    """One switch for all tests of a module, each of which finds it without configuration."""
+    yield lasting_site
+    lasting_site.switch.commit(Delete("/"))

@@ -32,6 +32,11 @@ flow bridge01 add table=1 priority=5 dl_type=0x800,nw_proto=1 write_actions=dec_
 """
 
 
+@pytest.fixture
+def site(emptied_site: Site) -> Site:
+    return emptied_site
+
+
 def write(folder: Path, text: str) -> str:
     file = folder / "lagopus.dsl"
     file.write_text(text)
@@ -54,9 +59,10 @@ def test_an_import_makes_a_switch_that_forwards(site: Site) -> None:
     assert controller.events("switch")[0]["datapath_id"] == 0xAB
     (bridge,) = site.switch.configuration()["bridge"]
     assert [port["name"] for port in bridge["port"]] == ["port01", "port02"]
-    kept, imported = json.loads(site.switch.cli("config", "history", "--json"))
+    kept, imported = json.loads(site.switch.cli("config", "history", "--json", "--limit", "2"))
     assert imported["comment"] == f"import {file}"
     assert "confirmed" in kept["comment"]
+    controller.process.kill()
 
 
 def test_a_dry_run_of_an_import_adds_no_flow(site: Site) -> None:
@@ -100,7 +106,7 @@ def test_imported_flows_are_there_when_the_dataplane_was_started_again(site: Sit
     before = len(flows(site))
     site.switch.kill("dataplane")
     site.switch.wait_ready("dataplane")
-    wait_until(lambda: len(flows_if_any(site)) == before, "the flows", 30)
+    wait_until(lambda: len(flows_if_any(site)) == before, "the flows")
     site.wait_reachable()
 
 

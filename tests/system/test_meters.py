@@ -13,6 +13,11 @@ from .switch import CONTROLLER_PORT
 pytestmark = needs("ping", "ovs-ofctl")
 
 
+@pytest.fixture
+def site(emptied_site: Site) -> Site:
+    return emptied_site
+
+
 def _ofctl(site: Site, command: str, *arguments: str) -> str:
     target = f"tcp:127.0.0.1:{CONTROLLER_PORT + 1}"
     tool = ("ovs-ofctl", "-O", "OpenFlow13", "--no-names")

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from raicho.control.message import Set
 
 from .conftest import ADDRESSES, DEVICES, Site
@@ -21,6 +23,11 @@ FLOWS = [
     "load:0xaa->NXM_NX_REG3[8..15],push:NXM_NX_REG3[],pop:NXM_NX_REG4[],note:01.02.03.04.05.06",
     "set_field:0x1->tun_id,set_field:0x5->reg6,dec_ttl,controller(max_len=128)",
 ]
+
+
+@pytest.fixture
+def site(emptied_site: Site) -> Site:
+    return emptied_site
 
 
 def pinged(site: Site) -> None:

@@ -45,8 +45,8 @@ class Tool:
 
 
 @pytest.fixture
-def ofctl(site: Site) -> Tool:
-    return Tool(site)
+def ofctl(emptied_site: Site) -> Tool:
+    return Tool(emptied_site)
 
 
 def test_flows_written_by_ofctl_forward_and_count_each_packet(ofctl: Tool) -> None:
