@@ -11,7 +11,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from .peers import Peer
 from .peers.ovs import OpenVswitch
 from .peers.processes import enter_own_network
 from .peers.raicho import Raicho
+from .standing import Standing
 from .workload import FRAME_SIZE, exact_rules, random_flows
 
 PEERS: dict[str, type[Peer]] = {"ovs": OpenVswitch}
@@ -31,26 +32,18 @@ ALL_TABLES, TO_CONTROLLER = 0xFF, 0xFFFFFFFD
 OFPP_TABLE, PACKET_OUT = 0xFFFFFFF9, 13
 
 
-class Site:
+class Site(Standing):
     """A switch, and a controller that it has connected to."""
 
     def __init__(self, kind: type[Peer]) -> None:
-        self._closing = ExitStack()
+        super().__init__()
         self.controller = self._closing.enter_context(Controller())
         self.switch = kind()
         self._closing.callback(self.switch.close)
 
-    def __enter__(self) -> Self:
-        try:
-            self.switch.start(self.controller.port)
-            self.controller.accept()
-        except BaseException:
-            self._closing.close()
-            raise
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._closing.close()
+    def _set_up(self) -> None:
+        self.switch.start(self.controller.port)
+        self.controller.accept()
 
     def empty(self) -> None:
         """Take all flows out."""

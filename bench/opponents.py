@@ -4,7 +4,6 @@ An opponent has one or more turns: the ways in which it can be set up, the best 
 """
 
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple, Protocol, Self
@@ -15,6 +14,7 @@ from .floor import Floor
 from .peers.ovs_dpdk import CACHES, MOST_FRAMES, OvsDpdk
 from .peers.testpmd import Testpmd
 from .rig import Rig
+from .standing import Standing
 from .workload import Workload, at_rest
 
 WARM_UP = 150.0  # seconds at most; how fast the peer lets flows in is not limited by work alone
@@ -36,31 +36,23 @@ class Opponent(Protocol):
     def __exit__(self, *exc: object) -> None: ...
 
 
-class Site:
+class Site(Standing):
     """Open vSwitch with DPDK with the rules of a workload, and the controller that wrote them."""
 
     turns: Turns = MappingProxyType({})
     faults: Mapping[str, str] = NOTHING
 
     def __init__(self, workload: Workload, core: int) -> None:
+        super().__init__()
         self._workload = workload
-        self._closing = ExitStack()
         self._controller = self._closing.enter_context(Controller())
         self.switch = OvsDpdk(core)
         self._closing.callback(self.switch.close)
 
-    def __enter__(self) -> Self:
-        try:
-            self.switch.start(self._controller.port)
-            self._controller.accept()
-            self._controller.write(self._workload.rules)
-        except BaseException:
-            self._closing.close()
-            raise
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._closing.close()
+    def _set_up(self) -> None:
+        self.switch.start(self._controller.port)
+        self._controller.accept()
+        self._controller.write(self._workload.rules)
 
     def churn(self) -> Churn:
         """The flow-mods that go on meanwhile."""
@@ -70,20 +62,15 @@ class Site:
 class Warm(Site):
     """It has seen the packets before: the first of them made flows of its datapath."""
 
-    def __enter__(self) -> Self:
-        super().__enter__()
-        try:
-            self.switch.feed(self._workload.frames)
-            with self.switch.running():
-                self.switch.warm_up(WARM_UP)
-        except BaseException:
-            self._closing.close()
-            raise
+    def _set_up(self) -> None:
+        super()._set_up()
+        self.switch.feed(self._workload.frames)
+        with self.switch.running():
+            self.switch.warm_up(WARM_UP)
         churn = self.churn()
         self._faults: dict[str, str] = {}
         self.faults = self._faults
         self.turns = {caches: partial(self._turn, caches, churn) for caches in CACHES}
-        return self
 
     def _turn(self, caches: str, churn: Churn, seconds: float) -> float:
         with self.switch.running():
@@ -99,11 +86,10 @@ class Warm(Site):
 class New(Site):
     """Every packet is of a flow that it has not seen: each turn begins with an empty datapath."""
 
-    def __enter__(self) -> Self:
-        super().__enter__()
+    def _set_up(self) -> None:
+        super()._set_up()
         self.turns = {caches: partial(self._turn, caches) for caches in CACHES}
         self.switch.feed(self._workload.frames, repeat=False)
-        return self
 
     def _turn(self, caches: str, seconds: float) -> float:
         with self.switch.running():

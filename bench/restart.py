@@ -13,9 +13,7 @@ import sys
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from functools import partial
-from typing import Self
 
 import numpy as np
 
@@ -26,6 +24,7 @@ from .controller import Controller
 from .harness import Goal, Row, sample
 from .peers.processes import Processes, enter_own_network
 from .peers.raicho import TREE, ask
+from .standing import Standing
 from .workload import IN_PORT, OUT_PORT, exact_rules, frames_of, random_flows
 
 COUNTS = {1: None, 100_000: Goal(value=2.0)}
@@ -37,11 +36,11 @@ LIMIT = 60.0  # seconds after which it does not come back
 SEQUENCE = 48  # where in the frame its number stands, of which tables know nothing
 
 
-class Site:
+class Site(Standing):
     """A switch with so many flows, and both ends of its cables."""
 
     def __init__(self, count: int, seed: int) -> None:
-        self._closing = ExitStack()
+        super().__init__()
         self._controller = self._closing.enter_context(Controller())
         self._processes = Processes()
         self._closing.callback(self._processes.close)
@@ -51,21 +50,13 @@ class Site:
         self._frame = frames_of(flows)[-1].tobytes()
         self._count, self._sent = count, 0
 
-    def __enter__(self) -> Self:
-        try:
-            self._source, self._sink = (self._lay(name) for name in CABLES)
-            self._start()
-            self._configure()
-            self._controller.accept()
-            self._controller.write(self._rules)
-            self._wait(self._is_copied, "copy of the flows")
-        except BaseException:
-            self._closing.close()
-            raise
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._closing.close()
+    def _set_up(self) -> None:
+        self._source, self._sink = (self._lay(name) for name in CABLES)
+        self._start()
+        self._configure()
+        self._controller.accept()
+        self._controller.write(self._rules)
+        self._wait(self._is_copied, "copy of the flows")
 
     def outage(self) -> float:
         """Kill the dataplane; return the seconds until it forwards again."""
@@ -149,7 +140,7 @@ class Site:
 
     def _is_ready(self, name: str) -> bool:
         try:
-            return bool(ask(self._run, name, Info(), 1).state == "ready")
+            return ask(self._run, name, Info(), 1).state == "ready"
         except CallError:
             return False
 

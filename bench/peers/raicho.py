@@ -4,16 +4,25 @@ import asyncio
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import zmq
 
-from raicho.control.message import CallError, CommitSession, ControlClient, Edit, Info, Set
+from raicho.control.message import (
+    CallError,
+    CommitSession,
+    ControlClient,
+    Edit,
+    Info,
+    Request,
+    Set,
+)
 
 from .processes import Processes, resident
 
 TREE = Path(__file__).parents[2] / "build" / "tree"
 MODULES = ("control.bus", "control.datastore", "dataplane", "control.openflow")
+R = TypeVar("R")
 
 
 class Raicho:
@@ -48,19 +57,18 @@ class Raicho:
 
     def _ready(self, name: str) -> bool:
         try:
-            state: str = self._ask(name, Info(), 1).state
+            return self._ask(name, Info(), 1).state == "ready"
         except CallError:
             return False
-        return state == "ready"
 
-    def _ask(self, name: str, request: Any, timeout: float = 5) -> Any:
+    def _ask(self, name: str, request: Request[R], timeout: float = 20) -> R:
         return ask(self._run, name, request, timeout)
 
 
-def ask(run_dir: Path, name: str, request: Any, timeout: float = 5) -> Any:
+def ask(run_dir: Path, name: str, request: Request[R], timeout: float = 20) -> R:
     """Send a component a request; return its reply."""
 
-    async def once() -> Any:
+    async def once() -> R:
         context = zmq.Context()
         client = ControlClient(context, f"ipc://{run_dir}/{name}.control")
         try:

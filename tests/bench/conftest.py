@@ -4,7 +4,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,32 @@ def run(*arguments: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def users(folder: str) -> list[bytes]:
+    """Return the commands of the processes that have *folder* for what is temporary."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"TMPDIR={folder}\0".encode() in (process / "environ").read_bytes():
+                found.append((process / "cmdline").read_bytes())
+        except OSError:  # it has ended
+            continue
+    return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Give each test a folder for what is temporary: it is empty afterwards, and nobody uses it."""
+    tmp_path_factory.getbasetemp()  # that of all tests is elsewhere
+    with tempfile.TemporaryDirectory(prefix="rcb") as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield
+        assert os.listdir(folder) == []
+        assert users(folder) == []
 
 
 @pytest.fixture

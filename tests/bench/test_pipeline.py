@@ -1,7 +1,6 @@
 """What stands beside raicho in the benchmark of the pipeline: commands, answers, arithmetic."""
 
 import struct
-import tempfile
 from functools import partial
 from pathlib import Path
 
@@ -149,13 +148,6 @@ def test_the_floor_refuses_a_packet_whose_checksum_is_wrong() -> None:
         floor.rate(0.01)
 
 
-def test_the_floor_leaves_no_folder_behind() -> None:
-    before = set(Path(tempfile.gettempdir()).glob("rcb*"))
-    with Floor(frames(1)):
-        pass
-    assert set(Path(tempfile.gettempdir()).glob("rcb*")) <= before
-
-
 def test_flow_mods_are_taken_in_turn_again_and_again() -> None:
     written: list[bytes] = []
     churn = Churn([b"a", b"b", b"c"], written.append)
@@ -169,8 +161,8 @@ def test_flow_mods_are_taken_in_turn_again_and_again() -> None:
 def test_a_worker_of_the_rig_runs_again_after_it_stood_still() -> None:
     rule, count, made = workload.wildcard(np.random.default_rng(1), 10)
     with Rig(workload.Workload("x", rule, count, made)) as rig:
-        assert rig.rate(0.02) > 0
-        assert rig.rate(0.02) > 0
+        assert rig.rate(0.3) > 0
+        assert rig.rate(0.3) > 0
         assert rig.lost() == 0
 
 

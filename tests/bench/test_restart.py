@@ -1,8 +1,6 @@
-"""The benchmark of restarts kills a dataplane that comes back, and leaves nothing behind."""
+"""The benchmark of restarts kills a dataplane that comes back."""
 
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from system.needs import needs
@@ -12,7 +10,5 @@ pytestmark = needs()
 
 def test_a_dataplane_is_missed_for_a_while(measure: Callable[..., list[dict[str, Any]]]) -> None:
     """C13: the time to the first packet that is forwarded again is measured."""
-    before = set(Path(tempfile.gettempdir()).glob("rcb*"))
     (row,) = measure("restart", "--flows", "1")
     assert row["value"] > 0.1, "no less than the pause before a restart"
-    assert set(Path(tempfile.gettempdir()).glob("rcb*")) <= before

@@ -118,7 +118,7 @@ class Faucet:
 
     def wait_for(self, words: str, times: int = 1) -> None:
         try:
-            wait_until(lambda: len(self.said(words)) >= times, f"Faucet to say {words!r}", 30)
+            wait_until(lambda: len(self.said(words)) >= times, f"Faucet to say {words!r}")
         except TimeoutError as error:
             logs = [path.read_text() for path in (self.log, self.output) if path.exists()]
             raise TimeoutError("\n".join([str(error), *logs])) from None

@@ -97,9 +97,9 @@ class Headless:
             data = ["--data", str(self.run_dir / "config.db")] if name == "datastore" else []
             where = ["--run-dir", str(self.run_dir), *data]
             self._start([sys.executable, "-m", MODULES[name], *where])
-        wait_until(lambda: all(map(self._ready, COMPONENTS)), "all components to be ready", 30)
+        wait_until(lambda: all(map(self._ready, COMPONENTS)), "all components to be ready")
         self.commit(_bridge(ports, self.port, settings))
-        wait_until(self._listens, "the bridge to listen", 30)
+        wait_until(self._listens, "the bridge to listen")
 
     def _start(self, command: Sequence[str]) -> None:
         with self.log.open("ab") as log:

@@ -21,6 +21,7 @@ from .needs import find
 
 PREFIX = "rch"
 NETNS = Path("/run/netns")  # where ip(8) keeps them
+PATIENCE = 180.0  # seconds: the host may have much else to do
 OWNED = re.compile(rf"{PREFIX}(\d+)-\S+")
 
 
@@ -43,7 +44,7 @@ def run(*argv: str, check: bool = True, timeout: float = 60) -> str:
     return done.stdout
 
 
-def wait_until(true: Callable[[], object], what: str, timeout: float = 20) -> None:
+def wait_until(true: Callable[[], object], what: str, timeout: float = PATIENCE) -> None:
     """Wait for a condition; the text of the error says which one never came."""
     end = time.monotonic() + timeout
     while not true():

@@ -71,7 +71,7 @@ class Application:
 
     def wait_for(self, words: str) -> None:
         try:
-            wait_until(lambda: re.search(words, self.log.read_text()), f"{self.name}: {words}", 30)
+            wait_until(lambda: re.search(words, self.log.read_text()), f"{self.name}: {words}")
         except TimeoutError as error:
             raise TimeoutError(f"{error}\n{self.log.read_text()}") from None
 

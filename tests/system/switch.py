@@ -1,6 +1,5 @@
 """A running raicho in a lab: its processes, its configuration, its hosts."""
 
-import asyncio
 import json
 import os
 import signal
@@ -9,23 +8,20 @@ import sys
 from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import zmq
-
+from bench.peers.raicho import ask
 from raicho.control.component import holder
 from raicho.control.message import (
     CallError,
     CommitResult,
     CommitSession,
-    ControlClient,
     Delete,
     Edit,
     Get,
     GetConfig,
     Info,
     Information,
-    Request,
     Set,
     Stats,
 )
@@ -42,28 +38,12 @@ MODULES = {
     "supervisor": "raicho.control.supervisor",
 }
 CONTROLLER_PORT = 6653
-R = TypeVar("R")
 
 
 def environment() -> dict[str, str]:
     """Make child processes use this checkout, whatever is installed."""
     tree = os.pathsep.join((str(ROOT / "build" / "tree"), str(ROOT / "tests")))
     return {**os.environ, "PYTHONPATH": tree, "PYTHONUNBUFFERED": "1"}
-
-
-def ask(run_dir: Path, identity: str, request: Request[R], timeout: float = 5) -> R:
-    """Send one control request and return its reply."""
-
-    async def once() -> R:
-        context = zmq.Context()
-        client = ControlClient(context, f"ipc://{run_dir}/{identity}.control")
-        try:
-            return await client.call(request, timeout)
-        finally:
-            client.close()
-            context.destroy(linger=0)
-
-    return asyncio.run(once())
 
 
 class Switch:
@@ -117,7 +97,7 @@ class Switch:
     def information(self, identity: str) -> Information | None:
         """Ask a component how it is; None if it does not answer."""
         try:
-            return ask(self.run_dir, identity, Info(), timeout=1)
+            return ask(self.run_dir, identity, Info(), timeout=5)
         except CallError:
             return None
 
@@ -127,7 +107,7 @@ class Switch:
 
     def wait_ready(self, identity: str) -> None:
         try:
-            wait_until(lambda: self.ready(identity), f"{identity} to be ready", 30)
+            wait_until(lambda: self.ready(identity), f"{identity} to be ready")
         except TimeoutError as error:
             raise TimeoutError(f"{error}\n{self.log.read_text()}") from None
 
@@ -197,4 +177,4 @@ class Controller:
         return [event for event in seen if event["event"] == kind]
 
     def wait_for_switch(self, times: int = 1) -> None:
-        wait_until(lambda: len(self.events("switch")) >= times, "the switch to connect", 30)
+        wait_until(lambda: len(self.events("switch")) >= times, "the switch to connect")

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from bench.peers.raicho import ask
 from raicho.control.component import holder
 from raicho.control.message import CallError, Ping
 
 from .lab import Lab, wait_until
-from .switch import MODULES, ask, environment
+from .switch import MODULES, environment
 
 
 @pytest.mark.parametrize("identity", MODULES)

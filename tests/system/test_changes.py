@@ -5,13 +5,14 @@ import re
 from ipaddress import IPv4Address
 from typing import Any
 
+from bench.peers.raicho import ask
 from raicho.control.message import AddFlows, Delete, Get, Set
 
 from .conftest import ADDRESSES, DEVICES, Site
 from .lab import wait_until
 from .needs import needs
 from .pinging import Pinging
-from .switch import Controller, ask
+from .switch import Controller
 
 pytestmark = needs("ping")
 
@@ -182,7 +183,7 @@ def test_a_commit_that_waits_goes_back_although_the_datastore_was_killed(site: S
         site.switch.cli("commit", "--confirm", "3", "--comment", "a try")
         site.switch.kill("datastore")
         site.switch.wait_ready("datastore")
-        wait_until(lambda: site.switch.configuration() == before, "the time to be over", 30)
+        wait_until(lambda: site.switch.configuration() == before, "the time to be over")
     undone, tried = json.loads(site.switch.cli("config", "history", "--json", "--limit", "2"))
     assert (undone["who"], tried["comment"]) == ("datastore", "a try")
     held = ask(site.switch.run_dir, "dataplane", Get("/bridge[name='br0']")).data

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bench.peers.raicho import ask
 from raicho.control.datastore.library import library_of, shipped_modules
 from raicho.control.datastore.nodes import Kind, Node, Type
 from raicho.control.message import CommitSession, Delete, Edit, Get, GetConfig, Set
@@ -19,7 +20,6 @@ from raicho.control.message.path import find, parse_path
 from .conftest import Site, short_folder, standing
 from .lab import wait_until
 from .needs import needs
-from .switch import ask
 
 pytestmark = needs("ping")
 

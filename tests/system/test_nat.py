@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from bench.peers.raicho import ask
 from raicho.control.message import Get, Set
 
 from .lab import Lab, wait_until
 from .needs import needs
 from .pinging import Pinging, ping
 from .routed import Routed, stand, v4
-from .switch import ask, environment
+from .switch import environment
 
 pytestmark = needs("ping")
 

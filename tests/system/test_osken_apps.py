@@ -17,7 +17,7 @@ def _reached(site: Site, source: int = 0, address: str = ADDRESSES[1]) -> bool:
 
 def test_simple_switch_13_learns_where_hosts_are(site: Site) -> None:
     application = Application(site, "simple_switch_13")
-    wait_until(lambda: _reached(site), "the first ping", 30)
+    wait_until(lambda: _reached(site), "the first ping")
     assert ping(site.hosts[1], ADDRESSES[0], "-c", "20", "-i", "0.01").lost == 0
     assert f"packet in {DATAPATH} " in application.log.read_text()
     assert site.switch.cli("show", "flows").count("priority=1,") == 2
@@ -42,7 +42,7 @@ def test_rest_firewall_permits_and_denies(site: Site) -> None:
     for rule in (there, back):
         (said,) = firewall("POST", rules, rule)
         assert said["command_result"][0]["result"] == "success"
-    wait_until(lambda: _reached(site), "the firewall to permit", 5)
+    wait_until(lambda: _reached(site), "the firewall to permit")
     (shown,) = firewall("GET", rules)
     listed = shown["access_control_list"][0]["rules"]
     assert {(rule["nw_src"], rule["nw_dst"], rule["actions"]) for rule in listed} == {
@@ -54,7 +54,7 @@ def test_rest_firewall_permits_and_denies(site: Site) -> None:
     (shown,) = firewall("GET", rules)
     (deny,) = (r for r in shown["access_control_list"][0]["rules"] if r["actions"] == "DENY")
     firewall("DELETE", rules, {"rule_id": str(deny["rule_id"])})
-    wait_until(lambda: _reached(site), "the firewall to permit again", 5)
+    wait_until(lambda: _reached(site), "the firewall to permit again")
     assert firewall.errors() == []
 
 

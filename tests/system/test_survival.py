@@ -16,14 +16,14 @@ BEFORE_AND_AFTER = 100  # pings on either side of a death
 def kill_and_wait(site: Site, identity: str) -> None:
     """Kill a component; return when a new process of it is ready."""
     killed = site.switch.kill(identity)
-    wait_until(lambda: site.switch.pid(identity) not in (None, killed), f"a new {identity}", 30)
+    wait_until(lambda: site.switch.pid(identity) not in (None, killed), f"a new {identity}")
     site.switch.wait_ready(identity)
 
 
 def _more(pings: Pinging, count: int = BEFORE_AND_AFTER) -> None:
     """Wait for so many more pings."""
     target = pings.counted.sent + count
-    wait_until(lambda: pings.counted.sent >= target, "more pings", 60)
+    wait_until(lambda: pings.counted.sent >= target, "more pings")
 
 
 @pytest.mark.parametrize("identity", ["openflow", "bus", "datastore", "statesync"])
@@ -84,7 +84,7 @@ def test_a_dataplane_started_again_needs_no_controller(site: Site) -> None:
     controller = site.controlled()
     flows = site.switch.flows()
     controller.process.kill()
-    wait_until(lambda: site.switch.copied() > 0, "a copy of the flows", 30)
+    wait_until(lambda: site.switch.copied() > 0, "a copy of the flows")
     kill_and_wait(site, "dataplane")
     site.wait_reachable()
     assert site.switch.flows() == flows
@@ -96,7 +96,7 @@ def test_the_configuration_survives_the_end_of_everything(site: Site) -> None:
     before = site.switch.configuration()
     site.switch.process.terminate()
     site.switch.process.wait(30)
-    wait_until(lambda: not any(site.switch.pids().values()), "all to end", 30)
+    wait_until(lambda: not any(site.switch.pids().values()), "all to end")
     site.switch.up()
     assert site.switch.configuration() == before
     assert set(site.switch.pids()) == set(MODULES)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bench.peers.raicho import ask
 from raicho.control.datastore.nodes import Node
 from raicho.control.message import (
     CallError,
@@ -25,7 +26,7 @@ from raicho.control.message import (
 
 from .conftest import Site, short_folder, standing
 from .needs import needs
-from .switch import MODULES, ask, environment
+from .switch import MODULES, environment
 from .test_every_leaf import ROOT
 
 pytestmark = needs("ping")
