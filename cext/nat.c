@@ -137,8 +137,19 @@ is_request(const struct packet *p)
     return proto_of(p) == IP_PROTO_ICMPV4 && (type == 8 || (type > 12 && type & 1));
 }
 
+/* Whether it is a whole TCP or UDP packet, as most are. */
+static inline bool
+is_plain(const struct packet *p)
+{
+    uint64_t word = packet_walk(p)->key.word[W_L4];
+    uint8_t proto = (uint8_t)(word >> 24);
+
+    return (proto == IP_PROTO_TCP || proto == IP_PROTO_UDP) && p->l4 != NO_OFFSET
+           && !(word & FRAG_ANY);
+}
+
 /* The ports of a whole packet, source first; false: it has none. */
-static bool
+static inline bool
 read_ports(const struct packet *p, uint16_t ports[2])
 {
     uint64_t word = packet_walk(p)->key.word[W_L4];
@@ -147,8 +158,11 @@ read_ports(const struct packet *p, uint16_t ports[2])
         return false;
     }
     if (proto_of(p) == IP_PROTO_ICMPV4) {
+        if (!is_query(p)) {
+            return false;
+        }
         ports[0] = ports[1] = get_be16(p->data + p->l4 + ICMP_ID_AT);
-        return is_query(p);
+        return true;
     }
     ports[0] = (uint16_t)(word >> 48);
     ports[1] = (uint16_t)(word >> 32);
@@ -230,7 +244,7 @@ static bool
 is_special(struct batch *b, unsigned at, const struct nat_row *row)
 {
     struct packet *p = b->packets[at];
-    uint16_t ports[2];
+    uint16_t ports[2] = { 0 };
 
     if (fragment_of(p) & FRAG_LATER) {
         translate_later(b, at);
@@ -267,11 +281,11 @@ look_out(struct batch *b, unsigned at)
     struct packet *p = b->packets[at];
     uint32_t host = host_of(b->nat, b->setup, source_of(p), NAT_OUT);
     uint8_t proto = proto_of(p);
-    uint16_t ports[2];
+    uint16_t ports[2] = { 0 };
 
     if (host && !(p->l4 != NO_OFFSET && proto == IP_PROTO_ICMPV4 && is_icmp_error(p->data[p->l4]))) {
         rewrite_address(p, NAT_OUT, host);
-    } else if (!is_special(b, at, NULL)) {
+    } else if (is_plain(p) || !is_special(b, at, NULL)) {
         read_ports(p, ports);
         b->keys[b->n][0] = endpoint(source_of(p), ports[0], proto);
         b->keys[b->n][1] = endpoint(destination_of(p), proto == IP_PROTO_ICMPV4 ? 0 : ports[1], 0);
@@ -288,11 +302,11 @@ look_in(struct batch *b, unsigned at)
     const struct nat_row *row = row_of(b->setup, destination_of(p));
     uint32_t host = row ? 0 : host_of(b->nat, b->setup, destination_of(p), NAT_IN);
     uint8_t proto = proto_of(p);
-    uint16_t ports[2];
+    uint16_t ports[2] = { 0 };
 
     if (host && !(p->l4 != NO_OFFSET && proto == IP_PROTO_ICMPV4 && is_icmp_error(p->data[p->l4]))) {
         rewrite_address(p, NAT_IN, host);
-    } else if ((row || host) && !is_special(b, at, row)) {
+    } else if ((row || host) && (is_plain(p) || !is_special(b, at, row))) {
         if (is_request(p)) {
             leave(b, at, row, DROP_nat_no_session);
             return;
@@ -368,6 +382,11 @@ static void
 finish(struct batch *b)
 {
     kv_get_batch(&b->nat->sessions, b->keys[0], b->n, true, b->worker->now_ms, b->values, b->found);
+    for (unsigned i = 0; i < b->n; i++) {
+        if (!b->found[i]) {
+            kv_prefetch(&b->nat->mappings, b->keys[i]);
+        }
+    }
     for (unsigned i = 0; i < b->n; i++) {
         enum drop_reason reason = b->found[i] ? NO_DROP : begin(b, i);
 

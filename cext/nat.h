@@ -22,7 +22,7 @@
  * Cost
  * ====
  * A packet of a session: one lookup in a batch, and from outside one more load; no lock.  A new session:
- * two inserts.  An outside address takes 1.6 MB once all of its ports have been used.
+ * two inserts.  An outside address takes 2 MB.
  *
  * Threads: nat_translate() any worker; everything else the control thread.
  *
