@@ -38,3 +38,10 @@ KV = {
     "1,000,000 entries: lookups": Goal(value=20e6),
     "1,000,000 entries: inserts": Goal(value=5e6),
 }
+
+# Half of plain routing, which is to be half of the floor.
+NAT: dict[str, dict[str, Goal]] = {
+    "1,000,000 sessions, out": {"floor": Goal(0.25)},
+    "1,000,000 sessions, in": {"floor": Goal(0.25)},
+    "1,000,000 sessions, new": {"": Goal(value=1e6)},
+}

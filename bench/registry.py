@@ -58,6 +58,10 @@ BENCHMARKS = {
         "bench.route",
         "tables of routes alone: nanoseconds of a lookup, puts/s, a single change, memory",
     ),
+    "nat": Benchmark(
+        "bench.nat",
+        "packets of many sessions through NAT, from both sides, and new sessions a second",
+    ),
     "restart": Benchmark(
         "bench.restart",
         "from `kill -9` of the dataplane to the first packet that is forwarded again; needs root",
