@@ -3,10 +3,10 @@
 
 /* A router on the ports of a rig: interface i (1 to 3) is on port i, with 10.0.i.1/24 and 2001:db8:i::1/64. */
 
+#include "csum.h"
 #include "icmp.h"
 #include "packets.h"
 #include "rig.h"
-#include "csum.h"
 #include "router.h"
 #include "router_wire.h"
 

@@ -1,0 +1,168 @@
+/* Routers under ThreadSanitizer: two workers forward while the control thread changes neighbours, groups, routes,
+ * addresses and interfaces.  A frame that leaves has the receiver and the sender of one adjacency, never
+ * halves of two, and what comes in is accounted for. */
+
+#include "threads.h"
+
+#include "routing.h"
+
+enum { N_STEPS = 4000, IN = 1, OUT = 2, ELSEWHERE = 3, N_HOSTS = 8 };
+
+struct traffic {
+    struct threads *t;
+    _Atomic bool done;
+    pthread_t thread;
+    uint64_t n_taken[RIG_PORTS + 1];
+};
+
+static void
+take(struct traffic *traffic)
+{
+    struct frame out;
+    size_t len;
+
+    for (unsigned port = OUT; port <= ELSEWHERE; port++) {
+        while ((len = port_memory_take(&traffic->t->ports[port], out.data, sizeof out.data, NULL))) {
+            uint64_t to = get_be48(out.data);
+            CHECK(get_be48(out.data + 6) == MAC_OF(port));
+            CHECK(to == 0xffffffffffff || to >> 40 & 1
+                  || (to >= MAC_OF_HOST(port, 0) && to < MAC_OF_HOST(port, N_HOSTS)));
+            traffic->n_taken[port]++;
+        }
+    }
+    while (port_memory_take(&traffic->t->ports[IN], out.data, sizeof out.data, NULL)) {
+        continue;
+    }
+}
+
+static void *
+make_traffic(void *traffic_)
+{
+    struct traffic *traffic = traffic_;
+    struct frame f;
+
+    for (unsigned i = 0; !atomic_load(&traffic->done); i++) {
+        if (i & 1) {
+            udp_packet(&f, IN, IP_V6, V6(IN, 9), V6(77, i % 256), 64, 30);
+        } else {
+            udp_packet(&f, IN, IP_V4, V4(10, 0, IN, 9), V4(192, 0, i % 4, i % 256), 64, 30);
+        }
+        port_memory_put(&traffic->t->ports[IN], f.data, f.len, NULL);
+        take(traffic);
+        if (i % 16 == 0) {
+            sched_yield();
+        }
+    }
+    return NULL;
+}
+
+static void
+set_up(struct threads *t, struct router *router, uint32_t index[])
+{
+    for (unsigned i = IN; i <= ELSEWHERE; i++) {
+        const struct interface_config config = {
+            .name = "if", .bridge = t->bridge, .port = i, .mtu = MTU, .mac = MAC_OF(i), .up = true,
+        };
+        const struct ip_prefix v4 = { V4(10, 0, i, 1), IP_V4, 24 }, v6 = { V6(i, 1), IP_V6, 64 };
+
+        bridge_set_pipeline(t->at[i], PIPELINE_route);
+        CHECK(!router_add_interface(router, &config, &index[i]));
+        CHECK(!router_add_address(router, index[i], &v4));
+        CHECK(!router_add_address(router, index[i], &v6));
+    }
+}
+
+static void
+put_neighbour(struct router *router, uint32_t interface, unsigned port, uint8_t family, unsigned host,
+              uint64_t now_ms)
+{
+    uint8_t record[NEIGHBOUR_RECORD] = { 1, family }, result[4];
+    struct ip_address address = family == IP_V4 ? V4(10, 0, port, 9) : V6(port, 9);
+
+    put_be32(record + 4, interface);
+    ip_write(family, &address, record + 8);
+    put_be48(record + 24, MAC_OF_HOST(port, host));
+    CHECK(router_neighbour_mod(router, record, sizeof record, result, now_ms) == 1);
+}
+
+/* A group by one or two gateways, and a route of some length to it, or none. */
+static void
+change_routes(struct router *router, const uint32_t index[], unsigned i)
+{
+    uint8_t family = i & 1 ? IP_V6 : IP_V4;
+    struct next_hop hops[2];
+    unsigned n = 1 + (i >> 1) % 2, first = OUT + (i >> 2) % 2;
+
+    for (unsigned j = 0; j < 2; j++) {
+        unsigned port = first == OUT ? OUT + j : ELSEWHERE - j;
+        hops[j] = (struct next_hop) {
+            .kind = NEXT_HOP_GATEWAY, .family = family, .weight = (uint16_t) (1 + i % 7),
+            .interface = index[port],
+            .gateway = family == IP_V4 ? V4(10, 0, port, 9) : V6(port, 9),
+        };
+    }
+    CHECK(router_put_group(router, ROUTE_FPM, family, hops, n) == ROUTE_DONE);
+    struct ip_prefix prefix = { family == IP_V4 ? V4(192, 0, i % 4, 0) : V6(77, 0), family,
+                                family == IP_V4 ? 24 : 64 };
+    if (i % 5) {
+        CHECK(router_put_route(router, ROUTE_FPM, &prefix, 1, i, family) == ROUTE_DONE);
+    } else {
+        router_remove_route(router, ROUTE_FPM, &prefix);
+    }
+}
+
+static void
+change_interface(struct threads *t, struct router *router, const uint32_t index[], unsigned i)
+{
+    const struct interface_config config = {
+        .name = "if", .bridge = t->bridge, .port = ELSEWHERE, .mtu = MTU, .mac = MAC_OF(ELSEWHERE),
+        .up = i % 2, .reverse_path = i % 3,
+    };
+
+    CHECK(!router_set_interface(router, index[ELSEWHERE], &config));
+}
+
+static void
+take_punts(struct threads *t)
+{
+    for (unsigned i = 0; i < N_THREADS; i++) {
+        struct punt *punt;
+        for (unsigned j = 0; j < 64 && (punt = worker_punt_peek(t->workers[i])); j++) {
+            router_punt(&t->dataplane, punt, threads_now());
+            worker_punt_consume(t->workers[i]);
+        }
+    }
+}
+
+int
+main(void)
+{
+    struct threads *t = threads_new();
+    struct router *router = router_open(&t->dataplane, "r");
+    struct traffic traffic = { .t = t };
+    uint32_t index[RIG_PORTS + 1];
+
+    set_up(t, router, index);
+    CHECK(!pthread_create(&traffic.thread, NULL, make_traffic, &traffic));
+    for (unsigned i = 0; i < N_STEPS; i++) {
+        unsigned port = OUT + i % 2;
+        put_neighbour(router, index[port], port, i & 2 ? IP_V6 : IP_V4, i % N_HOSTS, threads_now());
+        change_routes(router, index, i);
+        if (i % 50 == 0) {
+            change_interface(t, router, index, i / 50);
+        }
+        take_punts(t);
+        dataplane_tick(&t->dataplane, threads_now());
+        if (i % 16 == 0) {
+            sched_yield();
+        }
+    }
+    atomic_store(&traffic.done, true);
+    pthread_join(traffic.thread, NULL);
+    CHECK(traffic.n_taken[OUT]);
+    router_close(router);
+    threads_free(t);
+    printf("%llu and %llu packets, %u changes\n", (unsigned long long) traffic.n_taken[OUT],
+           (unsigned long long) traffic.n_taken[ELSEWHERE], N_STEPS);
+    return 0;
+}
