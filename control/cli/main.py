@@ -16,6 +16,7 @@ from .keys import keys
 from .life import down, ping, status, up
 from .objects import bridge, port
 from .place import placed
+from .routes import route
 from .show import show
 from .template import template
 from .workers import top
@@ -41,6 +42,7 @@ for command in (
     confirm,
     port,
     bridge,
+    route,
     show,
     template,
     top,

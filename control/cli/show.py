@@ -11,6 +11,7 @@ import click
 
 from .output import emit, emit_rows, outline
 from .place import placed
+from .routes import neighbours, next_hops, routes, routing
 from .statistics import statistics
 from .workers import workers
 
@@ -63,8 +64,8 @@ def tables(bridge: str | None) -> None:
     emit_rows(rows, ("bridge", "table", *columns), "no table is in use")
 
 
-show.add_command(workers)
-show.add_command(statistics)
+for command in (workers, statistics, routes, next_hops, neighbours, routing):
+    show.add_command(command)
 
 
 @show.command()

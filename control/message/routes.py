@@ -55,7 +55,8 @@ NEIGHBOUR = np.dtype(
         ("interface", ">u4"),
         ("address", "V16"),
         ("mac", "V6"),
-        ("zeros", "V10"),
+        ("zeros", "V2"),
+        ("age", ">u8"),  # of the state, in ms; only in answers
     ]
 )
 

@@ -84,6 +84,10 @@ class Memory:
         """Return how many routes and groups the dataplane does not know yet."""
         return len(self._changed) + len(self._dirty)
 
+    def has_told(self, ident: int) -> bool:
+        """Return whether the dataplane has a group by what it was told."""
+        return bool(self._sent.get(ident))
+
     # What the source says.
 
     def put_route(self, route: Route) -> None:

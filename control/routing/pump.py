@@ -5,7 +5,7 @@ import logging
 from collections import Counter
 
 from ..message import CallError
-from ..message.routes import REMOVE, ROUTE, Records, RouteClient, error_text
+from ..message.routes import REMOVE, ROUTE, Records, RouteClient, error_text, pack_group
 from .memory import Memory, Resolve
 
 RETRY = 1.0  # seconds until what failed as a whole is tried again
@@ -82,9 +82,16 @@ class Pump:
         while self.memory.waits:
             await self._tell()
         if self._owes_sweep and self.is_complete:
-            swept = await self._client.sweep(self.memory.source)
-            self.counters["swept"] += swept
+            await self._sweep()
             self._owes_sweep = False
+
+    async def _sweep(self) -> None:
+        """Remove what an earlier component has told, and its groups."""
+        source = self.memory.source
+        self.counters["swept"] += await self._client.sweep(source)
+        groups = await self._client.next_hops(source)
+        idle = [each for each in groups if not self.memory.has_told(each.id)]
+        await self._client.next_hops_mod([pack_group(each, REMOVE) for each in idle])
 
     async def _tell(self) -> None:
         batch = self.memory.batch(self._resolve)

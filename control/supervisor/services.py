@@ -33,4 +33,5 @@ SERVICES = (
     Service("dataplane", "raicho.dataplane"),
     Service("openflow", "raicho.control.openflow"),
     Service("statesync", "raicho.control.statesync"),
+    Service("routing", "raicho.control.routing"),
 )

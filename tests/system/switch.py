@@ -35,6 +35,7 @@ MODULES = {
     "dataplane": "raicho.dataplane",
     "openflow": "raicho.control.openflow",
     "statesync": "raicho.control.statesync",
+    "routing": "raicho.control.routing",
     "supervisor": "raicho.control.supervisor",
 }
 CONTROLLER_PORT = 6653

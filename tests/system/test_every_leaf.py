@@ -27,6 +27,7 @@ COMPONENTS = {
     "raicho-dataplane": "dataplane",
     "raicho-openflow": "openflow",
     "raicho-statesync": "statesync",
+    "raicho-routing": "routing",
 }
 LOG = "/raicho/log/component"
 KEYS = {
@@ -167,6 +168,13 @@ def leaves(node: Node, path: str = "") -> Iterator[tuple[str, Node]]:
 
 ROOT = library_of(shipped_modules(), []).root
 LEAVES = dict(leaves(ROOT))
+
+
+BESIDE |= {
+    path: [(f"{R}/interface[name='if1']/host", True)]
+    for path in LEAVES
+    if path.startswith("/raicho/router/routing/")
+}
 
 
 def value_of(path: str, node: Node) -> Any:

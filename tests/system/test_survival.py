@@ -26,7 +26,7 @@ def _more(pings: Pinging, count: int = BEFORE_AND_AFTER) -> None:
     wait_until(lambda: pings.counted.sent >= target, "more pings")
 
 
-@pytest.mark.parametrize("identity", ["openflow", "bus", "datastore", "statesync"])
+@pytest.mark.parametrize("identity", ["openflow", "bus", "datastore", "statesync", "routing"])
 def test_a_killed_component_comes_back_and_no_ping_is_lost(site: Site, identity: str) -> None:
     """G7, C13: the supervisor starts it again; forwarding goes on all the time."""
     controller = site.controlled()
@@ -64,7 +64,7 @@ def test_all_deaths_one_after_the_other_lose_no_ping(site: Site) -> None:
     """G2, G7: the run of all of them together, as an operator's bad day."""
     site.controlled()
     with Pinging(site.hosts[0], ADDRESSES[1]) as pings:
-        for identity in ("openflow", "bus", "datastore", "statesync"):
+        for identity in ("openflow", "bus", "datastore", "statesync", "routing"):
             kill_and_wait(site, identity)
         site.switch.kill("supervisor")
         site.switch.up()

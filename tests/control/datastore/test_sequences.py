@@ -5,16 +5,21 @@ their control endpoints; that, and the other events, are the lines of the trace.
 """
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from struct import pack
 from typing import Any
 
 import msgspec
 import pytest
 import zmq
 
+from raicho.control.component import holder
 from raicho.control.message import (
     Api,
+    BulkClient,
     CallError,
     Code,
     CommitSession,
@@ -29,6 +34,18 @@ from raicho.control.message import (
     Register,
     Set,
     Subscriber,
+)
+from raicho.control.message.routes import (
+    ROUTE_API,
+    Group,
+    Hop,
+    Kind,
+    RouteClient,
+    Source,
+    error_text,
+    pack_group,
+    pack_route,
+    prefix_text,
 )
 from raicho.control.message.trace import Traced
 
@@ -229,6 +246,36 @@ async def test_a_refusal_is_heard_by_all_and_nothing_is_current(
         )
         in_order(lines, ["openflow < Prepare bad", "openflow < Abort bad"])
         assert not [line for line in lines if line.endswith(" bad") and "ommit " in line]
+
+
+async def test_a_route_goes_straight_to_the_dataplane(
+    context: zmq.SyncContext, processes: Any
+) -> None:
+    """Q16 to Q19: the datastore says where, and is not on the way: it may as well be dead."""
+    async with site(context, processes) as s:
+        await s.commit("t3", Set("/raicho/router[name='r']", {}))
+        found = await s.client.call(Lookup(ROUTE_API))
+        lines = await s.until(f"datastore > Endpoint {ROUTE_API}")
+        in_order(lines, [f"datastore < Lookup {ROUTE_API}", f"datastore > Endpoint {ROUTE_API}"])
+        bulk = BulkClient(context, found.endpoint)
+        client = RouteClient(bulk.request, "r")
+        group = pack_group(Group(Source.OPERATOR, 7, (Hop(Kind.BLACKHOLE),)))
+        assert list(await client.next_hops_mod([group])) == [0]
+        good = pack_route("192.0.2.0/24", 7, Source.OPERATOR)
+        bad = pack_route("198.51.100.0/24", 8, Source.OPERATOR)
+        results = [error_text(int(code)) for code in await client.routes_mod(good + bad)]
+        assert results == ["done", "there is no such group of next hops"]
+        beats = ("datastore < Heartbeat", "datastore > Done")
+        later = [line for line in s.trace.lines()[len(lines) :] if not line.startswith(beats)]
+        assert later == []
+
+        pid = holder(s.run_dir, "datastore")
+        assert pid
+        os.kill(pid, signal.SIGKILL)
+        assert list(await client.routes_mod(bad.replace(pack("!I", 8), pack("!I", 7)))) == [0]
+        told = [prefix_text(row) for row in await client.routes(Source.OPERATOR)]
+        assert sorted(told) == ["192.0.2.0/24", "198.51.100.0/24"]
+        bulk.close()
 
 
 async def test_tracing_is_switched_at_run_time(context: zmq.SyncContext, processes: Any) -> None:

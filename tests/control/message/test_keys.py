@@ -37,7 +37,7 @@ from raicho.control.message.keys import (
 )
 
 EPERM = 1 << 16 | 5
-COMPONENTS = ("bus", "datastore", "dataplane", "openflow", "statesync")
+COMPONENTS = ("bus", "datastore", "dataplane", "openflow", "statesync", "routing")
 MODULES = {name: f"raicho.control.{name}" for name in COMPONENTS} | {
     "dataplane": "raicho.dataplane"
 }

@@ -15,7 +15,7 @@ from system.lab import Lab, Namespace
 from system.needs import needs
 
 from raicho.control.message import BulkClient, BulkReply, BulkRequest, BulkServer
-from raicho.control.message.routes import Hop, Kind, Source, pack_route
+from raicho.control.message.routes import Group, Hop, Kind, Source, pack_group, pack_route
 from raicho.control.routing.adapter import Adapter
 from raicho.control.routing.settings import Interface, Router, Routing
 
@@ -57,6 +57,11 @@ class Dataplane:
 
     def _route_sweep(self, payload: bytes) -> list[bytes]:
         return [self.tables.sweep(payload[0]).to_bytes(4)]
+
+    def _next_hops(self, payload: bytes) -> list[bytes]:
+        found = self.tables.groups.items()
+        groups = [Group(of, ident, hops) for (of, ident), hops in found if of == payload[0]]
+        return [bytes(4), b"".join(map(pack_group, groups))]
 
     def _neighbours(self, payload: bytes) -> list[bytes]:
         return [bytes(4), b""]
@@ -227,11 +232,12 @@ async def test_ten_thousand_routes_arrive_and_zebra_may_die(context: zmq.SyncCon
         assert tables.n_records == records + 1 + of_the_kernel  # nothing else was touched
 
         await h.end()
-        ident = next(ident for of, ident in tables.groups if of == Source.FPM)
-        tables.mod_route(pack_route("192.0.2.9/32", ident, Source.FPM))  # of nobody
+        tables.mod_group(pack_group(Group(Source.FPM, 9, by(bytes(4)))))  # of nobody
+        tables.mod_route(pack_route("192.0.2.9/32", 9, Source.FPM))
         assert len(h.told()) == len(before) + 1
         await h.begin(restart_time=60, stale_time=3)
         await h.until(lambda: h.told() == before, "the same routes, without that of nobody")
+        await h.until(lambda: (Source.FPM, 9) not in tables.groups, "nor its group")
 
 
 async def test_a_zebra_that_stays_away_has_no_routes_any_more(context: zmq.SyncContext) -> None:

@@ -199,7 +199,7 @@ def test_each_service_gets_its_bootstrap_arguments_and_no_more(tmp_path: Path) -
     """G5."""
     bootstrap = Bootstrap(tmp_path, "ipc:///d", "supervisor", "info", {"data": "/var/x.db"})
     commands = {service.identity: service.command(bootstrap) for service in SERVICES}
-    assert list(commands) == ["bus", "datastore", "dataplane", "openflow", "statesync"]
+    assert list(commands) == ["bus", "datastore", "dataplane", "openflow", "statesync", "routing"]
     common = ["--run-dir", str(tmp_path), "--datastore", "ipc:///d"]
     for identity, command in commands.items():
         assert command[4:10] == [*common, "--identity", identity]

@@ -1,0 +1,308 @@
+"""route, and show routes, next-hops and neighbours: volatile state of routers.
+
+The registry says where the API of routes is; routes themselves go to the dataplane and never by
+the datastore.  When that is away, the dataplane is where it is in every run directory.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import click
+
+from .output import emit, emit_rows
+from .place import keys_folder, placed
+
+if TYPE_CHECKING:
+    from ..message.routes import Hop, RouteClient
+
+T = TypeVar("T")
+Names = dict[int, str]  # of interfaces, by the dataplane's number
+
+DISCARDS = ("blackhole", "unreachable", "prohibit")
+AWAY = ("TIMEOUT", "UNAVAILABLE", "NOT_FOUND")  # the datastore, or what it knows
+
+
+@click.group()
+def route() -> None:
+    """Add and remove routes that last as long as the dataplane.
+
+    Those that are to outlast it are configuration: `config set /raicho/router[name=...]/route`.
+    """
+
+
+class Way(click.ParamType["Via"]):
+    """A next hop as people write it."""
+
+    name = "way"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> "Via":
+        """Read ADDRESS, ADDRESS@INTERFACE or @INTERFACE, each with *WEIGHT or without."""
+        from ipaddress import ip_address
+
+        way, _, weight = str(value).partition("*")
+        address, _, interface = way.partition("@")
+        try:
+            packed = ip_address(address).packed if address else b""
+            via = Via(packed, interface, int(weight or 1))
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
+        if not way or not 1 <= via.weight <= 0xFFFF:
+            self.fail(f"{value!r} is not ADDRESS, ADDRESS@INTERFACE or @INTERFACE", param, ctx)
+        return via
+
+
+class Via(NamedTuple):
+    """A next hop: an address, an interface, or both."""
+
+    gateway: bytes
+    interface: str
+    weight: int
+
+
+@route.command()
+@placed
+@click.argument("router")
+@click.argument("prefix")
+@click.option("--via", "ways", type=Way(), multiple=True, metavar="ADDRESS[@INTERFACE][*WEIGHT]")
+@click.option("--discard", type=click.Choice(DISCARDS), help="Drop packets instead.")
+@click.option("--distance", type=click.IntRange(0, 255), default=1, show_default=True)
+@click.option("--metric", type=click.IntRange(0, 0xFFFFFFFF), default=0, show_default=True)
+def add(
+    router: str,
+    prefix: str,
+    ways: Sequence[Via],
+    discard: str | None,
+    distance: int,
+    metric: int,
+) -> None:
+    """Let packets for PREFIX go --via one or several next hops, or --discard them."""
+    from ..message.routes import Group, Source, group_id, pack_group
+
+    if bool(ways) == bool(discard):
+        raise click.UsageError("a route has either --via or --discard")
+    hops = _hops(router, ways, discard)
+    ident = group_id(hops)
+    record = _route(prefix, ident, metric=metric, distance=distance)
+
+    async def put(client: "RouteClient") -> None:
+        group = pack_group(Group(Source.OPERATOR, ident, hops))
+        check(await client.next_hops_mod([group]), "next hops", prefix)
+        check(await client.routes_mod(record), "the route", prefix)
+
+    _converse(router, put)
+    emit({"router": router, "prefix": prefix}, f"{router} has a route to {prefix}")
+
+
+@route.command()
+@placed
+@click.argument("router")
+@click.argument("prefix")
+def remove(router: str, prefix: str) -> None:
+    """Remove the route to PREFIX that `route add` has made."""
+    from ..message.routes import REMOVE, Group, Source, pack_group
+
+    record = _route(prefix, 0, op=REMOVE)
+
+    async def take_away(client: "RouteClient") -> None:
+        check(await client.routes_mod(record), "the route", prefix)
+        used = {int(row["via"]) for row in await client.routes(Source.OPERATOR)}
+        groups = await client.next_hops(Source.OPERATOR)
+        idle = [Group(Source.OPERATOR, each.id, ()) for each in groups if each.id not in used]
+        await client.next_hops_mod([pack_group(each, REMOVE) for each in idle])
+
+    _converse(router, take_away)
+    emit({"router": router, "prefix": prefix}, f"{router} has no route to {prefix} of yours")
+
+
+@click.command()
+@placed
+@click.argument("router", required=False)
+def routes(router: str | None) -> None:
+    """List the routes of ROUTER, or of all routers, with who told them."""
+    from ..message.routes import prefix_text
+
+    rows = []
+    for name, names in _routers(router):
+        found, groups = _converse(name, _routes_and_groups)
+        hops = {(group.source, group.id): _texts(group.hops, names) for group in groups}
+        rows += [
+            {
+                "router": name,
+                "prefix": prefix_text(row),
+                "source": _source(int(row["source"])),
+                "distance": int(row["distance"]),
+                "metric": int(row["metric"]),
+                "via": hops.get((int(row["source"]), int(row["via"])), []),
+            }
+            for row in found
+        ]
+    emit_rows(rows, ("router", "prefix", "source", "distance", "metric", "via"), "no routes")
+
+
+@click.command(name="next-hops")
+@placed
+@click.argument("router", required=False)
+def next_hops(router: str | None) -> None:
+    """List the groups of next hops of ROUTER, or of all routers."""
+    rows = [
+        {
+            "router": name,
+            "source": _source(group.source),
+            "id": group.id,
+            "via": _texts(group.hops, names),
+        }
+        for name, names in _routers(router)
+        for group in _converse(name, lambda client: client.next_hops())
+    ]
+    emit_rows(rows, ("router", "source", "id", "via"), "no next hops")
+
+
+@click.command()
+@placed
+@click.argument("router", required=False)
+def neighbours(router: str | None) -> None:
+    """List the neighbours on the links of ROUTER, or of all routers."""
+    from ..message.routes import State, address_text
+
+    rows = [
+        {
+            "router": name,
+            "interface": names.get(int(row["interface"])),
+            "address": address_text(row),
+            "mac": row["mac"].tobytes().hex(":"),
+            "state": State(row["state"]).name.lower(),
+            "seconds": int(row["age"]) // 1000,
+        }
+        for name, names in _routers(router)
+        for row in _converse(name, lambda client: client.neighbours())
+    ]
+    columns = ("router", "interface", "address", "mac", "state", "seconds")
+    emit_rows(rows, columns, "no neighbours")
+
+
+@click.command()
+@placed
+def routing() -> None:
+    """List the routers with a side for the host: whether zebra is there, and what it has told."""
+    from ..message import Get
+    from .ask import ask
+
+    rows = [{**row, **row["routes"]} for row in ask("routing", Get("/router")).data]
+    columns = ("name", "host-namespace", "zebra", "fpm", "kernel", "stale", "trouble")
+    emit_rows(rows, columns, "no router has a side for the host")
+
+
+def check(codes: Any, what: str, prefix: str) -> None:
+    """Raise CallError if a record was refused, and say why."""
+    from ..message import CallError, Code, Failure
+    from ..message.routes import error_text
+
+    for code in codes[codes != 0][:1]:
+        reason = f"{what} of {prefix}: {error_text(int(code))}"
+        raise CallError(Failure(Code.REFUSED, reason))
+
+
+def _hops(router: str, ways: Sequence[Via], discard: str | None) -> "tuple[Hop, ...]":
+    from ..message.routes import Hop, Kind
+
+    if discard:
+        return (Hop(Kind[discard.upper()]),)
+    numbers = {name: number for _, names in _routers(router) for number, name in names.items()}
+    for way in ways:
+        if way.interface and way.interface not in numbers:
+            raise click.BadParameter(f"router {router} has no interface {way.interface}")
+    return tuple(
+        Hop(
+            Kind.LINK if not way.gateway else Kind.GATEWAY if way.interface else Kind.RECURSIVE,
+            numbers.get(way.interface, 0),
+            way.gateway,
+            way.weight,
+        )
+        for way in ways
+    )
+
+
+def _route(prefix: str, via: int, **more: int) -> bytes:
+    from ..message.routes import Source, pack_route
+
+    try:
+        return pack_route(prefix, via, Source.OPERATOR, **more)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="PREFIX") from error
+
+
+def _routers(wanted: str | None) -> Iterator[tuple[str, Names]]:
+    """Yield the routers that are meant, and the names of their interfaces."""
+    from ..message import CallError, Code, Failure, Get
+    from .ask import ask
+
+    found = [row for row in ask("dataplane", Get("/router")).data if wanted in (None, row["name"])]
+    if wanted and not found:
+        raise CallError(Failure(Code.NOT_FOUND, f"there is no router {wanted}"))
+    for row in found:
+        yield row["name"], {each["index"]: each["name"] for each in row["interface"]}
+
+
+async def _routes_and_groups(client: "RouteClient") -> tuple[Any, Any]:
+    return await client.routes(), await client.next_hops()
+
+
+def _source(number: int) -> str:
+    from ..message.routes import Source
+
+    return Source(number).name.lower() if number in set(Source) else str(number)
+
+
+def _texts(hops: "Sequence[Hop]", names: Names) -> list[str]:
+    return [_text(hop, names) for hop in hops]
+
+
+def _text(hop: "Hop", names: Names) -> str:
+    from ipaddress import ip_address
+
+    words = [str(ip_address(hop.gateway))] if hop.gateway else []
+    if hop.interface:
+        words.append(f"dev {names.get(hop.interface, hop.interface)}")
+    if hop.weight != 1:
+        words.append(f"weight {hop.weight}")
+    words += [f"label {label}" for label in hop.labels]
+    return " ".join(words) or hop.kind.name.lower()
+
+
+def _converse(router: str, conversation: "Callable[[RouteClient], Awaitable[T]]") -> T:
+    """Talk with the API of the routes of a router."""
+    from ..message import BulkClient
+    from ..message.keys import context_with, load
+    from ..message.routes import RouteClient
+    from .ask import check_running
+
+    check_running("dataplane")
+    where, keys = _endpoint(), load(keys_folder())
+
+    async def hold() -> T:
+        context = context_with(keys)
+        bulk = BulkClient(context, where)
+        try:
+            return await conversation(RouteClient(bulk.request, router))
+        finally:
+            bulk.close()
+            context.term()
+
+    return asyncio.run(hold())
+
+
+def _endpoint() -> str:
+    """Ask the datastore where the API is."""
+    from ..message import CallError, Lookup
+    from ..message.routes import ROUTE_API
+    from .ask import ask, endpoint
+
+    try:
+        return ask("datastore", Lookup(ROUTE_API), 1.0).endpoint
+    except CallError as error:
+        if error.failure.code not in AWAY:
+            raise
+        return endpoint("dataplane", "bulk")
