@@ -155,7 +155,7 @@ run/asan/tests/cext/test_finders: INPUTS := 1000 200
 
 # Tests that let memory run out (scarce.h).
 comma := ,
-%/test_scarce %/test_slab: WRAP := $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc \
+%/test_scarce %/test_scarce_routes %/test_slab: WRAP := $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc \
                                      aligned_alloc free mmap munmap)
 
 # Goes on after a failure, and shows what a test says in one piece.

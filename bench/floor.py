@@ -16,14 +16,18 @@ class Floor:
     """The table of a workload's flows in bench/floor.c, with its frames."""
 
     name = "floor"
+    source = "floor.c"
+    parts: tuple[str, ...] = ()  # more files of the same program
 
     def __init__(self, frames: Bytes, core: int | None = None) -> None:
         self._core = core
         self._closing = ExitStack()
         folder = self._closing.enter_context(tempfile.TemporaryDirectory(prefix="rcb"))
-        self._library = ctypes.CDLL(str(compiled("floor.c", Path(folder), "-shared", "-fPIC")))
+        flags = (*self.parts, "-shared", "-fPIC")
+        self._library = ctypes.CDLL(str(compiled(self.source, Path(folder), *flags)))
         self._library.floor_open.restype = ctypes.c_void_p
         self._library.floor_rate.restype = ctypes.c_double
+        self._rate = self._library.floor_rate
         self._library.floor_flows.restype = ctypes.c_size_t
         n, size = (ctypes.c_size_t(side) for side in frames.shape)
         handle = self._library.floor_open(frames.ctypes.data_as(ctypes.c_void_p), n, size)
@@ -49,7 +53,7 @@ class Floor:
 
         def run() -> None:
             pin(self._core)
-            found.append(self._library.floor_rate(self._handle, ctypes.c_double(seconds)))
+            found.append(self._rate(self._handle, ctypes.c_double(seconds)))
 
         thread = Thread(target=run)
         thread.start()

@@ -3,7 +3,8 @@
  * route FAMILY PREFIXES SEED SECONDS fills a table with prefixes as the internet has them, looks up
  * addresses that each lie in at least one of them, and prints a line: name of the implementation,
  * nanoseconds a lookup, puts a second, nanoseconds of a change, of the worst change, bytes a prefix. It
- * ends with 1 if a lookup finds nothing, or not what was put last.
+ * ends with 1 if a lookup finds nothing, or not what was put last. With "draw" for SECONDS it only writes
+ * the prefixes and the addresses, as the structs of route.h, for who lets packets be forwarded by them.
  *
  * How: the lengths of prefixes are as common as in the routing tables of the default-free zone; those
  * of IPv6 lie in blocks of few first bytes. Lookups are timed in slices of batches, of which the median
@@ -157,8 +158,8 @@ static double
 fill(const struct prefix *prefixes, size_t n)
 {
     double start = now(CLOCK_THREAD_CPUTIME_ID);
-    for (size_t i = 0; i < n; i += BATCH) {
-        if (!routes_put(&prefixes[i], n - i < BATCH ? n - i : BATCH)) {
+    for (size_t i = 0; i < n; i += AT_ONCE) {
+        if (!routes_put(&prefixes[i], n - i < AT_ONCE ? n - i : AT_ONCE)) {
             fail("a prefix was refused");
         }
     }
@@ -174,18 +175,18 @@ lookup_time(const struct address *addresses, double seconds)
 
     do {
         double spent = 0;
-        for (unsigned i = 0; i < SLICE; i++, at = (at + BATCH) % ADDRESSES) {
-            routes_prepare(addresses + at, BATCH);
+        for (unsigned i = 0; i < SLICE; i++, at = (at + AT_ONCE) % ADDRESSES) {
+            routes_prepare(addresses + at, AT_ONCE);
             double start = now(CLOCK_MONOTONIC);
-            const uint32_t *values = routes_find(BATCH);
+            const uint32_t *values = routes_find(AT_ONCE);
             spent += now(CLOCK_MONOTONIC) - start;
-            for (unsigned j = 0; j < BATCH; j++) {
+            for (unsigned j = 0; j < AT_ONCE; j++) {
                 if (!values[j]) {
                     fail("an address met no prefix");
                 }
             }
         }
-        slices[n_slices++] = spent / (SLICE * BATCH);
+        slices[n_slices++] = spent / (SLICE * AT_ONCE);
     } while (n_slices < MOST_SLICES && now(CLOCK_MONOTONIC) < end);
     qsort(slices, n_slices, sizeof *slices, by_size);
     return slices[n_slices / 2];
@@ -242,6 +243,10 @@ main(int argc, char **argv)
 
     if (!addresses) {
         fail("no memory");
+    }
+    if (!strcmp(argv[4], "draw")) {
+        return fwrite(prefixes, sizeof *prefixes, n, stdout) != n
+               || fwrite(addresses, sizeof *addresses, ADDRESSES, stdout) != ADDRESSES;
     }
     for (size_t i = 0; i < n; i++) {
         n_long += prefixes[i].len > 24;

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BATCH = 256 };           /* Addresses looked up at once. */
+enum { AT_ONCE = 256 };           /* Addresses looked up at once. */
 
 /* IPv4 addresses are the high 32 bits of the first word; all is in host order. */
 struct address {
@@ -35,7 +35,7 @@ bool routes_put(const struct prefix *prefixes, size_t n);
 /* Lets be done what is left to do between changes. */
 void routes_settle(void);
 
-/* Puts up to BATCH addresses where the next call finds them. */
+/* Puts up to AT_ONCE addresses where the next call finds them. */
 void routes_prepare(const struct address *addresses, unsigned n);
 
 /* Looks them up; 'values' is where they are, 0 where there is none. */

@@ -1,9 +1,12 @@
-"""Tables of routes alone: a lookup, puts a second, a single change, bytes a prefix.
+"""Routes: a lookup, puts a second, a single change, bytes a prefix; and a router that forwards.
 
-Each run is a process that draws prefixes as the internet has them from the seed, fills a table, and
-looks up batches of 256 addresses of these prefixes (bench/route.c): raicho's RIB with the FIB that
-follows it, then the plainest table in C for IPv4 (the floor), then DPDK's rte_fib and rte_fib6 if
-they are wanted, all with the same prefixes and addresses.
+Each run of a table is a process that draws prefixes as the internet has them from the seed, fills
+a table, and looks up batches of 256 addresses of these prefixes (bench/route.c): raicho's RIB with
+the FIB that follows it, then the plainest table in C for IPv4 (the floor), then DPDK's rte_fib and
+rte_fib6 if they are wanted, all with the same prefixes and addresses.
+
+Forwarding is one worker between memory ports with a full table, beside the floor: packets that are
+copied, checked, looked up by DIR-24-8 and rewritten. IPv6 is beside the floor with IPv4.
 """
 
 import tempfile
@@ -16,7 +19,8 @@ from typing import NamedTuple
 
 from . import cores, goals
 from .compiler import HERE, compiled, with_core, with_package
-from .harness import Row, in_turn
+from .forwarding import RouteFloor, RouterRig, draw
+from .harness import Row, alternate, in_turn
 from .needs import require
 from .peers.hugepages import HugePages
 from .tables import DPDK_PACKAGES, HUGE_PAGES
@@ -56,6 +60,10 @@ class Figure(NamedTuple):
 
 
 CASES = {case.name: case for case in (Case(4, 1_000), Case(4, 1_000_000), Case(6, 200_000))}
+FORWARDING = {
+    "forwarding IPv4": CASES["1,000,000 IPv4"],
+    "forwarding IPv6": CASES["200,000 IPv6"],
+}
 FIGURES = (
     Figure("lookup", "lookup", "ns"),
     Figure("puts", "puts", "puts/s", more_is_better=True),
@@ -81,7 +89,10 @@ class Table(NamedTuple):
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=0.3, help="of one run (default 0.3)")
     parser.add_argument(
-        "--case", choices=CASES, action="append", help="only this one; may be repeated"
+        "--case",
+        choices=(*CASES, *FORWARDING),
+        action="append",
+        help="only this one; may be repeated",
     )
     more = "measure this too, run by run (needs root)"
     parser.add_argument("--peer", choices=("dpdk",), action="append", default=[], help=more)
@@ -98,9 +109,13 @@ def rows(options: Namespace) -> Iterator[Row]:
             require("dpdk", ["pkg-config"], DPDK_PACKAGES)
             peers["dpdk"] = table(folder, "dpdk", with_package("libdpdk", DPDK_PACKAGES))
             stack.callback(HugePages(HUGE_PAGES).close)
-        for case in map(CASES.__getitem__, options.case or CASES):
+        for name in options.case or (*CASES, *FORWARDING):
+            if name in FORWARDING:
+                yield forward(name, raicho, options)
+                continue
+            case = CASES[name]
             beside = {
-                name: peer for name, peer in peers.items() if case.family == 4 or name != FLOOR
+                whose: peer for whose, peer in peers.items() if case.family == 4 or whose != FLOOR
             }
             yield from measure(case, raicho, beside, options)
 
@@ -142,4 +157,21 @@ def row_of(
         goal=goals.ROUTE.get(figure.field),
         more_is_better=figure.more_is_better,
         note=own[0].implementation,
+    )
+
+
+def forward(name: str, raicho: Table, options: Namespace) -> Row:
+    """Let a router and the floor forward in turn."""
+    ipv4, own = FORWARDING["forwarding IPv4"], FORWARDING[name]
+    floor_routes = draw(raicho.program, ipv4.family, ipv4.prefixes, options.seed)
+    routes = draw(raicho.program, own.family, own.prefixes, options.seed)
+    core = cores.measured()
+    with RouteFloor(floor_routes, core) as floor, RouterRig(routes, core) as rig:
+        once = partial(rig.rate, options.seconds), [partial(floor.rate, options.seconds)]
+        (pairs,) = alternate(*once, options.runs)
+        if lost := rig.lost():
+            raise RuntimeError(f"{name}: {lost} packets were dropped")
+    peer = f"{FLOOR} IPv4"
+    return Row(
+        f"{own.name}: forwarding", "packets/s", pairs.own, peer, pairs.peer, goals.ROUTE[name]
     )

@@ -21,8 +21,8 @@ static unsigned family;
 static size_t bytes_before;
 static struct rte_fib *fib;
 static struct rte_fib6 *fib6;
-static uint32_t ipv4[BATCH], values[BATCH];
-static uint8_t ipv6[BATCH][RTE_FIB6_IPV6_ADDR_SIZE];
+static uint32_t ipv4[AT_ONCE], values[AT_ONCE];
+static uint8_t ipv6[AT_ONCE][RTE_FIB6_IPV6_ADDR_SIZE];
 
 static size_t
 heap_used(void)
@@ -116,7 +116,7 @@ routes_prepare(const struct address *addresses, unsigned n)
 const uint32_t *
 routes_find(unsigned n)
 {
-    uint64_t hops[BATCH];
+    uint64_t hops[AT_ONCE];
     if (family == 4) {
         rte_fib_lookup_bulk(fib, ipv4, hops, n);
     } else {

@@ -24,7 +24,7 @@ enum {
 static uint32_t *first, *more;
 static uint8_t *lengths, *more_lengths;
 static uint32_t n_more, max_more;
-static uint32_t addresses[BATCH], values[BATCH];
+static uint32_t addresses[AT_ONCE], values[AT_ONCE];
 
 static void *
 map(size_t size)

@@ -19,8 +19,8 @@ static struct fib fib;
 static struct rib rib;
 static uint8_t family;
 static size_t n_put;
-static uint32_t ipv4[BATCH], values[BATCH];
-static struct ip_address ipv6[BATCH];
+static uint32_t ipv4[AT_ONCE], values[AT_ONCE];
+static struct ip_address ipv6[AT_ONCE];
 
 static int
 best_changed(const struct rib_route *old, const struct rib_route *new, void *unused)

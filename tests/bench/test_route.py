@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from system.needs import missing
 
-from bench import compiler, route
+from bench import compiler, forwarding, route
 
 Measure = Callable[..., list[dict[str, Any]]]
 SMALL = (route.Case(4, 1_000), route.Case(4, 20_000), route.Case(6, 5_000))
@@ -45,6 +45,20 @@ def test_the_floor_takes_the_same_prefixes(folder: Path) -> None:
     assert floor.run(SMALL[1], options()).lookup > 0
     with pytest.raises(RuntimeError, match="no table"):
         floor.run(SMALL[2], options())
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_router_forwards_every_packet(raicho: route.Table, family: int) -> None:
+    routes = forwarding.draw(raicho.program, family, 1_000, seed=1)
+    with forwarding.RouterRig(routes) as rig:
+        assert rig.rate(0.05) > 0
+        assert rig.lost() == 0
+
+
+def test_the_floor_forwards_every_packet(raicho: route.Table) -> None:
+    routes = forwarding.draw(raicho.program, 4, 1_000, seed=1)
+    with forwarding.RouteFloor(routes) as floor:
+        assert floor.rate(0.05) > 0
 
 
 def test_rows_with_their_goals_and_what_is_beside_them(measure: Measure) -> None:
