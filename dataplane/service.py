@@ -68,7 +68,7 @@ class DataplaneComponent(Component):
         self.switch = Switch(now_ms())
         self._opened.callback(self.switch.close)
         self._operations = Operations(self.switch)
-        self._bulk = BulkServer(
+        self._bulk = self.bulk = BulkServer(
             self.context, self.bulk_endpoint, self._answer_bulk, on_gone=self._forget
         )
         self._opened.callback(self._bulk.close)

@@ -7,7 +7,7 @@ import os
 import time
 import uuid
 from argparse import ArgumentParser
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,6 +18,7 @@ from .. import __version__
 from ..message import (
     Abort,
     Api,
+    BulkServer,
     CallError,
     Change,
     Code,
@@ -47,8 +48,7 @@ from ..message import (
 from ..message.datastore import Rollback
 from ..message.gate import Gate
 from ..message.keys import Keys, context_with, load
-from ..message.server import Tap
-from ..message.trace import traced
+from ..message.trace import traced, traced_bulk
 from . import logs
 from .lock import Lock
 from .phases import Phases, StartAgain
@@ -100,6 +100,7 @@ class Component:
         self.yang: list[str] = []  # texts of the modules it brings
         self.apis: dict[str, str] = {}  # name -> endpoint
         self.subscriptions: list[str] = []  # top-level paths
+        self.bulk: BulkServer | None = None  # if it has one, which `open` opens
         self.stopping = asyncio.Event()
         self.exit_code = 0
         self.again = False  # whether another one shall follow in this process
@@ -118,7 +119,7 @@ class Component:
         self._tasks: set[asyncio.Task[None]] = set()
         self._phases = Phases(self, only_forth=self.rollback == "reinit")
         self._registration: Registration | None = None
-        self._tap: Tap | None = None
+        self._traces = False
 
     # What subclasses fill in.
 
@@ -172,7 +173,7 @@ class Component:
             self._server = ControlServer(
                 self.context, self.endpoint, self.handle, also=self.bootstrap.listen
             )
-            self._server.tap = self._tap
+            self._set_taps()
         except BaseException:
             await self.stop()
             raise
@@ -221,12 +222,23 @@ class Component:
         """Log, and trace messages, as a configuration says."""
         settings = logs.settings_in(config, self.identity)
         logs.set_level(settings.level or self.bootstrap.log_level, settings.topics)
-        self._tap = self._trace if settings.traces_messages else None
+        self._traces = settings.traces_messages
+        self._set_taps()
+
+    def _set_taps(self) -> None:
         if self._server:
-            self._server.tap = self._tap
+            self._server.tap = self._trace if self._traces else None
+        if self.bulk:
+            self.bulk.tap = self._trace_bulk if self._traces else None
 
     def _trace(self, sent: bool, peer: bytes, frame: bytes) -> None:
         self.publisher.publish(TRACE.format(self.identity), traced(sent, peer, frame))
+
+    def _trace_bulk(
+        self, sent: bool, peer: bytes, header: Message, payload: Sequence[bytes]
+    ) -> None:
+        event = traced_bulk(sent, peer, header, payload)
+        self.publisher.publish(TRACE.format(self.identity), event)
 
     def start_again(self, why: str) -> None:
         """Stop, and let a new component of this kind take over by run()."""
@@ -303,8 +315,7 @@ class Component:
     def _log_state(self) -> dict[str, Any]:
         """Return what is logged, with the names of the schema."""
         topics = [{"name": name, "level": level} for name, level in logs.topics().items()]
-        traces = self._tap is not None
-        return {"level": logs.level(), "topic": topics, "trace-messages": traces}
+        return {"level": logs.level(), "topic": topics, "trace-messages": self._traces}
 
     async def _stats(self, peer: bytes, request: Stats) -> Sample:
         own = {

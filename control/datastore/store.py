@@ -285,32 +285,36 @@ class Store:
     def _parts(self, next_: Tree, revision: int, now: float, missing_ok: bool) -> dict[str, Part]:
         """Return what each participant is asked; whose modules others rest on commits first."""
         parts: dict[str, Part] = {}
+        forth = diff(self.library.root, self.working, next_)
+        back = diff(self.library.root, next_, self.working)
         for member in sorted(self.registry, key=lambda m: self.library.rank(m.modules)):
             if not member.is_participant:
                 continue
-            seen = changes_seen(self.library.root, member.scope, self.working, next_)
+            seen = changes_seen(self.library.root, member.scope, forth)
             if not seen or (missing_ok and not member.is_alive(now)):
                 continue
             _require_alive(member, now)
-            parts[member.name] = self._part(member, next_, revision, seen)
+            undone = changes_seen(self.library.root, member.scope, back)
+            parts[member.name] = self._part(member, next_, revision, seen, undone)
         return parts
 
-    def _part(self, member: Member, next_: Tree, revision: int, seen: list[Change]) -> Part:
+    def _part(
+        self, member: Member, next_: Tree, revision: int, seen: list[Change], undone: list[Change]
+    ) -> Part:
         root, scope = self.library.root, member.scope
         whole = not member.synchronised  # it may hold anything: tell it all
         if whole:
-            seen = changes_seen(root, scope, EMPTY, next_)
+            seen = changes_seen(root, scope, diff(root, EMPTY, next_))
         forth = Side(revision, seen, config_seen(root, scope, next_), whole)
         if member.registration.rollback == "reinit":
             return Part(forth, None, member.registration.instance)
-        undone = changes_seen(root, scope, next_, self.working)
         back = Side(revision - 1, undone, config_seen(root, scope, self.working))
         return Part(forth, back, member.registration.instance)
 
     def part_of_sync(self, member: Member) -> Part:
         """Return what brings a participant from nothing to what is current."""
         root, scope = self.library.root, member.scope
-        seen = changes_seen(root, scope, EMPTY, self.working)
+        seen = changes_seen(root, scope, diff(root, EMPTY, self.working))
         return Part(Side(self.revision, seen, config_seen(root, scope, self.working), whole=True))
 
     def conclude(self, plan: Plan) -> int:

@@ -59,6 +59,7 @@ class BulkEvent(Message, frozen=True):
 Frames = Sequence[bytes]
 Handler = Callable[[bytes, BulkRequest, list[bytes]], Awaitable[tuple[BulkReply, Frames]]]
 EventHandler = Callable[[BulkEvent, list[bytes]], None]
+Tap = Callable[[bool, bytes, Message, Frames], None]  # whether sent, peer, header, payload
 _Reply = asyncio.Future[tuple[BulkReply, list[bytes]]]
 
 _encoder = msgspec.msgpack.Encoder()
@@ -91,6 +92,7 @@ class BulkServer:
     ) -> None:
         self.endpoint = endpoint
         self.counters: Counter[str] = Counter()
+        self.tap: Tap | None = None  # hears all that is said
         self._handler = handler
         self._on_gone = on_gone
         self._peers: dict[bytes, _Peer] = {}
@@ -109,6 +111,8 @@ class BulkServer:
         known = self._peers.get(peer)
         sent = not (known and known.owes) and self._send(peer, event, frames)
         self.counters["pushed" if sent else "dropped"] += 1
+        if sent:
+            self._tell(True, peer, event, frames)
         return bool(sent)
 
     def close(self) -> None:
@@ -126,10 +130,13 @@ class BulkServer:
             self.counters["malformed"] += 1
             log.debug("dropped a batch of %s: %s", name.hex(), error)
             return
+        self._tell(False, name, request, rest[1:])
         if self._drain.user == READER and request.op not in BULK_READS:
             self.counters["refused"] += 1
             text = f"role {READER} may not change anything"
-            self._send(name, BulkReply(BAD_REQUEST_EPERM, text, request.id), ())
+            refusal = BulkReply(BAD_REQUEST_EPERM, text, request.id)
+            self._tell(True, name, refusal, ())
+            self._send(name, refusal, ())
             return
         peer = self._peers.setdefault(name, _Peer())
         if len(peer.waiting) >= SERVER_WINDOW:
@@ -166,6 +173,7 @@ class BulkServer:
             return BulkReply(SERVER_ERROR, f"{type(error).__name__}: {error}"), ()
 
     async def _deliver(self, name: bytes, peer: _Peer, reply: BulkReply, payload: Frames) -> None:
+        self._tell(True, name, reply, payload)
         while (sent := self._send(name, reply, payload)) is False:
             peer.owes = True
             await asyncio.sleep(SEND_RETRY)
@@ -185,6 +193,10 @@ class BulkServer:
                 self._on_gone(name)
             return None
         return True
+
+    def _tell(self, sent: bool, name: bytes, header: Message, payload: Frames) -> None:
+        if self.tap:
+            self.tap(sent, name, header, payload)
 
 
 class BulkClient:

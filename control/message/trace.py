@@ -1,5 +1,6 @@
-"""What was said at a control endpoint, as events for whoever wants to watch."""
+"""What was said at an endpoint, as events for whoever wants to watch."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -15,7 +16,7 @@ class Traced(Message, frozen=True):
 
     *peer* is the client, as the server knows it; *id* is that of its request.
     *message* is the name and the fields, or the size of what is too long or
-    cannot be read.
+    cannot be read.  Of bulk it is the header, and the sizes of the payload's frames.
     """
 
     sent: bool
@@ -32,3 +33,9 @@ def traced(sent: bool, peer: bytes, frame: bytes) -> Traced:
         with suppress(ValueError, RecursionError):  # msgspec's errors are ValueErrors
             message = msgspec.msgpack.decode(envelope.body, type=list[Any])
     return Traced(sent, peer.hex(), envelope.id, message)
+
+
+def traced_bulk(sent: bool, peer: bytes, header: Message, payload: Sequence[bytes]) -> Traced:
+    """Describe a batch that came from a peer or was *sent* to it."""
+    message = [*msgspec.to_builtins(header), list(map(len, payload))]
+    return Traced(sent, peer.hex(), getattr(header, "id", 0), message)

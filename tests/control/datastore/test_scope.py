@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
+from raicho.control.datastore.differences import diff
 from raicho.control.datastore.fault import NoSuchNode
 from raicho.control.datastore.nodes import Node
 from raicho.control.datastore.scope import changes_seen, config_seen, scope_of
-from raicho.control.datastore.tree import EMPTY
+from raicho.control.datastore.tree import EMPTY, from_config
 
 DATAPLANE = ["/raicho/port", "/raicho/worker", "/raicho/bridge"]
 
@@ -27,7 +28,7 @@ def tree(tree_of: Any) -> Any:
 
 def paths(root: Node, tree: Any, subscriptions: list[str], modules: set[str]) -> list[str]:
     scope = scope_of(root, subscriptions, modules)
-    return [change.path for change in changes_seen(root, scope, EMPTY, tree)]
+    return [change.path for change in changes_seen(root, scope, diff(root, EMPTY, tree))]
 
 
 def test_what_another_module_adds_is_not_shown(root: Node, tree: Any) -> None:
@@ -73,3 +74,18 @@ def test_the_root_shows_everything(root: Node, tree: Any) -> None:
 def test_an_unknown_subscription_is_refused(root: Node) -> None:
     with pytest.raises(NoSuchNode, match="did you mean bridge"):
         scope_of(root, ["/raicho/bridges"], set())
+
+
+@pytest.mark.parametrize(
+    "subscriptions", [["/"], DATAPLANE, ["/raicho/log"], ["/raicho/bridge/port"]]
+)
+@pytest.mark.parametrize("modules", [set(), {"raicho-openflow"}, {"raicho-dataplane"}])
+def test_what_is_shown_is_what_its_changes_from_nothing_lead_to(
+    root: Node, tree: Any, subscriptions: list[str], modules: set[str]
+) -> None:
+    """Beside the keys that lie on the way, which have no change of their own."""
+    scope = scope_of(root, subscriptions, modules)
+    told = changes_seen(root, scope, diff(root, EMPTY, tree))
+    shown = from_config(root, config_seen(root, scope, tree))
+    assert {change.path for change in told} <= {each.path for each in diff(root, EMPTY, shown)}
+    assert changes_seen(root, scope, diff(root, EMPTY, shown)) == told

@@ -1,7 +1,7 @@
 """The sequences of the design, from a trace of the running system's messages.
 
-Datastore, bus, dataplane and agent run as processes and publish what is said at
-their control endpoints; that, and the other events, are the lines of the trace.
+Datastore, bus, dataplane, agent and state sync run as processes and publish what is said at
+their endpoints; that, and the other events, are the lines of the trace.
 """
 
 import asyncio
@@ -28,6 +28,7 @@ from raicho.control.message import (
     Event,
     Get,
     GetConfig,
+    GetSample,
     ListRegistry,
     Lookup,
     Ping,
@@ -49,7 +50,7 @@ from raicho.control.message.routes import (
 )
 from raicho.control.message.trace import Traced
 
-TRACED = ("datastore", "dataplane", "openflow")
+TRACED = ("datastore", "dataplane", "openflow", "statesync")
 BR0 = "/raicho/bridge[name='br0']"
 TOY = """module toy { yang-version 1.1; namespace "urn:toy"; prefix t;
   import raicho { prefix r; } revision 2026-01-01;
@@ -116,11 +117,14 @@ class Site:
         await self.client.call(Edit(txid, list(ops)))
         return await self.client.call(CommitSession(txid, txid=txid), 20)
 
-    async def until(self, line: str) -> list[str]:
-        async with asyncio.timeout(30):
-            while not any(found.startswith(line) for found in self.trace.lines()):
+    async def until(self, line: str, times: int = 1) -> list[str]:
+        async with asyncio.timeout(60):
+            while sum(found.startswith(line) for found in self.trace.lines()) < times:
                 await asyncio.sleep(0.02)
         return self.trace.lines()
+
+    def pid(self, name: str) -> int:
+        return int((self.run_dir / f"{name}.pid").read_text())
 
 
 @asynccontextmanager
@@ -133,7 +137,7 @@ async def site(context: zmq.SyncContext, processes: Any) -> AsyncIterator[Site]:
     await it.commit("tracing", *tracing(True))
     async with asyncio.timeout(30):
         while not it.trace.events:  # until bus and subscriber have met
-            await it.client.call(GetConfig("/raicho/log"))
+            await it.client.call(GetConfig("/raicho/log"), 30)
             await asyncio.sleep(0.05)
     processes.start("raicho.dataplane")
     await it.until("datastore > Registered dataplane")
@@ -233,19 +237,64 @@ async def test_a_refusal_is_heard_by_all_and_nothing_is_current(
         assert caught.value.failure.participant == "dataplane"
         assert (await s.client.call(GetConfig("/raicho/bridge"))).data in (None, [])
 
-        lines = await s.until("datastore > Failure bad")
+        await s.until("datastore > Failure bad")
+        lines = await s.until("dataplane < Abort bad")
+        refusal = ["datastore < CommitSession bad", "dataplane < Prepare bad"]
+        for told in ("dataplane < Abort bad", "datastore > Failure bad"):
+            in_order(lines, [*refusal, "dataplane > Failure bad", told])
+        lines = await s.until("openflow < Abort bad")
+        in_order(lines, ["openflow < Prepare bad", "openflow < Abort bad"])
+        assert not [line for line in lines if line.endswith(" bad") and "ommit " in line]
+
+
+async def test_statistics_are_collected_by_one_and_read_by_another(
+    context: zmq.SyncContext, processes: Any
+) -> None:
+    """Q20 to Q26, C0: bulk, whose payload is none of the trace's business, included."""
+    async with site(context, processes) as s:
+        processes.start("raicho.control.statesync")
+        lines = await s.until("datastore < PutSample dataplane", 2)
+        # B1 to B4: found in the registry, pulled in bulk, written as a whole, without transaction.
         in_order(
             lines,
             [
-                "datastore < CommitSession bad",
-                "dataplane < Prepare bad",
-                "dataplane > Failure bad",
-                "dataplane < Abort bad",
-                "datastore > Failure bad",
+                "datastore < Lookup dataplane.bulk",
+                "datastore > Endpoint dataplane.bulk",
+                "dataplane < BulkRequest sample",
+                "dataplane > BulkReply sample",
+                "datastore < PutSample dataplane",
+                "datastore > Done dataplane",
             ],
         )
-        in_order(lines, ["openflow < Prepare bad", "openflow < Abort bad"])
-        assert not [line for line in lines if line.endswith(" bad") and "ommit " in line]
+        assert "datastore < Register statesync" in lines
+        pulls = [line for line in lines if line == "dataplane < BulkRequest sample"]
+        puts = [line for line in lines if line == "datastore < PutSample dataplane"]
+        assert len(pulls) - len(puts) in (0, 1), "one request for each sample"
+        first = await s.client.call(GetSample())
+        assert first.number >= len(puts) - 1
+
+        # A1 to A3: a client looks it up and asks; the dataplane is stopped, and is not needed.
+        os.kill(s.pid("dataplane"), signal.SIGSTOP)
+        try:
+            where = await s.client.call(Lookup("datastore.statistics"))
+            assert where.endpoint == s.client.endpoint
+            sampled = await s.client.call(GetSample(limit=1))
+            assert (sampled.instance, sampled.stale) == (first.instance, False)
+            assert sampled.number >= first.number
+            lines = await s.until("datastore > Sampled dataplane", 2)
+        finally:
+            os.kill(s.pid("dataplane"), signal.SIGCONT)
+        asked = "datastore < Lookup datastore.statistics"
+        in_order(
+            lines,
+            [
+                "datastore > Endpoint datastore.statistics",
+                "datastore < GetSample dataplane",
+                "datastore > Sampled dataplane",
+            ],
+            after=asked,
+        )
+        assert not [line for line in lines[lines.index(asked) :] if line.startswith("dataplane >")]
 
 
 async def test_a_route_goes_straight_to_the_dataplane(
