@@ -52,20 +52,23 @@ replace_header(struct packet *p, const struct adjacency *by, bool v6)
     p->offload.csum_start -= shift;
     p->offload.hdr_len -= p->offload.hdr_len ? shift : 0;
     p->eth_type_at = by->header_len - 2;
-    memcpy(p->data, by->header, by->header_len);
+    if (by->header_len == ETH_SIZE) {
+        memcpy(p->data, by->header, ETH_SIZE);          /* A length that the compiler knows. */
+    } else {
+        memcpy(p->data, by->header, by->header_len);
+    }
     put_be16(p->data + by->header_len - 2, v6 ? ETH_TYPE_IPV6 : ETH_TYPE_IPV4);
     return true;
 }
 
+/* The checksum grows by what the time to live loses (RFC 1624, with 0xffff as 0). */
 static void
 count_down_ipv4(uint8_t *ip)
 {
-    uint16_t old, new;
+    uint32_t sum = get_be16(ip + 10) + 0x0100u;
 
-    memcpy(&old, ip + 8, sizeof old);
-    ip[8]--;
-    memcpy(&new, ip + 8, sizeof new);
-    csum_update_word(ip + 10, old, new);
+    put_be16(ip + 8, get_be16(ip + 8) - 0x0100);
+    put_be16(ip + 10, (uint16_t) (sum + (sum >= 0xffff)));
 }
 
 /* The longest packet that will be on the link: a segment, if it is to be cut. */
