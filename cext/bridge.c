@@ -87,6 +87,7 @@ publish_ports(struct bridge *bridge, struct port_map *map, struct vlan_map *vlan
 
     atomic_store_explicit(&bridge->ports, map, memory_order_release);
     bridge_publish_vlans(bridge, vlans);
+    bridge_publish_fanout(bridge);
     epoch_free(&bridge->dataplane->epoch, old);
 }
 
@@ -189,6 +190,7 @@ bridge_detach(struct bridge *bridge, struct attachment *attachment)
         epoch_synchronize(&bridge->dataplane->epoch);
     }
     bridge_leave_lanes(attachment);
+    bridge_forget_member(bridge, attachment->number);
     publish_ports(bridge, map, vlans);
     struct queue_set *queues = bridge_leave_queues(attachment, NULL);
     epoch_synchronize(&bridge->dataplane->epoch);
@@ -258,6 +260,7 @@ free_bridge(struct bridge *bridge)
     vlan_map_free(atomic_load_explicit(&bridge->vlans, memory_order_relaxed), NULL);
     bridge_release_mac_counters(bridge);
     free(atomic_load_explicit(&bridge->interfaces, memory_order_relaxed));
+    bridge_close_snooping(bridge);
     buffer_close(&bridge->events);
     free(bridge);
 }

@@ -31,7 +31,10 @@ enum {
     BRIDGE_NAME_MAX = 64,
 };
 
+struct fanout;
+struct snoop;
 struct punt;
+struct snooping;
 
 /* OFPP_*: reserved port numbers. */
 enum ofp_port_no {
@@ -46,6 +49,9 @@ enum { LINK_DOWN = 1, LINK_BLOCKED = 2, LINK_LIVE = 4 };
 
 /* Reasons of a packet-in. */
 enum { PUNT_NO_MATCH, PUNT_ACTION, PUNT_INVALID_TTL };
+
+/* In its place, of a copy for the bridge's own snooping (bridge_hear()): its metadata is the VLAN. */
+enum { PUNT_SNOOPED = 8 };
 
 /* Reasons of a packet that goes to the control thread's part of a router (routing.h): its cookie is the
  * id of its adjacency in the high half and the index of the interface it came by in the low one. */
@@ -145,6 +151,8 @@ struct bridge {
     uint32_t macs_learned, macs_moved, macs_refused;    /* Counter ids, of packets that made it so. */
     uint64_t macs_counted_ms;           /* When those behind ports with a limit were counted. */
     _Atomic(struct vlan_map *) vlans;   /* Null: all ports are in all VLANs. */
+    _Atomic(struct fanout *) fanout;    /* Where multicast groups go; null: they are flooded. */
+    struct snooping *snooping;          /* Null: nobody listens who wants which.  Control thread's. */
     _Atomic(struct interface_map *) interfaces; /* Of routers, on the bridge itself; null: none. */
     _Atomic bool standalone;            /* Packets are forwarded as by OFPP_NORMAL, the tables wait. */
     struct buffer events;               /* Whole OpenFlow messages for the controllers: flow-removed,
@@ -199,6 +207,24 @@ int bridge_set_bridging(struct attachment *attachment, const struct bridging *br
 
 /* Counts the addresses behind ports that may have only so many. */
 void bridge_count_macs(struct bridge *bridge, uint64_t now_ms);
+
+/* What a bridge does with multicast groups. */
+struct multicast {
+    bool snoops;                        /* They go only where somebody wants them; the rest is of that. */
+    bool querier;                       /* The bridge asks, where no router does. */
+    bool floods_unknown;                /* What nobody has joined goes to all, not just to routers. */
+    uint32_t max_groups;                /* By VLAN; routers of a VLAN count as one. */
+};
+
+/* Returns 0 or ENOMEM (nothing changed). */
+int bridge_set_multicast(struct bridge *bridge, const struct multicast *multicast);
+
+/* What is known of groups; null: nobody listens. */
+const struct snoop *bridge_snooped(const struct bridge *bridge);
+
+/* Takes what a worker has copied for snooping; and does what is due. */
+void bridge_hear(struct dataplane *dataplane, const struct punt *punt, uint64_t now_ms);
+void bridge_snoop(struct bridge *bridge, uint64_t now_ms);
 
 /* Takes it out.  When it returns no worker uses the port any more. */
 void bridge_detach(struct bridge *bridge, struct attachment *attachment);

@@ -6,6 +6,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from raicho.cext.buffer cimport buffer
 from raicho.cext.dataplane cimport dataplane, pipeline
 from raicho.cext.mac cimport mac_table
+from raicho.cext.snoop cimport snoop
 from raicho.cext.port cimport port
 from raicho.cext.queue cimport queue_config
 from raicho.cext.table cimport table
@@ -18,6 +19,7 @@ cdef extern from "bridge.h" nogil:
         PORT_DOWN
         LINK_DOWN
         LINK_LIVE
+        PUNT_SNOOPED
 
     struct flow_table:
         table table
@@ -67,6 +69,15 @@ cdef extern from "bridge.h" nogil:
 
     int bridge_attach_lanes(bridge *, const lane_config *, uint32_t n, uint32_t number,
                             const joining *, uint64_t now_ms, attachment **)
+    struct multicast:
+        bint snoops
+        bint querier
+        bint floods_unknown
+        uint32_t max_groups
+
+    int bridge_set_multicast(bridge *, const multicast *)
+    const snoop *bridge_snooped(const bridge *)
+    void bridge_hear(dataplane *, const punt *, uint64_t now_ms)
     void bridge_set_pipeline(attachment *, pipeline)
     int bridge_set_bridging(attachment *, const bridging *)
     int bridge_move_lane(lane *, unsigned worker)

@@ -51,6 +51,7 @@ is_same(const struct bridging *a, const struct bridging *b)
 {
     return a == b || (a && b && a->vlan == b->vlan && a->mode == b->mode
                       && a->isolated == b->isolated && a->max_macs == b->max_macs
+                      && a->router == b->router && a->leaves_at_once == b->leaves_at_once
                       && !memcmp(&a->vlans, &b->vlans, sizeof a->vlans));
 }
 
@@ -74,6 +75,7 @@ bridge_set_bridging(struct attachment *attachment, const struct bridging *bridgi
         return ENOMEM;
     }
     bridge_publish_vlans(bridge, vlans);
+    bridge_publish_fanout(bridge);
     epoch_free(&bridge->dataplane->epoch, old);
     mac_flush(&bridge->macs, attachment->number, MAC_ANY_VLAN, 0);
     return 0;

@@ -206,6 +206,17 @@ void bridge_publish_vlans(struct bridge *bridge, struct vlan_map *vlans);
 void bridge_take_mac_counters(struct bridge *bridge);
 void bridge_release_mac_counters(struct bridge *bridge);
 
+/* --- Snooping (bridge_multicast.c) --- */
+
+/* Works out anew where multicast groups go: ports have changed. */
+void bridge_publish_fanout(struct bridge *bridge);
+
+/* A port is gone. */
+void bridge_forget_member(struct bridge *bridge, uint32_t port);
+
+/* Readers gone. */
+void bridge_close_snooping(struct bridge *bridge);
+
 /* --- Queues (bridge_queue.c) --- */
 
 /* Puts 'new' (or null) in the place of a port's queues; the worker lets go of the packets in queues

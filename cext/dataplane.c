@@ -90,6 +90,7 @@ dataplane_tick(struct dataplane *dataplane, uint64_t now_ms)
             timer_wheel_advance(&bridge->wheel, now_ms / TICK_MS, bridge_flow_timer, bridge);
             work_on_tables(bridge);
             bridge_count_macs(bridge, now_ms);
+            bridge_snoop(bridge, now_ms);
         }
     }
     for (unsigned i = 0; i < DATAPLANE_NATS; i++) {

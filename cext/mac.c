@@ -163,8 +163,10 @@ mac_learn(struct mac_table *table, uint16_t vlan, uint64_t address, uint32_t por
 {
     uint64_t key = key_of(vlan, address), value = port;
 
-    if (mac_is_group(address) || find_fixed(table, key)) {
-        return MAC_KNOWN;
+    uint32_t fixed = find_fixed(table, key);
+
+    if (fixed || mac_is_group(address)) {
+        return fixed == MAC_BLOCKED ? MAC_REFUSED : MAC_KNOWN;
     }
     switch (kv_put(kv_of(table), &key, &value, now_ms)) {
     case KV_NEW:
@@ -186,12 +188,6 @@ mac_lookup(const struct mac_table *table, uint16_t vlan, uint64_t address, uint6
         return fixed;
     }
     return kv_get(kv_of(table), &key, now_ms, &value) ? (uint32_t)value : 0;
-}
-
-bool
-mac_is_blocked(const struct mac_table *table, uint16_t vlan, uint64_t address)
-{
-    return find_fixed(table, key_of(vlan, address)) == MAC_BLOCKED;
 }
 
 /* --- Going through all -------------------------------------------------------------------- */

@@ -52,7 +52,7 @@ int mac_configure(struct mac_table *table, struct epoch *epoch, uint32_t max, ui
  * counts.  Returns 0 or ENOMEM (nothing changed). */
 int mac_fix(struct mac_table *table, struct epoch *epoch, const struct mac_fixed *fixed, uint32_t n);
 
-enum mac_learned { MAC_KNOWN, MAC_NEW, MAC_MOVED };
+enum mac_learned { MAC_KNOWN, MAC_NEW, MAC_MOVED, MAC_REFUSED /* It is blocked. */ };
 
 /* Notes that 'address' (48 bits) is behind 'port'; a group address is behind none, and a fixed one stays
  * where it is. */
@@ -63,9 +63,6 @@ enum mac_learned mac_learn(struct mac_table *table, uint16_t vlan, uint64_t addr
  * only if it is fixed. */
 uint32_t mac_lookup(const struct mac_table *table, uint16_t vlan, uint64_t address,
                     uint64_t now_ms);
-
-/* Whether frames from an address are to be dropped. */
-bool mac_is_blocked(const struct mac_table *table, uint16_t vlan, uint64_t address);
 
 /* Forgets the addresses that were learned behind a port (0: any) in a VLAN (MAC_ANY_VLAN: any).
  * Returns how many there were.  'now_ms' may be 0: then those count that are too old as well. */

@@ -7,6 +7,7 @@
 
 #include "bridge.h"
 #include "bytes.h"
+#include "fanout.h"
 #include "headers.h"
 #include "mac.h"
 #include "rewrite.h"
@@ -61,23 +62,25 @@ note_change(struct worker *worker, const struct passage *passage, enum mac_learn
     count(worker, learned == MAC_NEW ? passage->bridge->macs_learned : passage->bridge->macs_moved);
 }
 
-static void
+/* Returns false for a frame from an address that is blocked. */
+static bool
 learn(struct worker *worker, const struct passage *passage, uint64_t source)
 {
     struct bridge *bridge = passage->bridge;
 
     if (!passage->from) {
-        return;
+        return true;
     }
     if (is_full(worker, passage, source)) {
         count(worker, bridge->macs_refused);
-        return;
+        return true;
     }
     enum mac_learned learned = mac_learn(&bridge->macs, passage->vlan, source,
                                          passage->from->number, worker->now_ms);
-    if (learned != MAC_KNOWN) {
+    if (learned == MAC_NEW || learned == MAC_MOVED) {
         note_change(worker, passage, learned);
     }
+    return learned != MAC_REFUSED;
 }
 
 /* --- Leaving ------------------------------------------------------------------------------ */
@@ -151,11 +154,77 @@ flood(struct worker *worker, struct packet *packet, const struct passage *passag
 {
     if (passage->vlans) {
         bool isolated = passage->port && passage->port->isolated;
-        send_to_all(worker, packet, passage->vlans->flood[isolated][passage->vlan], passage->vlan);
+        send_to_all(worker, packet, passage->vlans->to[isolated][passage->vlan], passage->vlan);
     } else {
         worker_output(worker, packet, PORT_FLOOD, 0);
     }
 }
+
+/* --- Multicast ---------------------------------------------------------------------------- */
+
+/* The group that an IP packet goes to.  Returns false if it goes to none that hosts join. */
+static bool
+find_group(const struct packet *packet, uint16_t vlan, struct snoop_group *group)
+{
+    const struct flow_key *key = &packet_walk(packet)->key;
+    uint16_t type = key->word[W_ETH_DST] & 0xffff;
+
+    if (packet->l3 == NO_OFFSET || (type != ETH_TYPE_IPV4 && type != ETH_TYPE_IPV6)) {
+        return false;
+    }
+    group->vlan = vlan;
+    group->family = type == ETH_TYPE_IPV4 ? IP_V4 : IP_V6;
+    group->address = type == ETH_TYPE_IPV4
+                         ? ip_from_v4((uint32_t)key->word[W_IPV4])
+                         : (struct ip_address) { { key->word[W_IPV6_DST],
+                                                   key->word[W_IPV6_DST_LOW] } };
+    return true;
+}
+
+/* Where a packet to a group goes; null: to all ports. */
+static const struct egress *
+find_members(struct worker *worker, const struct packet *packet, const struct passage *passage,
+             const struct fanout *fanout)
+{
+    bool isolated = passage->port && passage->port->isolated;
+    const struct egress *routers = fanout->routers->to[isolated][passage->vlan];
+    struct snoop_group group;
+
+    if (!find_group(packet, passage->vlan, &group)) {
+        return NULL;
+    }
+    enum snoop_kind kind = snoop_kind(packet->data + packet->l3, packet->len - packet->l3);
+    if (kind != SNOOP_DATA) {
+        worker_snoop(worker, packet, passage->vlan);
+    }
+    if (kind == SNOOP_REPORT) {
+        return routers;
+    }
+    if (kind != SNOOP_DATA || snoop_is_for_all(group.family, &group.address)) {
+        return NULL;
+    }
+    const struct egress *members = fanout_find(fanout, &group, isolated);
+    return members ? members : fanout->floods_unknown ? NULL : routers;
+}
+
+/* Sends a packet to a group address, or to one that is not known. */
+static void
+spread(struct worker *worker, struct packet *packet, const struct passage *passage,
+       uint64_t destination)
+{
+    const struct fanout *fanout = atomic_load_explicit(&passage->bridge->fanout,
+                                                       memory_order_acquire);
+    const struct egress *members = fanout && mac_is_group(destination)
+                                       ? find_members(worker, packet, passage, fanout) : NULL;
+
+    if (members) {
+        send_to_all(worker, packet, members, passage->vlan);
+    } else {
+        flood(worker, packet, passage);
+    }
+}
+
+/* --- Forwarding --------------------------------------------------------------------------- */
 
 /* Sends a packet to the port that its destination is behind. */
 static void
@@ -175,6 +244,36 @@ forward(struct worker *worker, struct packet *packet, const struct passage *pass
     } else {
         worker_output(worker, packet, number, 0);
     }
+}
+
+/* --- The bridge's own interfaces ---------------------------------------------------------- */
+
+/* The interface of a router on the bridge in the VLAN of a packet that is not its own; null: none. */
+static const struct interface *
+own_interface(const struct packet *packet, const struct passage *passage)
+{
+    const struct interface_map *map = atomic_load_explicit(&passage->bridge->interfaces,
+                                                           memory_order_acquire);
+
+    return map && packet->in_port != PORT_LOCAL
+               ? interface_find(map, passage->vlan ? VID_PRESENT | passage->vlan : 0) : NULL;
+}
+
+/* Lets the router have a packet to its own address, and then returns true, or a copy of one to a group. */
+static bool
+to_router(struct worker *worker, struct packet *packet, const struct interface *own,
+          uint64_t destination)
+{
+    bool is_own = destination == own->mac;
+
+    if (!own->up || !(is_own || mac_is_group(destination))) {
+        return false;
+    }
+    struct packet *for_router = is_own ? packet : worker_copy(worker, packet);
+    if (for_router) {
+        worker_route(worker, own, &for_router, 1);
+    }
+    return is_own;
 }
 
 /* --- Coming in ---------------------------------------------------------------------------- */
@@ -212,16 +311,20 @@ worker_normal(struct worker *worker, struct packet *packet)
     }
 
     const struct mac_table *macs = &passage.bridge->macs;
-    uint64_t source = get_be48(packet->data + 6);
+    uint64_t source = get_be48(packet->data + 6), destination = get_be48(packet->data);
 
-    learn(worker, &passage, source);
-    uint32_t port = mac_lookup(macs, passage.vlan, get_be48(packet->data), worker->now_ms);
-    if (port == MAC_BLOCKED || mac_is_blocked(macs, passage.vlan, source)) {
+    bool blocked = !learn(worker, &passage, source);
+    const struct interface *own = own_interface(packet, &passage);
+    if (own && !blocked && to_router(worker, packet, own, destination)) {
+        return;
+    }
+    uint32_t port = mac_lookup(macs, passage.vlan, destination, worker->now_ms);
+    if (blocked || port == MAC_BLOCKED) {
         worker_drop(worker, &packet, 1, DROP_blocked);
     } else if (port) {
         forward(worker, packet, &passage, port);
     } else {
-        flood(worker, packet, &passage);
+        spread(worker, packet, &passage, destination);
     }
 }
 

@@ -26,14 +26,14 @@ is_isolated(const struct attachment *attachment)
 /* Appends the ports that take frames of the VLAN with or without a tag. */
 static void
 append(struct egress *egress, const struct port_map *ports, unsigned vlan, bool from_isolated,
-       bool untagged, bool (*wants)(const struct attachment *, const void *), const void *context)
+       bool untagged, egress_wants *wants, const void *context)
 {
     for (uint32_t i = 0; i < ports->n; i++) {
         struct attachment *to = ports->list[i];
 
         if (vlan_reaches(bridging_of(to), vlan)
             && vlan_untagged(bridging_of(to), vlan) == untagged
-            && !(from_isolated && is_isolated(to)) && (!wants || wants(to, context))) {
+            && !(from_isolated && is_isolated(to)) && (!wants || wants(to, vlan, context))) {
             egress->to[egress->n++] = to;
         }
     }
@@ -41,7 +41,7 @@ append(struct egress *egress, const struct port_map *ports, unsigned vlan, bool 
 
 struct egress *
 egress_new(const struct port_map *ports, unsigned vlan, bool from_isolated,
-           bool (*wants)(const struct attachment *, const void *), const void *context)
+           egress_wants *wants, const void *context)
 {
     struct egress *egress = malloc(sizeof *egress + ports->n * sizeof egress->to[0]);
 
@@ -89,50 +89,58 @@ mark_steps(const struct bridging *port, struct vlan_set *steps)
 
 static int
 fill_map(struct vlan_map *map, const struct port_map *ports, const struct vlan_set *steps,
-         bool from_isolated)
+         bool from_isolated, egress_wants *wants, const void *context)
 {
-    const struct egress **flood = map->flood[from_isolated];
+    const struct egress **to = map->to[from_isolated];
 
     for (unsigned vlan = 0; vlan < VLANS; vlan++) {
         if (vlan && !vlan_in(steps, vlan)) {
-            flood[vlan] = flood[vlan - 1];
+            to[vlan] = to[vlan - 1];
             continue;
         }
-        struct egress *egress = egress_new(ports, vlan, from_isolated, NULL, NULL);
+        struct egress *egress = egress_new(ports, vlan, from_isolated, wants, context);
         if (!egress) {
             return ENOMEM;
         }
         egress->next = map->lists;
         map->lists = egress;
-        flood[vlan] = egress;
+        to[vlan] = egress;
     }
     return 0;
+}
+
+struct vlan_map *
+vlan_map_of(const struct port_map *ports, const struct vlan_set *steps, egress_wants *wants,
+            const void *context)
+{
+    struct vlan_map *map = calloc(1, sizeof *map);
+    struct vlan_set all = *steps;
+
+    vlan_add(&all, 1);          /* VLAN 0 has no tags. */
+    for (uint32_t i = 0; i < ports->n; i++) {
+        if (bridging_of(ports->list[i])) {
+            mark_steps(bridging_of(ports->list[i]), &all);
+        }
+    }
+    if (!map || fill_map(map, ports, &all, false, wants, context)
+        || fill_map(map, ports, &all, true, wants, context)) {
+        vlan_map_free(map, NULL);
+        return NULL;
+    }
+    return map;
 }
 
 int
 vlan_map_new(const struct port_map *ports, struct vlan_map **map)
 {
-    struct vlan_set steps = { { 2 } };          /* VLAN 0 has no tags, VLAN 1 has. */
+    const struct vlan_set none = { { 0 } };
     bool plain = true;
 
-    *map = NULL;
     for (uint32_t i = 0; i < ports->n; i++) {
-        const struct bridging *port = bridging_of(ports->list[i]);
-        if (port) {
-            mark_steps(port, &steps);
-            plain = false;
-        }
+        plain &= !bridging_of(ports->list[i]);
     }
-    if (plain) {
-        return 0;
-    }
-    struct vlan_map *new = calloc(1, sizeof *new);
-    if (!new || fill_map(new, ports, &steps, false) || fill_map(new, ports, &steps, true)) {
-        vlan_map_free(new, NULL);
-        return ENOMEM;
-    }
-    *map = new;
-    return 0;
+    *map = plain ? NULL : vlan_map_of(ports, &none, NULL, NULL);
+    return plain || *map ? 0 : ENOMEM;
 }
 
 void

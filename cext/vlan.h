@@ -57,6 +57,9 @@ enum vlan_mode {
     VLAN_NATIVE_UNTAGGED,       /* And those of the native VLAN leave without naming it. */
 };
 
+/* Whether a port leads to a multicast router. */
+enum bridging_router { ROUTER_LEARNED, ROUTER_ALWAYS, ROUTER_NEVER };
+
 /* How a port takes part in its bridge. */
 struct bridging {
     struct vlan_set vlans;      /* That the port is in. */
@@ -64,6 +67,8 @@ struct bridging {
     uint8_t mode;               /* enum vlan_mode */
     bool isolated;              /* Nothing passes between two such ports. */
     uint32_t max_macs;          /* Addresses that are learned behind it; 0: as the table has room. */
+    uint8_t router;             /* enum bridging_router */
+    bool leaves_at_once;        /* One host is there: when it leaves a multicast group, nobody is left. */
 };
 
 /* The VLAN of a frame with the tag in a key's W_ETH_SRC that comes in by a port; VLAN_NONE: it may
@@ -110,23 +115,30 @@ struct egress {
     struct attachment *to[];
 };
 
+/* Whether a port is to be on a list for a VLAN. */
+typedef bool egress_wants(const struct attachment *, unsigned vlan, const void *context);
+
 /* A list of the ports in a VLAN, for frames from an isolated port or from others; null without memory.
  * 'wants' says which of them; null: all. */
 struct egress *egress_new(const struct port_map *ports, unsigned vlan, bool from_isolated,
-                          bool (*wants)(const struct attachment *, const void *),
-                          const void *context);
+                          egress_wants *wants, const void *context);
 
 /* Frees a chain of lists. */
 void egress_free(struct egress *egress);
 
-/* Where flooded frames go, replaced as a whole. */
+/* Where frames of a VLAN go, to all ports or those of some kind; replaced as a whole. */
 struct vlan_map {
     struct egress *lists;
-    const struct egress *flood[2][VLANS];       /* [1]: from isolated ports. */
+    const struct egress *to[2][VLANS];  /* [1]: from isolated ports. */
 };
 
-/* The map of these ports into 'map'; null if none of them needs one.  Returns 0 or ENOMEM. */
+/* The map of all these ports into 'map'; null if none of them needs one.  Returns 0 or ENOMEM. */
 int vlan_map_new(const struct port_map *ports, struct vlan_map **map);
+
+/* The map of the ports of some kind, which may be others at 'steps' from one VLAN to the next.  Returns null
+ * without memory. */
+struct vlan_map *vlan_map_of(const struct port_map *ports, const struct vlan_set *steps,
+                             egress_wants *wants, const void *context);
 
 /* For epoch_retire(), too. */
 void vlan_map_free(void *map, void *context);

@@ -114,6 +114,9 @@ struct worker {
     int punt_fd;                        /* eventfd: punts were added. */
     bool punted;                        /* Since the last signal. */
     struct policer policers[ROUTE_REASONS_END - ROUTE_LOCAL];
+    uint64_t snooped_ms;                /* When it last sent copies for snooping, and how many then. */
+    unsigned n_snooped;
+    _Atomic uint64_t snoops_lost;       /* Those that were too many, or found no room. */
     struct ring learns;                 /* Requests for flow entries (learn.h), to the control thread. */
     struct learn_recent *learnt;        /* What it asked for lately. */
     _Atomic uint64_t learns_lost;       /* Requests that found no room. */
@@ -230,6 +233,8 @@ uint32_t packet_hash(struct packet *packet);
 /* The same as worker_punt() for the control thread's part of a router: see enum route_reason. */
 void worker_punt_route(struct worker *worker, struct packet *packet, enum route_reason reason,
                        uint64_t cookie);
+/* Queues a copy of a packet for the snooping of its bridge; leaves the packet. */
+void worker_snoop(struct worker *worker, const struct packet *packet, uint16_t vlan);
 
 /* Forwards as a learning bridge; takes the packet. */
 void worker_normal(struct worker *worker, struct packet *packet);

@@ -351,3 +351,37 @@ worker_punt_route(struct worker *worker, struct packet *packet, enum route_reaso
         worker_drop(worker, &packet, 1, DROP_punt_rate);
     }
 }
+
+/* What hosts say of groups is little; a flood of it keeps the ring free for others. */
+static bool
+may_snoop(struct worker *worker)
+{
+    enum { SNOOPS_PER_MS = 16 };
+
+    if (worker->snooped_ms != worker->now_ms) {
+        worker->snooped_ms = worker->now_ms;
+        worker->n_snooped = 0;
+    }
+    return ++worker->n_snooped <= SNOOPS_PER_MS;
+}
+
+void
+worker_snoop(struct worker *worker, const struct packet *packet, uint16_t vlan)
+{
+    struct punt *punt = NULL;
+
+    if (packet->len <= PACKET_SMALL && may_snoop(worker)) {
+        punt = ring_reserve(&worker->punts, sizeof *punt + packet->len);
+    }
+    if (!punt) {
+        bump(&worker->snoops_lost, 1);
+        return;
+    }
+    *punt = (struct punt) {
+        .metadata = vlan, .bridge = packet_walk(packet)->bridge->index,
+        .in_port = packet->in_port, .len = packet->len, .reason = PUNT_SNOOPED,
+    };
+    memcpy(punt->frame, packet->data, packet->len);
+    ring_commit(&worker->punts);
+    worker->punted = true;
+}

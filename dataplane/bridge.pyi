@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .bridging import Bridging
+from .bridging import Bridging, Multicast
 from .datapath import Dataplane
 from .port import Port
 from .queues import QueueConfig
@@ -137,6 +137,18 @@ class Bridge:
 
     def macs(self) -> dict[str, int]:
         """Count what was learned, what has moved, and what a limit kept from being learned."""
+
+    def set_multicast(self, how: Multicast) -> None:
+        """Say what to do with multicast groups."""
+
+    def groups(self) -> list[tuple[int, int, int, list[tuple[int, int]]]]:
+        """List who wants which groups: VLAN, IP version, address, (port number, until when in ms).
+
+        IP version and address 0 are the routers of a VLAN.
+        """
+
+    def multicast(self) -> dict[str, int]:
+        """Count groups, reports without room, and messages that say nothing for sure."""
 
     def tables(self) -> list[dict[str, Any]]:
         """Describe the tables that hold entries."""

@@ -18,6 +18,7 @@ from raicho.cext.bridge cimport (
     bridge_attach_lanes,
     bridge_close,
     bridge_detach,
+    bridge_snooped,
     bridge_move_lane,
     bridge_multipart,
     bridge_open,
@@ -25,11 +26,13 @@ from raicho.cext.bridge cimport (
     bridge_port_status,
     bridge_queue_config,
     bridge_set_bridging,
+    bridge_set_multicast,
     bridge_set_pipeline,
     bridge_set_queues,
     flow_table,
     joining,
     lane_config,
+    multicast,
 )
 from raicho.cext.buffer cimport buffer, buffer_close
 from raicho.cext.dataplane cimport N_PIPELINES, pipeline_names
@@ -43,11 +46,15 @@ from raicho.cext.mac cimport (
     mac_fixed,
     mac_flush,
 )
+from raicho.cext.snoop cimport snoop, snoop_each, snoop_entry
 from raicho.cext.ofwire cimport OFWIRE_OK
 from raicho.cext.queue cimport QUEUES_MAX, queue_config
 from raicho.cext.stats cimport counter_read, counter_sum
 from raicho.cext.table cimport get_table_stats, table_stats
 from raicho.cext.vlan cimport (
+    ROUTER_ALWAYS,
+    ROUTER_LEARNED,
+    ROUTER_NEVER,
     VLAN_ACCESS,
     VLAN_NATIVE_TAGGED,
     VLAN_NATIVE_UNTAGGED,
@@ -77,6 +84,7 @@ _VLAN_MODES = {
     "trunk": VLAN_TRUNK, "access": VLAN_ACCESS,
     "native-tagged": VLAN_NATIVE_TAGGED, "native-untagged": VLAN_NATIVE_UNTAGGED,
 }
+_ROUTERS = {"learned": ROUTER_LEARNED, "always": ROUTER_ALWAYS, "never": ROUTER_NEVER}
 _EVENT_KINDS = {11: "flow_removed", 12: "port_status"}
 
 
@@ -442,6 +450,29 @@ cdef class Bridge:
             "refused": counter_read(&handle.dataplane.counters, handle.macs_refused).packets,
         }
 
+    def set_multicast(self, how):
+        cdef multicast wanted = multicast(
+            snoops=how.snoops, querier=how.querier, floods_unknown=how.floods_unknown,
+            max_groups=how.max_groups)
+
+        if bridge_set_multicast(self._open(), &wanted):
+            raise MemoryError
+
+    def groups(self):
+        cdef const snoop *known = bridge_snooped(self._open())
+        cdef list rows = []
+
+        if known is not NULL:
+            snoop_each(known, _add_group, <void *> rows)
+        return rows
+
+    def multicast(self):
+        cdef const snoop *known = bridge_snooped(self._open())
+
+        if known is NULL:
+            return {"groups": 0, "refused": 0, "malformed": 0}
+        return {"groups": known.n, "refused": known.refused, "malformed": known.malformed}
+
     def tables(self):
         cdef bridge *handle = self._open()
         cdef counter_sum lookups
@@ -474,6 +505,12 @@ cdef void _add_mac(const mac_entry *entry, void *rows) noexcept with gil:
                           entry.age_ms, bool(entry.fixed)))
 
 
+cdef void _add_group(const snoop_entry *entry, void *rows) noexcept with gil:
+    address = (<object> entry.group.address.word[0] << 64) | entry.group.address.word[1]
+    members = [(entry.ports[i].port, entry.ports[i].until_ms) for i in range(entry.n)]
+    (<list> rows).append((entry.group.vlan, entry.group.family, address, members))
+
+
 # Null if the port is in all VLANs; else 'room', filled.
 cdef const bridging *_bridging(how, bridging *room) except? NULL:
     cdef unsigned low, high, vlan
@@ -484,6 +521,8 @@ cdef const bridging *_bridging(how, bridging *room) except? NULL:
     room.mode = <uint8_t> <unsigned> _VLAN_MODES[how.mode]
     room.vlan = how.vlan
     room.isolated, room.max_macs = how.isolated, how.max_macs
+    room.router = <uint8_t> <unsigned> _ROUTERS[how.router]
+    room.leaves_at_once = how.leaves_at_once
     for low, high in how.vlans:
         for vlan in range(low, high + 1):
             vlan_add(&room.vlans, vlan)

@@ -13,6 +13,8 @@ NATIVE = ("native-tagged", "native-untagged")
 VLANS = 4096
 OPENFLOW = "openflow"  # the pipeline that ports start in unless told
 AGEING, MAX_MACS = 300, 8192
+LEARNED = "learned"  # how it is known whether a port has a multicast router
+FLOOD, MAX_GROUPS = "flood", 1024
 BLOCKED = 0xFFFFFFFF  # in the place of a port: what comes from there or goes there is dropped
 RANGE = re.compile(r"(\d+)(?:\.\.(\d+))?")
 
@@ -28,6 +30,8 @@ class Bridging:
     vlans: Ranges = ((0, VLANS - 1),)
     isolated: bool = False
     max_macs: int = 0  # 0: as the bridge has room
+    router: str = LEARNED
+    leaves_at_once: bool = False
 
 
 PLAIN = Bridging()  # in all VLANs, as if nothing was set
@@ -65,6 +69,30 @@ class MacConfig:
     fixed: tuple[FixedMac, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Multicast:
+    """What a bridge does with multicast groups."""
+
+    snoops: bool = False
+    querier: bool = False
+    unknown: str = FLOOD
+    max_groups: int = MAX_GROUPS
+
+    @property
+    def floods_unknown(self) -> bool:
+        return self.unknown == FLOOD
+
+
+def read_multicast(row: Tree) -> Multicast:
+    """Turn what a bridge does with multicast groups into a value."""
+    return Multicast(
+        row.get("snooping", False),
+        row.get("querier", False),
+        row.get("unknown", FLOOD),
+        row.get("max-groups", MAX_GROUPS),
+    )
+
+
 def read_member(row: Tree, pipeline: str) -> Member:
     """Turn a port of a bridge into a value; *pipeline* is the bridge's."""
     vlan = row.get("vlan", 0)
@@ -73,7 +101,15 @@ def read_member(row: Tree, pipeline: str) -> Member:
     vlans = ((vlan, vlan),) if mode == ACCESS else trunk or PLAIN.vlans
     if mode in NATIVE:
         vlans = (*vlans, (vlan, vlan))
-    bridging = Bridging(mode, vlan, vlans, row.get("isolated", False), row.get("max-macs", 0))
+    bridging = Bridging(
+        mode,
+        vlan,
+        vlans,
+        row.get("isolated", False),
+        row.get("max-macs", 0),
+        row.get("multicast-router", LEARNED),
+        row.get("fast-leave", False),
+    )
     return Member(row["number"], bridging, row.get("pipeline", pipeline), trunk)
 
 

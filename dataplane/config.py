@@ -14,8 +14,10 @@ from .bridging import (
     OPENFLOW,
     MacConfig,
     Member,
+    Multicast,
     read_macs,
     read_member,
+    read_multicast,
     wrong_macs,
     wrong_members,
 )
@@ -112,6 +114,7 @@ class BridgeConfig:
     standalone: bool = False  # without a controller, a learning bridge
     macs: MacConfig = field(default_factory=MacConfig)
     pipeline: str = OPENFLOW
+    multicast: Multicast = field(default_factory=Multicast)
 
     @property
     def path(self) -> str:
@@ -180,6 +183,7 @@ def _bridge(row: Tree) -> BridgeConfig:
         row.get("fail-mode", "secure") == "standalone",
         read_macs(row),
         pipeline,
+        read_multicast(row.get("multicast", {})),
     )
 
 

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
-from .bridging import BLOCKED, Member
+from .bridging import BLOCKED, Member, Multicast
 from .openflow import now_ms
 from .queues import QueueConfig
 from .routers import describe, describe_routes
@@ -13,6 +14,8 @@ from .translation import describe as describe_nat
 from .worker import DROP_REASONS, former_totals
 
 Rows = list[dict[str, Any]]
+
+ADDRESSES = {4: IPv4Address, 6: IPv6Address}
 
 _PATH = re.compile(
     r"/?(?:raicho(?:/|$))?"
@@ -110,6 +113,7 @@ def _bridges(switch: Switch) -> Rows:
                 for each in switch.config.bridges[name].macs.fixed
             ],
             "macs": bridge.macs(),
+            "multicast": _multicast(switch.config.bridges[name].multicast) | bridge.multicast(),
             "port": [
                 _member(port, member) | {"attached": bridge.has_port(member.number)}
                 for port, member in switch.config.bridges[name].ports.items()
@@ -132,7 +136,32 @@ def _member(name: str, member: Member) -> dict[str, Any]:
         "trunk": [str(low) if low == high else f"{low}..{high}" for low, high in member.trunk],
         "isolated": how.isolated,
         "max-macs": how.max_macs or None,
+        "multicast-router": how.router,
+        "fast-leave": how.leaves_at_once,
     }
+
+
+def _multicast(wanted: Multicast) -> dict[str, Any]:
+    return {
+        "snooping": wanted.snoops,
+        "querier": wanted.querier,
+        "unknown": wanted.unknown,
+        "max-groups": wanted.max_groups,
+    }
+
+
+def _groups(switch: Switch) -> Rows:
+    now, rows = now_ms(), []
+    for name, bridge in switch.bridges.items():
+        ports = {m.number: port for port, m in switch.config.bridges[name].ports.items()}
+        for vlan, version, address, members in sorted(bridge.groups()):
+            group = str(ADDRESSES[version](address)) if version else "routers"
+            told = sorted(
+                (ports.get(n, str(n)), max(until - now, 0) // 1000) for n, until in members
+            )
+            row = {"bridge": name, "vlan": vlan, "group": group}
+            rows.append(row | {"port": [p for p, _ in told], "seconds": [s for _, s in told]})
+    return rows
 
 
 def _fdb(switch: Switch) -> Rows:
@@ -178,5 +207,6 @@ VIEWS: dict[str, Callable[[Switch], Rows]] = {
     "bridge": _bridges,
     "fdb": _fdb,
     "router": _routers,
+    "multicast": _groups,
     "drops": _drops,
 }

@@ -163,6 +163,7 @@ class Switch:
             (each.vlan, bytes.fromhex(each.address.replace(":", "")), _number(wanted, each.port))
             for each in wanted.macs.fixed
         ]
+        bridge.set_multicast(wanted.multicast)
         bridge.set_macs(wanted.macs.most, wanted.macs.ageing * 1000, fixed, now_ms)
 
     # Ports in bridges and routers.

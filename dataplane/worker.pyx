@@ -4,7 +4,7 @@ cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 from posix.unistd cimport usleep
 
-from raicho.cext.bridge cimport bridge_packet_in
+from raicho.cext.bridge cimport PUNT_SNOOPED, bridge_hear, bridge_packet_in
 from raicho.cext.buffer cimport buffer, buffer_close
 from raicho.cext.dataplane cimport DATAPLANE_WORKERS
 from raicho.cext.epoch cimport epoch, epoch_offline, epoch_quiesce
@@ -176,6 +176,8 @@ cdef class Worker:
             out = buffer(data=NULL, len=0, size=0, failed=False)
             if packet.reason >= ROUTE_LOCAL:
                 router_punt(handle.dataplane, packet, now_ms)
+            elif packet.reason == PUNT_SNOOPED:
+                bridge_hear(handle.dataplane, packet, now_ms)
             else:
                 bridge_packet_in(packet, &out)
             if out.len:

@@ -12,6 +12,7 @@ import click
 
 from .commits import commit, confirm
 from .config import config
+from .flush import flush
 from .keys import keys
 from .life import down, ping, status, up
 from .objects import bridge, port
@@ -44,6 +45,7 @@ for command in (
     bridge,
     route,
     show,
+    flush,
     template,
     top,
 ):

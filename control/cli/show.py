@@ -149,6 +149,15 @@ def fdb(bridge: str | None) -> None:
 
 @show.command()
 @placed
+@click.argument("bridge", required=False)
+def multicast(bridge: str | None) -> None:
+    """List who has joined which multicast groups on BRIDGE, or on all bridges that listen."""
+    rows = [row for row in _state("dataplane", "/multicast") if bridge in (None, row["bridge"])]
+    emit_rows(rows, ("bridge", "vlan", "group", "port", "seconds"), "nobody has joined a group")
+
+
+@show.command()
+@placed
 def components() -> None:
     """List the components that the datastore knows, and how to reach them."""
     import msgspec

@@ -133,8 +133,7 @@ fixed_addresses_stay_where_they_are(void **state)
     assert_int_equal(mac_lookup(*state, 7, 0x22, NOW + 10 * MAC_AGEING_MS), 5);
     assert_int_equal(mac_lookup(*state, 8, 0x22, NOW), 0);
     assert_true(mac_lookup(*state, 0, 0x24, NOW) == MAC_BLOCKED);
-    assert_true(mac_is_blocked(*state, 0, 0x24));
-    assert_false(mac_is_blocked(*state, 7, 0x22));
+    assert_int_equal(mac_learn(*state, 0, 0x24, 3, NOW), MAC_REFUSED);
     assert_int_equal(mac_flush(*state, 0, MAC_ANY_VLAN, NOW), 0);
     assert_int_equal(mac_fix(*state, EPOCH, NULL, 0), 0);
     assert_int_equal(mac_lookup(*state, 7, 0x22, NOW), 0);

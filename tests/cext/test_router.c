@@ -433,6 +433,64 @@ sources_that_no_route_leads_back_to(void **state)
 
 /* --- Interfaces --- */
 
+/* An interface in VLAN 9 of the bridge itself, where port 3 has it without a tag and port 4 with one. */
+static void
+on_a_bridge(void **state)
+{
+    ROUTER;
+    enum { VLAN = 9 };
+    struct frame f, out;
+    struct bridging access = { .mode = VLAN_ACCESS, .vlan = VLAN }, trunk = { .mode = VLAN_TRUNK };
+    struct interface_config config = interface_on(r->rig, PORT_LOCAL);
+    const struct ip_prefix address = { V4(10, 0, 9, 1), IP_V4, 24 };
+
+    vlan_add(&access.vlans, VLAN);
+    vlan_add(&trunk.vlans, VLAN);
+    assert_int_equal(bridge_set_bridging(r->rig->at[3], &access), 0);
+    assert_int_equal(bridge_set_bridging(r->rig->at[4], &trunk), 0);
+    bridge_set_pipeline(r->rig->at[3], PIPELINE_bridge);
+    bridge_set_pipeline(r->rig->at[4], PIPELINE_bridge);
+    config.vlan = VLAN;
+    config.mac = MAC_OF(9);
+    assert_int_equal(router_add_interface(r->router, &config, &r->index[4]), 0);
+    assert_int_equal(router_add_address(r->router, r->index[4], &address), 0);
+    set_neighbour(r, 4, IP_V4, V4(10, 0, 9, 9), MAC_OF_HOST(9, 9));
+    set_neighbour(r, 2, IP_V4, V4(10, 0, 2, 9), MAC_OF_HOST(2, 9));
+
+    udp_packet(&f, 9, IP_V4, V4(10, 0, 9, 9), V4(10, 0, 2, 9), 64, 30);
+    put_be48(f.data + 6, MAC_OF_HOST(9, 9));
+    routing_put(r, 3, &f);                      /* To the router, and through it. */
+    assert_int_equal(rig_take(r->rig, 2, &out), 1);
+    assert_ethernet(&out, MAC_OF_HOST(2, 9), MAC_OF(2));
+    assert_int_equal(rig_take(r->rig, 4, NULL), 0);
+    udp_packet(&f, 1, IP_V4, V4(10, 0, 1, 9), V4(10, 0, 9, 9), 64, 30);
+    routing_put(r, 1, &f);                      /* To where the host was learned. */
+    assert_int_equal(rig_take(r->rig, 3, &out), 1);
+    assert_ethernet(&out, MAC_OF_HOST(9, 9), MAC_OF(9));
+    assert_packet(&out, IP_V4, V4(10, 0, 1, 9), V4(10, 0, 9, 9), 63);
+    assert_int_equal(rig_take(r->rig, 4, NULL), 0);
+    mac_flush(&r->rig->bridge->macs, 0, MAC_ANY_VLAN, r->rig->now);
+    routing_put(r, 1, &f);                      /* Not known: to all ports in its VLAN. */
+    assert_int_equal(rig_take(r->rig, 3, &out), 1);
+    assert_int_equal(get_be16(out.data + ETH_TYPE_AT), ETH_TYPE_IPV4);
+    assert_int_equal(rig_take(r->rig, 4, &out), 1);
+    assert_int_equal(get_be16(out.data + ETH_TYPE_AT), ETH_TYPE_VLAN);
+    assert_int_equal(get_be16(out.data + ETH_SIZE), VLAN);
+
+    frame_eth(&f, ETH_TYPE_ARP);                /* Who has 10.0.9.1? */
+    frame_arp(&f, 1);
+    put_be48(f.data, 0xffffffffffff);
+    put_be48(f.data + 6, MAC_OF_HOST(9, 8));
+    put_be48(f.data + ETH_SIZE + 8, MAC_OF_HOST(9, 8));
+    put_be32(f.data + ETH_SIZE + 14, 0x0a000908);
+    put_be32(f.data + ETH_SIZE + 24, 0x0a000901);
+    routing_put(r, 3, &f);
+    assert_int_equal(rig_take(r->rig, 4, NULL), 1);
+    assert_int_equal(rig_take(r->rig, 3, &out), 1);
+    assert_ethernet(&out, MAC_OF_HOST(9, 8), MAC_OF(9));
+    assert_int_equal(get_be16(out.data + ETH_TYPE_AT), ETH_TYPE_ARP);
+}
+
 static void
 on_a_vlan(void **state)
 {
@@ -610,7 +668,8 @@ main(void)
         TEST(who_is_unknown_is_asked_for), TEST(who_asks_for_us_is_answered),
         TEST(who_does_not_answer_is_told_of), TEST(errors_go_to_the_sender),
         TEST(discarding_routes), TEST(what_is_too_long), TEST(what_no_router_forwards),
-        TEST(sources_that_no_route_leads_back_to), TEST(on_a_vlan), TEST(that_are_down_or_gone),
+        TEST(sources_that_no_route_leads_back_to), TEST(on_a_vlan), TEST(on_a_bridge),
+        TEST(that_are_down_or_gone),
         TEST(pings_are_answered), TEST(long_pings_are_answered),
         TEST(routes_of_a_source_that_comes_back),
     };
