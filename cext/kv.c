@@ -259,6 +259,10 @@ kv_next(const struct kv *kv, uint64_t *position, uint64_t now_ms, struct kv_entr
         uint32_t version;
         bool live;
 
+        if (*position % kv->n_entries >= touched(shard)) {
+            *position += kv->n_entries - *position % kv->n_entries;     /* The next shard. */
+            continue;
+        }
         ++*position;
         if (!load(at)) {
             continue;

@@ -67,7 +67,7 @@ struct kv_shard {
     _Alignas(64) _Atomic uint32_t version;      /* Odd while what readers read changes. */
     _Atomic uint32_t locked;
     _Atomic uint32_t n_used;
-    uint32_t n_touched;                 /* Entries from the start on that were ever used. */
+    _Atomic uint32_t n_touched;         /* Entries from the start on that were ever used. */
     uint32_t n_free;                    /* Of those. */
     uint64_t tick;                      /* Up to which the wheel has come. */
     uint32_t wheel[KV_WHEEL];           /* The first of each slot, plus 1. */

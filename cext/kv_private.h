@@ -234,6 +234,12 @@ end_read(const struct kv_shard *shard, uint32_t version)
     return atomic_load_explicit(&shard->version, memory_order_relaxed) == version;
 }
 
+static inline uint32_t
+touched(const struct kv_shard *shard)
+{
+    return atomic_load_explicit(&shard->n_touched, memory_order_relaxed);
+}
+
 static inline void
 get_words(const word *from, uint64_t *to, unsigned n)
 {

@@ -16,7 +16,7 @@ kv_drop(struct kv *kv, struct kv_shard *shard, const struct found *found)
     turn_version(shard);
     kv_disarm(kv, shard, number);
     free[shard->n_free++] = number;
-    atomic_store_explicit(&shard->n_used, shard->n_touched - shard->n_free, memory_order_relaxed);
+    atomic_store_explicit(&shard->n_used, touched(shard) - shard->n_free, memory_order_relaxed);
 }
 
 /* The oldest entry of a set, if it is older than 'oldest'; those whose time is over are dropped unless
@@ -47,7 +47,7 @@ has_room(const struct kv *kv, const struct place *place)
     const struct kv_shard *shard = place->shard;
 
     return (n_free_in(place->sets[0]) || n_free_in(place->sets[1]))
-           && (shard->n_free || shard->n_touched < kv->n_entries);
+           && (shard->n_free || touched(shard) < kv->n_entries);
 }
 
 /* Drops what is too old, else the oldest entry near by if the table forgets. */
@@ -80,10 +80,15 @@ static uint32_t
 take_number(struct kv *kv, struct kv_shard *shard)
 {
     uint32_t first = (uint32_t)(shard - kv->shards) * kv->n_entries;
-    uint32_t number = shard->n_free ? kv->free[first + --shard->n_free]
-                                    : first + shard->n_touched++;
+    uint32_t next = touched(shard), number = first + next;
 
-    atomic_store_explicit(&shard->n_used, shard->n_touched - shard->n_free, memory_order_relaxed);
+    if (shard->n_free) {
+        number = kv->free[first + --shard->n_free];
+    } else {
+        atomic_store_explicit(&shard->n_touched, next + 1, memory_order_relaxed);
+    }
+
+    atomic_store_explicit(&shard->n_used, touched(shard) - shard->n_free, memory_order_relaxed);
     return number;
 }
 

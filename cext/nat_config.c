@@ -382,10 +382,12 @@ static void
 begin_forward(struct nat *nat, const struct nat_setup *setup, const struct nat_forward *f,
               uint64_t now_ms)
 {
-    uint64_t inside = endpoint(f->inside, f->inside_port, f->proto);
+    uint64_t inside = endpoint(f->inside, f->inside_port, f->proto), mapping[2];
     struct nat_address *ports = row_of(setup, f->outside)->ports;
 
-    nat_session_end_all(nat, now_ms, is_of, inside);
+    if (kv_get(&nat->mappings, &inside, now_ms, mapping)) {
+        nat_session_end_all(nat, now_ms, is_of, inside);
+    }
     while (!nat_port_take(ports, f->outside_port, inside | NAT_STATIC)) {
         nat_session_end_all(nat, now_ms, is_of, *behind(ports, f->proto, f->outside_port));
     }
