@@ -75,7 +75,8 @@ def load(
 @placed
 @file_argument
 @click.option("--session", metavar="NAME", default="", help="Save this session, not what runs.")
-def save(file: Path, session: str) -> None:
+@click.option("--ietf", is_flag=True, help="Write names with modules, by RFC 7951.")
+def save(file: Path, session: str, ietf: bool) -> None:
     """Write the configuration to FILE, the startup file if it is not given.
 
     Whatever happens, FILE is the old one or the new one.  It is standard output if it is -.
@@ -86,7 +87,7 @@ def save(file: Path, session: str) -> None:
     from .saving import replace
 
     side = "next" if session else "current"
-    config = ask("datastore", GetConfig("/", side, session))
+    config = ask("datastore", GetConfig("/", side, session, ietf=ietf))
     if str(file) == "-":
         click.echo(write(config.data), nl=False)
         return

@@ -14,7 +14,8 @@ def diff(root: Node, old: Tree, new: Tree) -> list[Change]:
 
     What goes comes first, the deepest before what it lies in; then what comes
     or changes, an entry before what lies in it.  The value of an entry is the
-    dict of its keys, that of a leaf-list a list.
+    dict of its keys, that of a leaf-list a list, that of a container with
+    presence an empty dict.
     """
     gone: list[Change] = []
     rest: list[Change] = []
@@ -43,6 +44,16 @@ def _diff_leaf_list(node: Node, old: Any, new: Any, at: Path) -> Iterator[Change
         yield Change(format_path(at), old and list(old), new and list(new))
 
 
+def _diff_container(node: Node, old: Any, new: Any, at: Path) -> Iterator[Change]:
+    if node.presence and (old is None) is not (new is None):
+        yield Change(format_path(at), _nothing(old), _nothing(new))
+    yield from _differences(node, old, new, at)
+
+
+def _nothing(value: Tree | None) -> dict[str, Any] | None:
+    return None if value is None else {}
+
+
 def _diff_list(node: Node, old: Any, new: Any, at: Path) -> Iterator[Change]:
     if old is new:
         return
@@ -62,7 +73,7 @@ def _keys(node: Node, entry: Tree | None) -> dict[str, Any] | None:
 _DIFF = {
     Kind.LEAF: _diff_leaf,
     Kind.LEAF_LIST: _diff_leaf_list,
-    Kind.CONTAINER: _differences,
+    Kind.CONTAINER: _diff_container,
     Kind.LIST: _diff_list,
 }
 

@@ -1,8 +1,9 @@
 """A place in a configuration, with the way back up: what conditions look at."""
 
+from collections.abc import Collection
 from typing import Any
 
-from .nodes import Kind, Node
+from .nodes import Kind, Node, Type
 from .path import ROOT, Path, Step, format_path
 from .tree import Key
 from .values import text
@@ -36,6 +37,17 @@ class Here:
         """Return the value of a leaf as text; all else is empty."""
         return "" if isinstance(self.value, dict) else text(self.value)
 
+    def bases(self) -> Collection[str] | None:
+        """Return what the identity that it holds is derived from; None if it holds none."""
+        return None if self.node.type is None else _bases(self.node.type, self.value)
+
+    def exists(self) -> bool:
+        """Tell whether the conditions hold under which it may be there."""
+        return all(
+            when.test.holds(self.above if when.at_parent and self.above else self)
+            for when in self.node.whens
+        )
+
     def steps(self) -> Path:
         """Return the path to it."""
         if self.above is None:
@@ -48,3 +60,10 @@ class Here:
         """Return the path to it, or to what would lie in it under a name."""
         steps = self.steps()
         return format_path((*steps, Step(below)) if below else steps)
+
+
+def _bases(type_: Type, value: Any) -> Collection[str] | None:
+    if type_.identities:
+        return type_.identities.get(value)
+    found = (_bases(member, value) for member in type_.members)
+    return next((bases for bases in found if bases is not None), None)

@@ -7,6 +7,7 @@ configuration can be written before any component has run.
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,27 +25,33 @@ ACCEPTED, UPGRADED = "accepted", "upgraded"
 
 
 class Library(msgspec.Struct, frozen=True):
-    """Modules by name, and the schema that they make together."""
+    """Modules by name, and the schema that they make together without the features *off*."""
 
     modules: dict[str, Module]
     root: Node
+    off: frozenset[str] = frozenset()
 
-    def extended(self, texts: list[str]) -> tuple["Library", dict[str, str]]:
+    def extended(
+        self, texts: list[str], imports: Sequence[str] = ()
+    ) -> tuple["Library", dict[str, str]]:
         """Return the library with more modules, and what became of each.
 
-        Raise SchemaConflict if one contradicts what is known, SchemaError if
-        one is wrong in itself.
+        Those of *imports* are only imported by others.  Raise SchemaConflict if
+        one contradicts what is known, SchemaError if one is wrong in itself.
         """
         modules = dict(self.modules)
         outcomes: dict[str, str] = {}
-        for module in map(read_module, texts):
+        brought = [(text, True) for text in texts] + [(text, False) for text in imports]
+        for text, implemented in brought:
+            module = read_module(text)
             known = modules.get(module.name)
             newer = known is not None and known.revision < module.revision
             outcomes[module.name] = UPGRADED if newer else ACCEPTED
             if known is not None and known.revision > module.revision:
                 reason = f"revision {module.revision} is older than {known.revision}, which is used"
                 raise SchemaConflict(module.name, reason)
-            modules[module.name] = module
+            implemented = implemented or (known is not None and known.implemented)
+            modules[module.name] = msgspec.structs.replace(module, implemented=implemented)
         if modules == self.modules:
             return self, outcomes
         return self._grown(modules, outcomes), outcomes
@@ -58,12 +65,12 @@ class Library(msgspec.Struct, frozen=True):
         return max((1 + self._depth(n) for n in imported if n in self.modules), default=0)
 
     def _grown(self, modules: dict[str, Module], outcomes: dict[str, str]) -> "Library":
-        root = compile_schema(modules)
+        root = compile_schema(modules, self.off)
         for name, node in self.root.children.items():
             if name not in root.children:
                 raise SchemaConflict(f"/{name}", f"{node.module} has no {name} any more")
             _compare(f"/{name}", node, root.children[name], outcomes)
-        return Library(modules, root)
+        return Library(modules, root, self.off)
 
 
 def _compare(path: str, old: Node, new: Node, outcomes: dict[str, str]) -> None:
@@ -93,11 +100,21 @@ def _refuse_extra(path: str, old: Node, new: Node) -> None:
 def _essence(node: Node, upgraded: bool) -> dict[str, Any]:
     """Return what must stay; across revisions only what stored values rest on."""
     plain = describe(node)
-    plain.pop("children", None)
+    for key in ("children", "choices", "operations"):  # to which other modules may add
+        plain.pop(key, None)
     if not upgraded:
-        return plain
+        return plain | {"type": _fixed(plain.get("type", {}))}
     type_ = plain.get("type", {})
     return {"kind": plain["kind"], "keys": plain.get("keys"), "type": type_.get("base")}
+
+
+def _fixed(type_: dict[str, Any]) -> dict[str, Any]:
+    """Return what of a type no other module can change: they add identities."""
+    if "members" in type_:
+        return type_ | {"members": [_fixed(member) for member in type_["members"]]}
+    if type_.get("base") == "identityref":
+        return {key: value for key, value in type_.items() if key != "values"}
+    return type_
 
 
 def shipped_modules(top: Path = Path(__file__).parents[2]) -> list[str]:
@@ -106,11 +123,13 @@ def shipped_modules(top: Path = Path(__file__).parents[2]) -> list[str]:
     return [path.read_text(encoding="utf-8") for path in sorted(paths)]
 
 
-def library_of(texts: list[str], stored: list[Module]) -> Library:
+def library_of(
+    texts: list[str], stored: list[Module], off: frozenset[str] = frozenset()
+) -> Library:
     """Return the library to begin with: of each module the newest, shipped before stored."""
     modules = {module.name: module for module in map(read_module, texts)}
     for module in stored:
         known = modules.get(module.name)
         if known is None or known.revision < module.revision:
             modules[module.name] = module
-    return Library(modules, compile_schema(modules))
+    return Library(modules, compile_schema(modules, off), off)

@@ -2,7 +2,8 @@
 
 A child of the root is a top-level data node.  Names carry no prefix: two
 modules that bring the same name to the same place are refused when the tree is
-made (see yang.py).
+made (see yang.py).  Choices and cases are no nodes of data: what is in them
+lies in the node around them, and `choices` says what excludes what.
 """
 
 import difflib
@@ -14,7 +15,7 @@ from typing import Any
 import msgspec
 
 from .fault import Fault, NoSuchNode
-from .path import Path, Step, format_path
+from .path import Path, Step, format_path, parse_path, qualified_names
 from .xpath import Expression
 
 
@@ -38,9 +39,12 @@ class Pattern(msgspec.Struct, frozen=True):
 class Type(msgspec.Struct, frozen=True):
     """The type of a leaf, with all typedefs resolved into it.
 
-    Ranges hold for the value of an integer, lengths for that of a string; none
-    means any.  Members are those of a union, or the one type that a leafref
-    refers to.
+    Ranges hold for the value of a number, lengths for the characters of a string
+    and the bytes of a binary; none means any.  Ranges of a decimal64 count in
+    units of its last digit.  Values are the names of an enumeration, those of
+    bits by position, and the identities that may be said, each of which has in
+    `identities` all that it is derived from.  Members are those of a union, or
+    the one type that a leafref refers to.
     """
 
     base: str
@@ -51,8 +55,16 @@ class Type(msgspec.Struct, frozen=True):
     patterns: tuple[Pattern, ...] = ()
     values: tuple[str, ...] = ()
     members: tuple["Type", ...] = ()
+    identities: dict[str, frozenset[str]] = {}
+    digits: int = 0  # after the point of a decimal64
     target: Expression | None = None
+    must_exist: bool = True  # what a leafref says
     default: str | None = None
+
+    def refers(self) -> bool:
+        """Tell whether a value may have to exist elsewhere."""
+        is_reference = self.target is not None and self.must_exist
+        return is_reference or any(member.refers() for member in self.members)
 
 
 class Must(msgspec.Struct, frozen=True):
@@ -60,6 +72,36 @@ class Must(msgspec.Struct, frozen=True):
 
     test: Expression
     message: str
+
+
+class When(msgspec.Struct, frozen=True):
+    """A condition that a node exists under.
+
+    It is looked at from the node, or from what that lies in, as for those that
+    stand at an augment, a uses, a choice or a case.
+    """
+
+    test: Expression
+    at_parent: bool = False
+
+
+class Case(msgspec.Struct, frozen=True):
+    """A case of a choice: the nodes that it holds, those of choices inside too."""
+
+    name: str
+    names: frozenset[str]
+    choices: tuple["Choice", ...] = ()
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """Cases of which at most one may be there; *default* names one of them."""
+
+    name: str
+    cases: tuple[Case, ...]
+    mandatory: bool = False
+    default: str = ""
+    whens: tuple[When, ...] = ()
+    description: str = ""
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -81,7 +123,32 @@ class Node(msgspec.Struct, frozen=True):
     type: Type | None = None
     default: Any = None
     musts: tuple[Must, ...] = ()
-    when: Must | None = None
+    whens: tuple[When, ...] = ()
+    user_ordered: bool = False
+    presence: bool = False  # of a container, which means something without content
+    choices: tuple[Choice, ...] = ()
+    operations: tuple["Operation", ...] = ()
+    ruled: bool = True  # something in validate.py may concern it
+
+
+class Operation(msgspec.Struct, frozen=True):
+    """What a module offers to be done, or tells; *kind* is rpc, action or notification.
+
+    It is described, for clients; the datastore does none of it.
+    """
+
+    kind: str
+    name: str
+    module: str
+    description: str
+    input: dict[str, Node] = {}
+    output: dict[str, Node] = {}  # of a notification: what it tells
+
+
+def is_demanding(node: Node) -> bool:
+    """Tell whether it matters if a node is there, how often, or beside which others like it."""
+    counted = node.min_elements or node.max_elements is not None
+    return bool(node.mandatory or counted or node.unique or node.user_ordered)
 
 
 def describe(node: Node) -> dict[str, Any]:
@@ -93,14 +160,36 @@ def describe(node: Node) -> dict[str, Any]:
         "description": node.description,
         "units": node.units,
         "mandatory": node.mandatory,
+        "presence": node.presence,
         "keys": list(node.keys),
         "type": describe_type(node.type) if node.type else None,
-        "children": {name: describe(child) for name, child in node.children.items()},
+        "children": _described(node.children),
+        "choices": [_describe_choice(choice) for choice in node.choices],
+        "operations": [_describe_operation(operation) for operation in node.operations],
     }
-    kept = {key: value for key, value in plain.items() if value}
+    kept = _without_empty(plain)
     if node.default is not None:
         kept["default"] = node.default
     return kept if node.config else kept | {"config": False}
+
+
+def _without_empty(plain: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in plain.items() if value}
+
+
+def _described(nodes: dict[str, Node]) -> dict[str, Any]:
+    return {name: describe(child) for name, child in nodes.items()}
+
+
+def _describe_choice(choice: Choice) -> dict[str, Any]:
+    cases = {case.name: sorted(case.names) for case in choice.cases}
+    plain = msgspec.structs.asdict(choice) | {"cases": cases, "whens": ()}
+    return _without_empty(plain)
+
+
+def _describe_operation(operation: Operation) -> dict[str, Any]:
+    inside = {"input": _described(operation.input), "output": _described(operation.output)}
+    return _without_empty(msgspec.structs.asdict(operation) | inside)
 
 
 def describe_type(type_: Type) -> dict[str, Any]:
@@ -109,6 +198,7 @@ def describe_type(type_: Type) -> dict[str, Any]:
         "base": type_.base,
         "name": type_.name,
         "description": type_.description,
+        "digits": type_.digits,
         "ranges": [list(pair) for pair in type_.ranges],
         "lengths": [list(pair) for pair in type_.lengths],
         "patterns": [pattern.text for pattern in type_.patterns],
@@ -116,7 +206,7 @@ def describe_type(type_: Type) -> dict[str, Any]:
         "members": [describe_type(member) for member in type_.members],
         "target": type_.target.text if type_.target else "",
     }
-    return {key: value for key, value in plain.items() if value}
+    return _without_empty(plain)
 
 
 def child_of(node: Node, step: Step, at: Path) -> Node:
@@ -126,6 +216,15 @@ def child_of(node: Node, step: Step, at: Path) -> Node:
         reason = _nearest(node, at, step.name)
         raise NoSuchNode(Fault(format_path((*at, step)), "path", reason))
     return child
+
+
+def check_module(node: Node, name: str, at: Path) -> None:
+    """Raise NoSuchNode if a name has a module before it that the child is not of."""
+    module, colon, local = name.rpartition(":")
+    child = node.children.get(local)
+    if colon and child is not None and child.module != module:
+        place = format_path((*at, Step(local)))
+        raise NoSuchNode(Fault(place, "path", f"it is {child.module}:{local}, not {name}"))
 
 
 def walk(root: Node, path: Path) -> Iterator[tuple[Step, Node]]:
@@ -142,6 +241,19 @@ def locate(root: Node, path: Path) -> Node:
     for _, node in walk(root, path):  # noqa: B007 - the last one is meant
         pass
     return node
+
+
+def resolve(root: Node, text: str) -> Path:
+    """Read a path whose names may have their modules before them, as RFC 7951 writes them.
+
+    Raise NoSuchNode if it is none, leads nowhere, or names another module.
+    """
+    path = parse_path(text)
+    node = root
+    for at, (step, name) in enumerate(zip(path, qualified_names(text), strict=True)):
+        check_module(node, name, path[:at])
+        node = child_of(node, step, path[:at])
+    return path
 
 
 def _nearest(node: Node, path: Path, name: str) -> str:

@@ -6,6 +6,7 @@ from ..message.path import Path as Path
 from ..message.path import Step as Step
 from ..message.path import format_path as format_path
 from ..message.path import is_quotable as is_quotable
+from ..message.path import qualified_names as qualified_names
 from .fault import Fault, NoSuchNode
 
 

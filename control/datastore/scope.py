@@ -13,7 +13,7 @@ import msgspec
 
 from ..message.path import lies_below
 from ..message.types import Change
-from .nodes import Kind, Node, locate
+from .nodes import Kind, Node, locate, resolve
 from .path import Path, Step, parse_path
 from .tree import Tree, entry_path, to_config
 
@@ -35,7 +35,7 @@ def scope_of(root: Node, subscriptions: list[str], own_modules: set[str]) -> Sco
     """Read subscriptions; raise NoSuchNode for a path that the schema does not know."""
     read: list[tuple[Path, frozenset[str]]] = []
     for text in subscriptions:
-        path = parse_path(text)
+        path = resolve(root, text)
         top = locate(root, path)
         read.append((path, frozenset({top.module, *own_modules}) if path else frozenset()))
     return Scope(tuple(read))
@@ -96,7 +96,10 @@ def _prune(node: Node, here: Any, view: _View) -> Any:
         if child.kind is Kind.LIST:
             value = _prune_list(child, value, view)
         elif child.kind is Kind.CONTAINER:
-            value = _prune(child, value, view.of(Step(name)) if view.tops else view)
+            within = view.of(Step(name)) if view.tops else view
+            value = _prune(child, value, within)
+            if value == {} and child.presence and within.sees(child.module):
+                kept[name] = value
         elif name not in node.keys:
             within = view.of(Step(name)) if view.tops else view
             if not within.sees(child.module):

@@ -19,8 +19,8 @@ from .delivery import Delivery
 from .engines import Engine, EngineError, Unreadable
 from .engines.opening import open_engine
 from .fault import Invalid, SchemaError
-from .nodes import describe, locate
-from .path import Step, parse_path
+from .nodes import describe, locate, resolve
+from .path import Step
 from .presence import PERIOD, PresenceWatch
 from .scope import config_seen, scope_of
 from .statistics import Statistics
@@ -72,15 +72,20 @@ class Datastore(Component):
     def add_arguments(cls, parser: ArgumentParser) -> None:
         """Add where everything is kept."""
         parser.add_argument("--data", default=DATA, help=f"file or address (default {DATA})")
+        parser.add_argument(
+            "--without-features", metavar="MODULE:FEATURE,...", help="YANG features that are off"
+        )
         parser.add_argument("--host", help="its name among those that share an address")
 
     async def open(self) -> None:
         """Open the store and finish what a crash has left."""
         address = self.bootstrap.options.get("data", DATA)
         host = self.bootstrap.options.get("host") or socket.gethostname()
+        off = self.bootstrap.options.get("without_features")
         self._engine = open_engine(address)
         try:
-            self.store = Store(Archive(self._engine, host if self._engine.shared else ""))
+            archive = Archive(self._engine, host if self._engine.shared else "")
+            self.store = Store(archive, off=frozenset(off.split(",") if off else ()))
         except (Invalid, SchemaError) as error:
             raise Unreadable(f"{address} does not fit the schema: {error}") from error
         self._delivery = Delivery(self.context, self.retry)
@@ -224,7 +229,9 @@ class Datastore(Component):
 
     async def _on_get(self, peer: bytes, request: messages.GetConfig) -> Message:
         self._require_store()
-        data = self.store.read(request.path, request.side, request.session, request.defaults)
+        data = self.store.read(
+            request.path, request.side, request.session, request.defaults, request.ietf
+        )
         if request.side == "current":
             for owner, triggered in self.store.was_read(request.path, time.monotonic()):
                 self.publisher.publish(TRIGGER.format(owner), triggered)
@@ -259,7 +266,8 @@ class Datastore(Component):
 
     async def _on_describe(self, peer: bytes, request: messages.Describe) -> Message:
         try:
-            node = locate(self.store.library.root, parse_path(request.path))
+            root = self.store.library.root
+            node = locate(root, resolve(root, request.path))
         except Invalid as invalid:
             raise refusal(invalid) from invalid
         return messages.Description(describe(node))

@@ -5,11 +5,13 @@ import msgspec
 from ..message.datastore import Delete, Set
 from ..message.types import Change
 from .differences import apply_change, diff
-from .nodes import Node
+from .nodes import Node, resolve
 from .path import format_path, parse_path
-from .tree import Tree, put, remove
+from .tree import Tree, get, put, remove
 
 MAX_SESSIONS = 256
+
+CHANGED = "another session has changed this since; discard and try again"
 
 
 class Clash(Exception):
@@ -30,7 +32,7 @@ class Session(msgspec.Struct, frozen=True):
         """Return the session with all *ops* applied; raise Invalid for the first that fails."""
         tree = self.next
         for op in ops:
-            path = parse_path(op.path)
+            path = resolve(root, op.path)
             if isinstance(op, Set):
                 tree = put(root, tree, path, op.value)
             else:
@@ -42,12 +44,16 @@ class Session(msgspec.Struct, frozen=True):
         if current is self.base or current == self.base:
             return Session(current, self.next)
         mine = diff(root, self.base, self.next)
-        clash = _first_clash(mine, diff(root, self.base, current))
+        theirs = diff(root, self.base, current)
+        clash = _first_clash(mine, theirs)
         if clash:
-            raise Clash(clash, "another session has changed this since; discard and try again")
+            raise Clash(clash, CHANGED)
         tree = current
         for change in mine:
             tree = apply_change(root, tree, change)
+        for change in theirs:  # another case of a choice would have gone without a word
+            if change.new is not None and get(root, tree, parse_path(change.path)) is None:
+                raise Clash(change.path, CHANGED)
         return Session(current, tree)
 
 

@@ -19,8 +19,9 @@ from .coordinator import Part, Side, recovered
 from .defaults import with_defaults
 from .differences import apply_change, diff, undone
 from .fault import Fault, Invalid, NoSuchNode, SchemaConflict, SchemaError
+from .interchange import to_ietf
 from .library import library_of, shipped_modules
-from .nodes import Node, locate
+from .nodes import Node, resolve
 from .path import ROOT, Path, parse_path
 from .registry import Member, Registry
 from .scope import changes_seen, config_seen, scope_of
@@ -43,10 +44,15 @@ class Plan(msgspec.Struct, frozen=True):
 class Store:
     """All that the datastore knows, on top of what it keeps."""
 
-    def __init__(self, archive: Archive, modules: list[str] | None = None) -> None:
+    def __init__(
+        self,
+        archive: Archive,
+        modules: list[str] | None = None,
+        off: frozenset[str] = frozenset(),
+    ) -> None:
         self.archive = archive
         self._shipped = shipped_modules() if modules is None else modules
-        self.library = library_of(self._shipped, archive.modules)
+        self.library = library_of(self._shipped, archive.modules, off)
         self.registry = Registry()
         self.triggers = Triggers()
         self.sessions: dict[str, Session] = {}
@@ -89,7 +95,7 @@ class Store:
     def register(self, request: Register, now: float) -> tuple[Member, dict[str, str]]:
         """Take in a component with its modules, or raise CallError and change nothing."""
         try:
-            library, outcomes = self.library.extended(request.modules)
+            library, outcomes = self.library.extended(request.modules, request.imports)
             self._check_configuration(library.root)
         except SchemaConflict as conflict:
             raise CallError(Failure(Code.CONFLICT, conflict.reason, conflict.path)) from conflict
@@ -107,7 +113,7 @@ class Store:
         member = self.registry.register(request, scope, frozenset(outcomes), now)
         self.triggers.drop(member.name)  # they went with the old lease
         if member.is_participant:
-            kept = msgspec.structs.replace(request, modules=[], apis=[])
+            kept = msgspec.structs.replace(request, modules=[], apis=[], imports=[])
             blob = msgspec.json.encode((kept, sorted(outcomes)))
             self.archive.add_participant(member.name, blob)
         return member, outcomes
@@ -202,7 +208,7 @@ class Store:
         except Invalid as invalid:
             raise refusal(invalid) from invalid
 
-    def read(self, path: str, side: str, session: str, defaults: bool) -> Any:
+    def read(self, path: str, side: str, session: str, defaults: bool, ietf: bool = False) -> Any:
         """Return what lies at a path of a side as plain data; None if nothing."""
         if side not in ("current", "next"):
             raise CallError(Failure(Code.INVALID, f"no side {side!r}; current or next"))
@@ -213,17 +219,16 @@ class Store:
         else:
             tree = self.working if defaults else self.tree
         try:
-            steps = parse_path(path)
+            steps = resolve(root, path)
             found = get(root, tree, steps)
         except Invalid as invalid:
             raise refusal(invalid) from invalid
-        return plain(root, steps, found)
+        return plain(root, steps, found, to_ietf if ietf else None)
 
     def snapshot(self, path: str) -> list[Change]:
         """Return what lies at and below a path, as changes from nothing."""
         try:
-            top = parse_path(path)
-            locate(self.library.root, top)
+            top = resolve(self.library.root, path)
         except Invalid as invalid:
             raise refusal(invalid) from invalid
         whole = diff(self.library.root, EMPTY, self.tree)
@@ -350,7 +355,7 @@ class Store:
 
     def take_modules(self) -> None:
         """Take in modules that components have brought to another datastore."""
-        self.library = library_of(self._shipped, self.archive.modules)
+        self.library = library_of(self._shipped, self.archive.modules, self.library.off)
         self.working = with_defaults(self.library.root, self.tree)
 
     def expect(self, name: str, instance: str) -> None:
@@ -383,7 +388,7 @@ def _nested(cells: dict[str, Any]) -> dict[str, Any]:
             places[path] = dict(value)
             above.setdefault(name, []).append(places[path])
         else:
-            above[name] = value
+            above[name] = {} if value == {} else value  # a dict of its own, to be filled
     return config
 
 

@@ -4,20 +4,22 @@ A container is a dict by name, a list a dict by the texts of its keys, an entry
 a dict that holds its key leaves, a leaf-list a tuple.  No dict of a tree is
 ever changed: an edit copies the dicts from the root to the place and shares
 the rest, so that keeping an old tree costs nothing.  Empty containers and lists
-do not exist.
+do not exist, but for containers with presence.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from .choices import rivals
 from .fault import Fault, Invalid, NoSuchNode
-from .nodes import Kind, Node, child_of, locate, walk
+from .nodes import Kind, Node, check_module, child_of, locate, walk
 from .path import ROOT, Path, Step, format_path, is_quotable
 from .values import BadValue, canonical, text
 
 Tree = Mapping[str, Any]
 Key = tuple[str, ...]
+Write = Callable[[Node, Any, bool], Any]
 
 EMPTY: Tree = {}
 
@@ -89,7 +91,10 @@ def entry_path(path: Path, node: Node, key: Key) -> Path:
 
 
 def put(root: Node, tree: Tree, path: Path, value: Any) -> Tree:
-    """Return *tree* with *value* merged in at *path*; raise Invalid, with all that is wrong."""
+    """Return *tree* with *value* merged in at *path*; raise Invalid, with all that is wrong.
+
+    What excludes it, as another case of the same choice, goes.
+    """
     new: Tree = _edit(root, tree, path, ROOT, partial(_merge, value=value))
     return new
 
@@ -125,12 +130,15 @@ def _edit(node: Node, here: Any, path: Path, at: Path, change: Any) -> Any:
         raise _unnamed(child, there)
     else:
         new = _edit(child, old, rest, there, change)
-    return _with(here, step.name, new)
+    if node.choices and new is not None:
+        gone = rivals(node, step.name)
+        here = {name: kept for name, kept in here.items() if name not in gone}
+    return _with(here, step.name, new, child.presence)
 
 
-def _with(here: Tree, name: Any, value: Any) -> Any:
+def _with(here: Tree, name: Any, value: Any, presence: bool = False) -> Any:
     """Return a copy of a dict with one member set, or left out if *value* is empty."""
-    if value is None or value == {} or value == ():
+    if value is None or value == () or (value == {} and not presence):
         return {key: kept for key, kept in here.items() if key != name}
     return {**here, name: value}
 
@@ -196,12 +204,18 @@ def _merge_leaf_list(node: Node, here: Any, at: Path, value: Any) -> Any:
 
 
 def _merge_container(node: Node, here: Any, at: Path, value: Any) -> Any:
+    if value is None and node.presence:
+        value = {}
     if not isinstance(value, Mapping):
         raise Invalid(Fault(format_path(at), "type", f"{value!r} is no object with names"))
-    faults: list[Fault] = []
+    here = here or {}
+    faults = _rivals_in(node, value, at) if node.choices else []
     for name, inner in value.items():
-        step = Step(str(name).rpartition(":")[2])
+        module, _, local = str(name).rpartition(":")
+        step = Step(local)
         try:
+            if module:
+                check_module(node, str(name), at)
             here = _edit(node, here, (step,), at, partial(_merge, value=inner))
         except Invalid as invalid:
             faults += invalid.faults
@@ -210,16 +224,31 @@ def _merge_container(node: Node, here: Any, at: Path, value: Any) -> Any:
     return here
 
 
+def _rivals_in(node: Node, value: Mapping[str, Any], at: Path) -> list[Fault]:
+    """Return a fault for each member of what is given that another one excludes."""
+    names = [str(name).rpartition(":")[2] for name in value]
+    pairs = ((name, sorted(rivals(node, name).intersection(names))) for name in names)
+    return [
+        Fault(format_path((*at, Step(name))), "choice", f"it cannot be there with {other[0]}")
+        for name, other in pairs
+        if other
+    ]
+
+
 def _merge_list(node: Node, here: Any, at: Path, value: Any) -> Any:
     if not isinstance(value, list | tuple):
         raise Invalid(Fault(format_path(at), "type", f"{value!r} is no list of entries"))
     faults: list[Fault] = []
     entries = dict(here or {})  # one copy for all of them
+    seen: set[Key] = set()
     for item in value:
         try:
             step = Step(node.name, _keys_in(node, item, at))
             key = key_of(node, step, (*at[:-1], step))
             there = entry_path(at, node, key)
+            if key in seen:
+                raise Invalid(Fault(format_path(there), "key", "it is there twice"))
+            seen.add(key)
             change = partial(_merge, value=item)
             entries[key] = _edit_inside(node, entries.get(key), key, ROOT, there, change)
         except Invalid as invalid:
@@ -265,8 +294,7 @@ def from_config(root: Node, config: Any) -> Tree:
 def to_config(node: Node, here: Any, entry: bool = False) -> Any:
     """Return what lies at a node as plain data; entries come in the order of their keys."""
     if node.kind is Kind.LIST and not entry:
-        ordered = sorted(here.values(), key=partial(_sort_key, node))
-        return [to_config(node, item, entry=True) for item in ordered]
+        return [to_config(node, item, entry=True) for item in sorted_entries(node, here)]
     if node.kind is Kind.LEAF_LIST:
         return list(here)
     if node.kind is Kind.LEAF:
@@ -275,13 +303,18 @@ def to_config(node: Node, here: Any, entry: bool = False) -> Any:
     return {name: to_config(node.children[name], here[name]) for name in names}
 
 
+def sorted_entries(node: Node, entries: Mapping[Key, Tree]) -> list[Tree]:
+    """Return the entries of a list in the order of their keys."""
+    return sorted(entries.values(), key=partial(_sort_key, node))
+
+
 def _sort_key(node: Node, entry: Tree) -> list[tuple[bool, Any]]:
     return [(isinstance(entry[key], str), entry[key]) for key in node.keys]
 
 
-def plain(root: Node, path: Path, found: Any) -> Any:
-    """Return what get() found at a path as plain data."""
+def plain(root: Node, path: Path, found: Any, write: Write | None = None) -> Any:
+    """Return what get() found at a path as plain data, or as *write* writes it."""
     is_member = bool(path and path[-1].keys)
     if found is None or (is_member and not isinstance(found, dict)):
         return found  # nothing, or one value of a leaf-list
-    return to_config(locate(root, path), found, entry=is_member)
+    return (write or to_config)(locate(root, path), found, is_member)

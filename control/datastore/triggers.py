@@ -22,7 +22,7 @@ from ..message.failure import CallError, Code, Failure
 from ..message.notices import On, Trigger, Triggered
 from ..message.types import Change
 from .fault import Fault, Invalid
-from .nodes import Node, walk
+from .nodes import Node, resolve, walk
 from .path import ROOT, Path, Step, format_path, parse_path
 from .tree import Tree, entry_path, get, key_of, plain
 
@@ -119,7 +119,7 @@ class Triggers:
 
 def _place(root: Node, trigger: Trigger) -> Path:
     """Return the path of a trigger with its keys as a change has them; raise Invalid."""
-    asked = parse_path(trigger.path)
+    asked = resolve(root, trigger.path)
     path, above = ROOT, root
     for step, node in walk(root, asked):
         path = (*path, Step(step.name))

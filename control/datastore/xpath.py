@@ -1,51 +1,65 @@
 """The part of XPath that must, when and leafref may use here.
 
-    or  and  =  !=  <  <=  >  >=  not(...)  count(path)  true()  false()
-    current()  'text'  12  .  ..  name  prefix:name  relative and absolute paths
+    or  and  =  !=  <  <=  >  >=  'text'  12  .  ..  name  prefix:name
+    relative and absolute paths, also from current(), with conditions [...] at steps
+    and the functions of FUNCTIONS
 
-Prefixes are dropped, because names are unique at their place.  Anything else
-(predicates, arithmetic, axes, other functions) is refused when the module is
-loaded.  An expression is compiled once into closures over an Instance.
+Prefixes in paths are dropped, because names are unique at their place.  Where an
+identity is compared with a text, the text may be its name with a prefix.  Anything
+else (positions, arithmetic, axes, other functions) is refused when the module is
+loaded.  An expression is compiled once into closures over an Instance and the one
+that current() means.
 """
 
-import operator
 import re
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import NoReturn
 
 import msgspec
 
-
-class Instance(Protocol):
-    """A node of a configuration, as far as expressions look at it."""
-
-    def parent(self) -> "Instance | None":
-        """Return what it lies in; nothing lies above the root."""
-
-    def children(self, name: str) -> Sequence["Instance"]:
-        """Return what lies in it under *name*: the entries of a list, or at most one."""
-
-    def text(self) -> str:
-        """Return the value of a leaf as text."""
+from .xpath_values import (
+    FUNCTIONS,
+    NUMERIC,
+    ORDER,
+    Evaluate,
+    Instance,
+    Literal,
+    compare,
+    truth,
+)
 
 
-Result = bool | str | float | list[Instance]
-Evaluate = Callable[[Instance], Result]
+class Scope(msgspec.Struct, frozen=True):
+    """Where an expression stands: its module, and what prefixes mean there."""
+
+    module: str = ""
+    prefixes: Mapping[str, str] = {}
+
+    def identity(self, text: str) -> str:
+        """Return the name of an identity with that of its module."""
+        prefix, colon, name = text.rpartition(":")
+        return f"{self.prefixes.get(prefix, prefix) if colon else self.module}:{name}"
 
 
 class Expression(msgspec.Struct, frozen=True):
-    """An expression as it was written, and what it does."""
+    """An expression as it was written, and what it does.
+
+    For a path, *ups* is how many steps up it begins with, -1 for one from the
+    root; *is_fixed* tells that it leads to the same from wherever these end.
+    """
 
     text: str
     evaluate: Evaluate
+    ups: int = 0
+    is_fixed: bool = False
 
     def holds(self, at: Instance) -> bool:
         """Tell whether the expression is true at an instance."""
-        return truth(self.evaluate(at))
+        return truth(self.evaluate(at, at))
 
     def select(self, at: Instance) -> list[Instance]:
         """Return what a path leads to from an instance."""
-        found = self.evaluate(at)
+        found = self.evaluate(at, at)
         return found if isinstance(found, list) else []
 
 
@@ -53,38 +67,37 @@ class BadExpression(ValueError):
     """An expression outside the subset."""
 
 
-def truth(result: Result) -> bool:
-    """Convert as XPath's boolean() does."""
-    return bool(result)
-
-
 _TOKEN = re.compile(
     r"\s*(?:(?P<text>'[^']*'|\"[^\"]*\")|(?P<number>\d+(?:\.\d+)?)"
-    r"|(?P<name>[A-Za-z_][\w.-]*(?::[A-Za-z_][\w.-]*)?)|(?P<sign>\.\.|!=|<=|>=|[=<>()/.]))"
+    r"|(?P<name>[A-Za-z_][\w.-]*(?::[A-Za-z_][\w.-]*)?)|(?P<sign>\.\.|!=|<=|>=|[][=<>()/.,]))"
 )
-_COMPARE: dict[str, Callable[[float, float], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
+NOWHERE = Scope()
 
 
-def compile_expression(text: str) -> Expression:
+def compile_expression(text: str, scope: Scope = NOWHERE) -> Expression:
     """Read an expression, or raise BadExpression saying at which word it ends."""
-    parser = _Parser(text)
+    parser = _Parser(text, scope)
     evaluate = parser.either()
     parser.end()
-    return Expression(text, evaluate)
+    ups = -1 if parser.tokens[0] == "/" else parser.leading_ups()
+    return Expression(text, evaluate, ups, not parser.conditions)
 
 
 class _Parser:
     """Recursive descent: either, both, comparison, primary, path."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, scope: Scope) -> None:
         self.text = text
+        self.scope = scope
         self.tokens = list(_tokens(text))
         self.at = 0
+        self.conditions = 0
+        self.is_number = False  # what was read last
+
+    def leading_ups(self) -> int:
+        """Return how many steps up a path begins with."""
+        steps = self.tokens[::2]
+        return next((at for at, step in enumerate(steps) if step != ".."), len(steps))
 
     def peek(self, ahead: int = 0) -> str:
         at = self.at + ahead
@@ -103,81 +116,108 @@ class _Parser:
         if self.peek():
             self.refuse("not supported")
 
-    def refuse(self, why: str) -> None:
+    def refuse(self, why: str) -> NoReturn:
         raise BadExpression(f"{why} at {self.peek() or 'the end'!r} of {self.text!r}")
 
     def either(self) -> Evaluate:
-        terms = [self.both()]
-        while self.take("or"):
-            terms.append(self.both())
-        return terms[0] if len(terms) == 1 else lambda at: any(truth(t(at)) for t in terms)
+        return self.joined("or", self.both, any)
 
     def both(self) -> Evaluate:
-        terms = [self.comparison()]
-        while self.take("and"):
-            terms.append(self.comparison())
-        return terms[0] if len(terms) == 1 else lambda at: all(truth(t(at)) for t in terms)
+        return self.joined("and", self.comparison, all)
+
+    def joined(
+        self, word: str, term: Callable[[], Evaluate], join: Callable[[Iterator[bool]], bool]
+    ) -> Evaluate:
+        terms = [term()]
+        while self.take(word):
+            terms.append(term())
+            self.is_number = False
+        if len(terms) == 1:
+            return terms[0]
+        return lambda at, current: join(truth(inner(at, current)) for inner in terms)
 
     def comparison(self) -> Evaluate:
         left = self.primary()
         sign = self.peek()
-        if sign not in ("=", "!=", *_COMPARE):
+        if sign not in ("=", "!=", *ORDER):
             return left
         self.at += 1
         right = self.primary()
-        return lambda at: _compare(sign, left(at), right(at))
+        self.is_number = False
+        return lambda at, current: compare(sign, left(at, current), right(at, current))
 
     def primary(self) -> Evaluate:
         token = self.peek()
+        self.is_number = token[:1].isdigit()
         if self.take("("):
             inner = self.either()
             self.expect(")")
             return inner
         if token[:1] in ("'", '"'):
             self.at += 1
-            return lambda at: token[1:-1]
-        if token[:1].isdigit():
+            literal = Literal(token[1:-1])
+            literal.identity = self.scope.identity(literal)
+            return lambda at, current: literal
+        if self.is_number:
             self.at += 1
-            return lambda at: float(token)
+            return lambda at, current: float(token)
         if self.peek(1) == "(" and token != "current":
             return self.function(token)
         return self.path()
 
     def function(self, name: str) -> Evaluate:
-        if name not in ("not", "count", "true", "false"):
+        function = FUNCTIONS.get(name)
+        if function is None:
             self.refuse("no such function here")
         self.at += 2
-        if name in ("true", "false"):
-            self.expect(")")
-            return lambda at: name == "true"
-        inner = self.either() if name == "not" else self.path()
+        arguments: list[Evaluate] = []
+        while self.peek() != ")" and (not arguments or self.take(",")):
+            arguments.append(self.either())
+        if len(arguments) != function.__code__.co_argcount:
+            self.refuse(f"{name}() has {function.__code__.co_argcount} arguments")
         self.expect(")")
-        if name == "not":
-            return lambda at: not truth(inner(at))
-        return lambda at: float(len(nodes)) if isinstance(nodes := inner(at), list) else 0.0
+        self.is_number = name in NUMERIC
+        if len(arguments) == 1:
+            only = arguments[0]
+            return lambda at, current: function(only(at, current))
+        return lambda at, current: function(*(inner(at, current) for inner in arguments))
 
     def path(self) -> Evaluate:
-        if self.peek() == "current":
+        from_current = self.peek() == "current"
+        if from_current:
             self.at += 1
             self.expect("(")
             self.expect(")")
-            steps = ["."]
-        elif self.peek() == "/":
-            steps = ["/"]
-            self.at += 1
-            steps.append(self.step())
+            steps: list[_Step] = []
+        elif self.take("/"):
+            steps = [("/", ()), self.step()]
         else:
             steps = [self.step()]
         while self.take("/"):
             steps.append(self.step())
-        return lambda at: _follow(at, steps)
+        if from_current:
+            return lambda at, current: _follow(current, current, steps)
+        if steps == [(name := steps[0][0], ())] and name not in ("/", ".", ".."):
+            return lambda at, current: list(at.children(name))  # most paths are one name
+        return lambda at, current: _follow(at, current, steps)
 
-    def step(self) -> str:
+    def step(self) -> "_Step":
         token = self.peek()
         if token not in (".", "..") and not (token[:1].isalpha() or token[:1] == "_"):
             self.refuse("not supported")
         self.at += 1
-        return token.rpartition(":")[2]
+        conditions: list[Evaluate] = []
+        while self.take("["):
+            conditions.append(self.either())
+            if self.is_number:
+                self.refuse("a position is not supported")
+            self.expect("]")
+            self.conditions += 1
+        self.is_number = False
+        return token.rpartition(":")[2], tuple(conditions)
+
+
+_Step = tuple[str, tuple[Evaluate, ...]]
 
 
 def _tokens(text: str) -> list[str]:
@@ -193,10 +233,12 @@ def _tokens(text: str) -> list[str]:
     return found
 
 
-def _follow(at: Instance, steps: list[str]) -> list[Instance]:
+def _follow(at: Instance, current: Instance, steps: list[_Step]) -> list[Instance]:
     found = [at]
-    for step in steps:
-        found = [result for instance in found for result in _step(instance, step)]
+    for name, conditions in steps:
+        found = [result for instance in found for result in _step(instance, name)]
+        for holds in conditions:
+            found = [instance for instance in found if truth(holds(instance, current))]
     return found
 
 
@@ -212,30 +254,3 @@ def _step(at: Instance, step: str) -> list[Instance]:
         above = at.parent()
         return [] if above is None else [above]
     return list(at.children(step))
-
-
-def _compare(sign: str, left: Result, right: Result) -> bool:
-    """Compare as XPath does: a set of nodes by any of its members."""
-    if isinstance(left, bool) or isinstance(right, bool):
-        equal = truth(left) == truth(right)
-        return equal if sign == "=" else not equal if sign == "!=" else False
-    return any(_compare_one(sign, a, b) for a in _atoms(left) for b in _atoms(right))
-
-
-def _atoms(result: str | float | list[Instance]) -> list[str | float]:
-    return [i.text() for i in result] if isinstance(result, list) else [result]
-
-
-def _compare_one(sign: str, a: str | float, b: str | float) -> bool:
-    if sign in _COMPARE or isinstance(a, float) or isinstance(b, float):
-        a, b = _number(a), _number(b)
-    if sign in _COMPARE:
-        return _COMPARE[sign](float(a), float(b))
-    return (a == b) is (sign == "=")
-
-
-def _number(value: str | float) -> float:
-    try:
-        return float(value)
-    except ValueError:
-        return float("nan")

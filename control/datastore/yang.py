@@ -1,34 +1,41 @@
 """From YANG texts to the schema tree; pyang reads, this file decides what is kept.
 
-Supported: containers, lists with keys, leaves, leaf-lists, groupings, augments,
-typedefs, the types of values.py with range, length, pattern and enum, default,
-mandatory, unique, min- and max-elements, config, leafref without predicates,
-and must and when as far as xpath.py reads them.  What is not supported is
-refused when the module is loaded, with its place, rather than ignored.
+Supported: containers with and without presence, lists with keys, leaves, leaf-lists,
+choices and cases, groupings, augments, deviations, features, typedefs and identities,
+the types of values.py with their restrictions, default, mandatory, unique, min- and
+max-elements, config, and leafref, must and when as far as xpath.py reads them.
+Operations (rpc, action, notification) are kept as descriptions.  What is not
+supported is refused when the module is loaded, with its place, rather than ignored.
 
-To support another statement, add a row to PROPERTIES, or to RESTRICTIONS in yang_types.py.
+To support another statement, add a row to PROPERTIES in yang_nodes.py, or to RESTRICTIONS
+in yang_types.py.
 """
 
 import contextlib
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 from pyang import context, error, repository
 
 from .fault import SchemaConflict, SchemaError
-from .nodes import Kind, Must, Node
-from .values import BadValue, canonical
-from .yang_types import Statement, expression_of, place_of, text_of, type_of
+from .nodes import Node
+from .yang_nodes import root_of
+from .yang_types import Context, Statement, place_of
 
 
 class Module(msgspec.Struct, frozen=True):
-    """A module as a component brought it."""
+    """A module as a component brought it.
+
+    One that is only imported gives others its types, groupings and identities to
+    derive from; its own nodes are not there.  A submodule is a part of another.
+    """
 
     name: str
     revision: str
     text: str
+    implemented: bool = True
+    part_of: str = ""
 
 
 class _Texts(repository.Repository):  # type: ignore[misc]
@@ -45,32 +52,41 @@ class _Texts(repository.Repository):  # type: ignore[misc]
 
 
 def read_module(text: str) -> Module:
-    """Find name and revision of a module."""
-    ctx = context.Context(_Texts({}))
+    """Find name and revision of a module, and of what it is a part."""
+    ctx = Context(_Texts({}))
     with _pyang_failing_at("module"):
         parsed = context.yang_parser.YangParser().parse(ctx, "module", text)
-    if parsed is None or parsed.keyword != "module":
+    if parsed is None or parsed.keyword not in ("module", "submodule"):
         reasons = _complaints(ctx) or ["this is no YANG module"]
         raise SchemaError("module", "; ".join(reasons))
     revisions = [s.arg for s in parsed.search("revision")]
     if not revisions:
         raise SchemaError(parsed.arg, "the module has no revision")
-    return Module(parsed.arg, max(revisions), text)
+    whole = parsed.search_one("belongs-to")
+    return Module(parsed.arg, max(revisions), text, part_of=whole.arg if whole else "")
 
 
-def compile_schema(modules: Mapping[str, Module]) -> Node:
-    """Return the root of the tree that all *modules* make together."""
-    ctx = context.Context(_Texts(modules))
+def compile_schema(modules: Mapping[str, Module], off: Iterable[str] = ()) -> Node:
+    """Return the root of the tree that all *modules* make together.
+
+    Every feature is on but those that are *off*, as MODULE:FEATURE.
+    """
+    ctx = Context(_Texts(modules), frozenset(m.name for m in modules.values() if m.implemented))
+    for name in off:
+        module, _, feature = name.partition(":")
+        ctx.exclude_features.setdefault(module, []).append(feature)
     with _pyang_failing_at("module"):
-        parsed = [ctx.add_module(f"{m.name}.yang", m.text) for m in modules.values()]
+        whole = [module for module in modules.values() if not module.part_of]
+        parsed = [ctx.add_module(f"{m.name}.yang", m.text) for m in whole]
         ctx.validate()
     complaints = _complaints(ctx)
     if complaints:
         raise _conflict_or_error(ctx, complaints)
     for module in parsed:
-        _check_module(module)
-    children = _children("", [c for module in parsed for c in module.i_children])
-    return Node("", Kind.CONTAINER, children=children)
+        _check_features(module, ctx.exclude_features.get(module.arg, ()))
+        for part in (module, *(ctx.get_module(sub.arg) for sub in module.search("include"))):
+            _check_module(part, ctx.implemented)
+    return root_of(stmt for module in parsed for stmt in module.i_children)
 
 
 @contextlib.contextmanager
@@ -99,111 +115,30 @@ def _conflict_or_error(ctx: Any, complaints: list[str]) -> SchemaError:
     return SchemaError(place, "; ".join([reason, *complaints[1:]]))
 
 
-REFUSED_ANYWHERE = {"deviation", "anydata", "anyxml", "rpc", "notification", "action", "choice"}
+def _check_features(module: Statement, off: Iterable[str]) -> None:
+    for feature in off:
+        if feature not in module.i_features:
+            known = ", ".join(module.i_features) or "none"
+            raise SchemaError(f"{module.arg}:{feature}", f"no such feature; it has {known}")
 
 
-def _check_module(module: Statement) -> None:
+REFUSED_ANYWHERE = {"anydata", "anyxml"}
+
+
+def _check_module(module: Statement, implemented: frozenset[str]) -> None:
     """Refuse what would have to be honoured and is not."""
     for stmt in _all_statements(module):
         if stmt.keyword in REFUSED_ANYWHERE:
             raise SchemaError(place_of(stmt), f"{stmt.keyword} is not supported")
-        if stmt.keyword in ("augment", "uses"):
-            for keyword in ("when", "if-feature"):
-                if stmt.search_one(keyword):
-                    reason = f"{keyword} in {stmt.keyword} is not supported"
-                    raise SchemaError(place_of(stmt), reason)
+    for stmt in [*module.search("augment"), *module.search("deviation")]:
+        changed = stmt.i_target_node.i_module.i_modulename
+        if module.i_modulename in implemented and changed not in implemented:
+            raise SchemaError(place_of(stmt), f"{changed} is only imported, so nothing is there")
+        if module.i_modulename not in implemented and stmt.keyword == "deviation":
+            raise SchemaError(place_of(stmt), "a module that is only imported may not deviate")
 
 
 def _all_statements(stmt: Statement) -> Iterator[Statement]:
     yield stmt
     for sub in stmt.substmts:
         yield from _all_statements(sub)
-
-
-# Nodes.
-
-
-def _children(path: str, stmts: list[Statement]) -> dict[str, Node]:
-    found: dict[str, Node] = {}
-    for stmt in stmts:
-        if stmt.keyword not in tuple(Kind):
-            raise SchemaError(place_of(stmt), f"{stmt.keyword} is not supported")
-        node = _node(f"{path}/{stmt.arg}", stmt)
-        other = found.get(node.name)
-        if other:
-            raise SchemaConflict(
-                f"{path}/{node.name}",
-                f"{node.module} brings a {_what(node)} where {other.module} has a {_what(other)}",
-            )
-        found[node.name] = node
-    return found
-
-
-def _what(node: Node) -> str:
-    return f"{node.kind} of type {node.type.name}" if node.type else str(node.kind)
-
-
-def _node(path: str, stmt: Statement) -> Node:
-    fields: dict[str, Any] = {
-        "name": stmt.arg,
-        "kind": Kind(stmt.keyword),
-        "module": stmt.i_module.i_modulename,
-        "place": place_of(stmt),
-        "children": _children(path, getattr(stmt, "i_children", [])),
-    }
-    for sub in stmt.substmts:
-        reader = PROPERTIES.get(sub.keyword)
-        if reader:
-            name, value = reader(sub)
-            repeats = name in fields and name in ("musts", "unique")
-            fields[name] = fields[name] + value if repeats else value
-        elif isinstance(sub.keyword, str) and sub.keyword not in ELSEWHERE:
-            raise SchemaError(place_of(sub), f"{sub.keyword} is not supported")
-    return _with_default(path, Node(**fields))
-
-
-def _with_default(path: str, node: Node) -> Node:
-    """Bring defaults into the form that values have."""
-    default = node.default
-    if node.type and default is None and not node.mandatory:
-        default = node.type.default
-    if node.kind is not Kind.LEAF or node.type is None or default is None:
-        if default is not None:
-            raise SchemaError(node.place, f"a default of a {node.kind} is not supported")
-        return node
-    try:
-        return msgspec.structs.replace(node, default=canonical(node.type, default))
-    except BadValue as bad:
-        raise SchemaError(node.place, f"bad default of {path}: {bad}") from bad
-
-
-def _names(stmt: Statement) -> tuple[str, ...]:
-    plain = re.sub(r"[\w.-]+:", "", stmt.arg)  # no prefixes
-    return tuple(plain.split())
-
-
-def _must(stmt: Statement) -> Must:
-    message = stmt.search_one("error-message")
-    expression = expression_of(stmt)
-    return Must(expression, text_of(message) if message else f"{expression.text} does not hold")
-
-
-PROPERTIES: dict[str, Callable[[Statement], tuple[str, Any]]] = {
-    "description": lambda s: ("description", text_of(s)),
-    "units": lambda s: ("units", s.arg),
-    "key": lambda s: ("keys", _names(s)),
-    "unique": lambda s: ("unique", (_names(s),)),
-    "config": lambda s: ("config", s.arg == "true"),
-    "mandatory": lambda s: ("mandatory", s.arg == "true"),
-    "min-elements": lambda s: ("min_elements", int(s.arg)),
-    "max-elements": lambda s: ("max_elements", None if s.arg == "unbounded" else int(s.arg)),
-    "default": lambda s: ("default", s.arg),
-    "must": lambda s: ("musts", (_must(s),)),
-    "when": lambda s: ("when", _must(s)),
-    "type": lambda s: ("type", type_of(s)),
-}
-
-ELSEWHERE = {  # read as children, by pyang, or meant for people
-    "container", "list", "leaf", "leaf-list", "uses", "grouping", "typedef", "augment",
-    "reference", "status", "ordered-by",
-}  # fmt: skip

@@ -40,6 +40,9 @@ class Register(Request["Registered"], frozen=True):
     registers its modules and APIs, and its subscriptions are merely listed.
     It must send a Heartbeat more often than every *ttl* seconds.
 
+    The modules of *imports* are there for others to import: their types, groupings and
+    identities to derive from are known, their own nodes are not there.
+
     *rollback* says how it comes back when a commit fails: "soft", by a
     transaction with the previous configuration, or "reinit", by Restart of its
     *instance*, after which it registers with nothing and is synchronised.
@@ -54,6 +57,7 @@ class Register(Request["Registered"], frozen=True):
     ttl: float = 10.0
     rollback: Rollback = "soft"
     instance: str = ""
+    imports: list[str] = msgspec.field(default_factory=list)
 
 
 class Registered(Message, frozen=True):
@@ -247,13 +251,15 @@ class GetConfig(Request["Config"], frozen=True):
     """Read the configuration at and below *path*.
 
     *side* is "current" or "next"; the latter needs a *session*.  With
-    *defaults*, leaves that are not set are answered with their default.
+    *defaults*, leaves that are not set are answered with their default.  With
+    *ietf*, names and values are written as RFC 7951 does, for other tools.
     """
 
     path: str = "/"
     side: str = "current"
     session: str = ""
     defaults: bool = False
+    ietf: bool = False
 
 
 class Config(Message, frozen=True):

@@ -32,8 +32,17 @@ _KEY = re.compile(
 
 
 def parse_path(text: str) -> Path:
-    """Read a path, or raise BadPath; prefixes of modules are accepted and dropped."""
-    steps: list[Step] = []
+    """Read a path, or raise BadPath; names of modules are accepted and dropped."""
+    return tuple(step for _, step in _steps(text))
+
+
+def qualified_names(text: str) -> list[str]:
+    """Return the names in a path, each as it is written, or raise BadPath."""
+    return [name for name, _ in _steps(text)]
+
+
+def _steps(text: str) -> list[tuple[str, Step]]:
+    steps: list[tuple[str, Step]] = []
     text = text.strip()
     at = 1 if text == "/" else 0
     while at < len(text) or not text:
@@ -48,8 +57,8 @@ def parse_path(text: str) -> Path:
                 raise BadPath(_misread(text, at))
             keys.append((key[1], key[2] if key[2] is not None else key[3]))
             at = key.end()
-        steps.append(Step(name[1], tuple(keys)))
-    return tuple(steps)
+        steps.append((name[0][1:], Step(name[1], tuple(keys))))
+    return steps
 
 
 def _misread(text: str, at: int) -> str:

@@ -46,6 +46,16 @@ def test_what_was_saved_is_loaded(raicho: Raicho, tmp_path: Path) -> None:
     assert newest["comment"] == f"load {file}"
 
 
+def test_what_was_saved_for_other_tools_is_loaded(raicho: Raicho, tmp_path: Path) -> None:
+    """D6: names have their modules, by RFC 7951."""
+    file = tmp_path / "ietf.json"
+    ok(raicho("bridge", "add", "br0"))
+    ok(raicho("config", "save", str(file), "--ietf"))
+    saved = json.loads(file.read_text())
+    assert saved == {"raicho:raicho": {"raicho-dataplane:bridge": [{"name": "br0"}]}}
+    assert json.loads(ok(raicho("config", "load", str(file), "--json")))["changes"] == []
+
+
 def test_a_file_is_merged_or_goes_into_a_session(raicho: Raicho, tmp_path: Path) -> None:
     file = write(tmp_path / "a.json", '{"raicho": {"bridge": [{"name": "br0"}]}}')
     ok(raicho("port", "add", "p1", "--kind", "null"))

@@ -1,5 +1,6 @@
 """Paths, edits, differences."""
 
+import operator
 from typing import Any
 
 import pytest
@@ -168,7 +169,8 @@ def test_a_right_value_is_taken(root: Node, path: str, value: Any) -> None:
 
 def test_all_that_is_wrong_with_a_file_is_told_at_once(root: Node) -> None:
     """D4: all errors, not only the first."""
-    config = {"raicho": {"prt": [], "port": [{"name": "a", "kind": "x", "mtu": 1}, {"mtu": 9}]}}
+    ports = [{"name": "a", "kind": "x", "mtu": 1}, {"mtu": 9}, {"name": "a"}]
+    config = {"raicho": {"prt": [], "port": ports}}
     with pytest.raises(Invalid) as refused:
         from_config(root, config)
     assert [(fault.path, fault.rule) for fault in refused.value.faults] == [
@@ -176,6 +178,7 @@ def test_all_that_is_wrong_with_a_file_is_told_at_once(root: Node) -> None:
         ("/raicho/port[name='a']/kind", "enumeration"),
         ("/raicho/port[name='a']/mtu", "range"),
         ("/raicho/port", "key"),
+        ("/raicho/port[name='a']", "key"),
     ]
 
 
@@ -203,6 +206,7 @@ def test_what_goes_comes_before_what_comes(root: Node, tree_of: Any) -> None:
     ]
 
 
+NAME = operator.itemgetter("name")
 NAMES = st.sampled_from(["a", "b", "c"])
 PORTS = st.fixed_dictionaries(
     {"name": NAMES, "kind": st.sampled_from(["null", "memory"])},
@@ -212,13 +216,19 @@ BRIDGES = st.fixed_dictionaries(
     {"name": NAMES},
     optional={
         "port": st.lists(
-            st.fixed_dictionaries({"name": NAMES, "number": st.integers(1, 3)}), max_size=3
+            st.fixed_dictionaries({"name": NAMES, "number": st.integers(1, 3)}),
+            max_size=3,
+            unique_by=NAME,
         ),
         "datapath-id": st.just("0x7"),
     },
 )
 CONFIGS = st.fixed_dictionaries(
-    {}, optional={"port": st.lists(PORTS, max_size=3), "bridge": st.lists(BRIDGES, max_size=3)}
+    {},
+    optional={
+        "port": st.lists(PORTS, max_size=3, unique_by=NAME),
+        "bridge": st.lists(BRIDGES, max_size=3, unique_by=NAME),
+    },
 )
 
 

@@ -88,22 +88,22 @@ def test_a_description_has_what_a_command_line_needs(root: Node) -> None:
 
 
 REFUSED = [
-    ("choice", "container c { choice x { leaf a { type string; } } }"),
     ("anydata", "container c { anydata a; }"),
-    ("rpc", "rpc reset;"),
-    ("notification", "notification n;"),
-    ("presence", "container c { presence p; }"),
-    ("decimal64", "leaf l { type decimal64 { fraction-digits 2; } }"),
-    ("bits", "leaf l { type bits { bit a; } }"),
-    ("if-feature", "feature f; leaf l { if-feature f; type string; }"),
-    ("when in augment", 'augment "/r:raicho" { when "r:log"; leaf l { type string; } }'),
-    ("must", "leaf l { type string; must \"substring(., 1) = 'a'\"; }"),
-    ("must", "container c { must \"r[x='1']\"; }"),
-    ("\\p", "leaf l { type string { pattern '\\p{L}+'; } }"),
+    ("anyxml", "rpc edit { input { anyxml config; } }"),
+    ("instance-identifier", "leaf l { type instance-identifier; }"),
+    ("no such function", "leaf l { type string; must \"substring(., 1) = 'a'\"; }"),
+    ("a position", "container c { must 'r[1]'; }"),
+    ("a position", "container c { must 'r[count(x)]'; }"),
+    ("+", "leaf l { type int8; must '. + 1 > 2'; }"),
+    ("\\i", "leaf l { type string { pattern '\\i\\c*'; } }"),
+    ("[", "leaf l { type string { pattern '[a-z-[aeiou]]'; } }"),
+    ("\\p{IsGreek}", "leaf l { type string { pattern '\\p{IsGreek}+'; } }"),
     ("default", 'leaf l { type uint8; default "256"; }'),
-    ("default of a leaf-list", 'leaf-list l { type uint8; default "2"; }'),
+    ("not derived from i", "identity i; leaf l { type identityref { base i; } default i; }"),
     ("not found", "leaf l { type nowhere; }"),
     ("not found", "import nowhere { prefix n; }"),
+    ("not found", "leaf l { if-feature nowhere; type string; }"),
+    ("to no leaf", "leaf l { type union { type leafref { path '../m'; } type string; } }"),
 ]
 
 
@@ -117,7 +117,7 @@ def test_what_is_not_supported_is_refused_with_its_place(
     assert refused.value.path.startswith("toy.yang:")
 
 
-@pytest.mark.parametrize("text", ["", "module x {", "nonsense", "submodule s { belongs-to m; }"])
+@pytest.mark.parametrize("text", ["", "module x {", "nonsense", "leaf l { type string; }"])
 def test_a_text_that_is_no_module_is_refused(text: str) -> None:
     with pytest.raises(SchemaError):
         read_module(text)
@@ -211,7 +211,7 @@ def test_the_newest_known_revision_is_used_at_start() -> None:
     older = read_module(dataplane("leaf cpu", "leaf thread", "2020-01-01")[0])
     with_newer, with_older = (library_of(shipped_modules(), [m]) for m in (newer, older))
     assert locate(with_newer.root, parse_path("/raicho/worker/core")).kind is Kind.LEAF
-    assert with_older.modules["raicho-dataplane"].revision == "2026-11-21"
+    assert with_older.modules["raicho-dataplane"].revision > "2020-01-01"
 
 
 def test_groupings_are_expanded() -> None:
