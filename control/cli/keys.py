@@ -33,10 +33,7 @@ def create(folder: Path) -> None:
 @click.argument("client", type=FOLDER)
 @click.option("--read-only", is_flag=True, help="The client may ask, and change nothing.")
 def allow(folder: Path, name: str, client: Path, read_only: bool) -> None:
-    """Make keys for the client NAME in the folder CLIENT, and allow them at the switch of FOLDER.
-
-    Components that run know of it once they are started again.
-    """
+    """Make keys for the client NAME in the folder CLIENT; allow them at the switch of FOLDER."""
     from ..message import keys
 
     role = keys.READER if read_only else keys.OPERATOR

@@ -163,7 +163,8 @@ class Component:
         self._check_listen(keys)
         self._lock = Lock(self.bootstrap.run_dir, self.identity)
         self.context = context_with(keys)
-        self._gate = Gate(self.context, keys) if keys else None
+        folder = self.bootstrap.keys
+        self._gate = Gate(self.context, keys, folder) if keys and folder else None
         self.endpoint = self.bootstrap.endpoint(f"{self.identity}.control")
         self.publisher = Publisher(self.context, self.bootstrap.endpoint("bus.pub"), self.identity)
         self.datastore = ControlClient(self.context, self.bootstrap.datastore)

@@ -86,7 +86,12 @@ def load(folder: Path | None) -> Keys | None:
     public, secret = _certificate(path)
     if secret is None:
         raise BadKeys(f"{path} has no secret key")
-    return Keys(public, secret, switch, dict(_allowed(folder / ALLOWED)))
+    return Keys(public, secret, switch, allowed_in(folder))
+
+
+def allowed_in(folder: Path) -> dict[bytes, str]:
+    """Read who is allowed, role by public key; raise BadKeys."""
+    return dict(_allowed(folder / ALLOWED))
 
 
 def create(folder: Path) -> None:

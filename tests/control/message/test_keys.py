@@ -180,6 +180,37 @@ async def test_a_network_is_listened_to_with_keys_only(tmp_path: Path) -> None:
     await lamp.stop()
 
 
+async def test_a_change_of_who_is_allowed_holds_for_whoever_comes_next(tmp_path: Path) -> None:
+    """G4: without a restart; a list that is wrong changes nothing."""
+    keys = tmp_path / "keys"
+    create(keys)
+    lamp = Lamp(Bootstrap(tmp_path / "run", f"ipc://{tmp_path}/none", "lamp", keys=keys))
+    await lamp.start()
+
+    async def is_heard(name: str) -> bool:
+        context = context_with(load(tmp_path / name))
+        client = ControlClient(context, lamp.endpoint)
+        try:
+            return bool((await client.call(Ping(), 3)).instance)
+        except CallError:
+            return False
+        finally:
+            client.close()
+            context.destroy(linger=0)
+
+    allow(keys, tmp_path / "ann", "ann", OPERATOR)
+    assert await is_heard("ann")
+    allowed = keys / "allowed"
+    good = allowed.read_text()
+    allowed.write_text("nonsense\n")
+    assert await is_heard("ann")
+    allowed.write_text("")
+    assert not await is_heard("ann")
+    allowed.write_text(good)
+    assert await is_heard("ann")
+    await lamp.stop()
+
+
 def test_without_keys_nothing_is_bound_but_files(tmp_path: Path) -> None:
     """G4: the default."""
     bootstrap = Bootstrap(tmp_path, "ipc://none", "lamp")
