@@ -2,8 +2,11 @@
 
 import hashlib
 import ipaddress
+import os
+import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from .nat_config import NatLeaves, read_nat
@@ -81,9 +84,21 @@ class RouterConfig:
 
 
 def default_mac(name: str) -> int:
-    """Derive an address from the name of an interface: stable, and locally administered."""
-    digest = hashlib.sha256(name.encode()).digest()
+    """Derive an address from the name of an interface and its host: locally administered.
+
+    Two hosts, or network namespaces, on one link may well call their interfaces alike.
+    """
+    digest = hashlib.sha256(f"{name} {_host()}".encode()).digest()
     return int.from_bytes(bytes([digest[0] & 0xFC | 2]) + digest[1:6], "big")
+
+
+def _host() -> str:
+    """Return what tells this host, and the network namespace of this process, from others."""
+    try:
+        machine = Path("/etc/machine-id").read_text().strip()
+    except OSError:
+        machine = platform.node()
+    return f"{machine} {os.stat('/proc/self/ns/net').st_ino}"
 
 
 def read_router(row: Tree) -> RouterConfig:
