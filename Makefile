@@ -36,7 +36,8 @@ $(VENV)/deps.stamp: pyproject.toml | build/packages.stamp
 build: $(VENV)/deps.stamp ## Compile the C core and its wrappers, put `raicho` into .venv/bin
 	$(PY) setup.py -q build_clib build_ext --inplace
 	@test $(VENV)/editable.stamp -nt pyproject.toml || { \
-	    $(PY) -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e . \
+	    RAICHO_COMPILED=1 $(PY) -m pip install -q --disable-pip-version-check --no-deps \
+	        --no-build-isolation -e . \
 	    && touch $(VENV)/editable.stamp; }
 
 # ---- using it ------------------------------------------------------------------------------

@@ -15,12 +15,14 @@ from setuptools.command.build_clib import build_clib
 
 PLANES = ("control", "dataplane")  # folders that become raicho.<folder>
 TREE = Path("build/tree")
+COMPILED = bool(os.environ.get("RAICHO_COMPILED"))  # in place already: only say where it is
 TRACE = bool(os.environ.get("RAICHO_TRACE"))  # line coverage of .pyx
 JOBS = int(os.environ.get("RAICHO_JOBS", os.cpu_count() or 1))
 OPTIONAL = {  # .pyx: C files of its own, what pkg-config calls what it needs, who decides
     "dataplane/dpdk.pyx": ("cext/dpdk", "libdpdk", os.environ.get("RAICHO_WITH_DPDK", "auto")),
 }
-GENERATED = ["-Wno-sign-compare", "-Wno-discarded-qualifiers"]  # what Cython writes is not ours
+# What Cython writes is not ours.
+GENERATED = ["-Wno-sign-compare", "-Wno-discarded-qualifiers", "-Wno-unused-function"]
 TRACE_MACROS = [("CYTHON_TRACE", "1"), ("CYTHON_TRACE_NOGIL", "1")]
 BASELINE = {"x86_64": ["-march=x86-64-v2"]}  # other machines: the compiler's own
 CFLAGS = [
@@ -112,14 +114,14 @@ def build() -> None:
         "include_dirs": ["cext"],
         "cflags": CFLAGS,
     }
-    pyx = [path for plane in PLANES for path in files(f"{plane}/**/*.pyx")]
+    pyx = [path for plane in PLANES for path in files(f"{plane}/**/*.pyx") if not COMPILED]
     wrappers = [
         e for path in pyx for e in (optional(path) if path in OPTIONAL else [extension(path)])
     ]
     setup(
         packages=[f"raicho.{p}" for p in find_packages(include=[f"{p}*" for p in PLANES])],
         package_dir={f"raicho.{p}": p for p in PLANES},
-        libraries=[("raichocore", core)],
+        libraries=[("raichocore", core)] if not COMPILED else [],
         ext_modules=cythonize(
             wrappers,
             include_path=[package_tree()],

@@ -52,7 +52,6 @@
     X(martian,      "from or to an address that no router forwards")        \
     X(reverse_path, "no route leads back to where it came from")            \
     X(blackhole,    "its route says so")                                    \
-    X(no_route,     "no route, and no room to tell its sender")             \
     X(punt_rate,    "over the rate of what goes to the control thread of a router")   \
     X(nat_full,     "NAT: no room for another session")                     \
     X(nat_limit,    "NAT: its source has as many sessions as it may")       \
