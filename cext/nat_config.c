@@ -377,6 +377,25 @@ is_of(const struct nat_setup *setup, const uint64_t key[2], uint64_t value, uint
     return key[0] == inside;
 }
 
+enum { TRIES = 1000 /* Until a port that no session gives back is taken all the same. */ };
+
+/* Takes the port of a forward.  Sessions that have it end; so do those whose time is over, or is within the
+ * wheel's next steps, because one that nobody has ended yet has its port still. */
+static void
+take_port(struct nat *nat, struct nat_address *ports, const struct nat_forward *f, uint64_t inside,
+          uint64_t now_ms)
+{
+    for (unsigned i = 0; i < TRIES; i++) {
+        if (nat_port_take(ports, f->outside_port, inside)) {
+            return;
+        }
+        uint64_t holder = *behind(ports, f->proto, f->outside_port) & ~(uint64_t)NAT_STATIC;
+        nat_session_end_all(nat, now_ms, is_of, holder);
+        nat_tick(nat, now_ms + 2 * KV_TICK_MS, SIZE_MAX);
+    }
+    atomic_store(&ports->inside[ports_of(f->proto)][f->outside_port], inside);
+}
+
 /* Sessions that are in the way of a forward end. */
 static void
 begin_forward(struct nat *nat, const struct nat_setup *setup, const struct nat_forward *f,
@@ -388,9 +407,7 @@ begin_forward(struct nat *nat, const struct nat_setup *setup, const struct nat_f
     if (kv_get(&nat->mappings, &inside, now_ms, mapping)) {
         nat_session_end_all(nat, now_ms, is_of, inside);
     }
-    while (!nat_port_take(ports, f->outside_port, inside | NAT_STATIC)) {
-        nat_session_end_all(nat, now_ms, is_of, *behind(ports, f->proto, f->outside_port));
-    }
+    take_port(nat, ports, f, inside | NAT_STATIC, now_ms);
     nat_mapping_fix(nat, inside, endpoint(f->outside, f->outside_port, 0), now_ms);
 }
 
