@@ -1,7 +1,5 @@
 """flush: let the switch forget what it has learned."""
 
-import asyncio
-
 import click
 
 from .place import keys_folder, placed
@@ -33,6 +31,8 @@ def fdb(bridge: str, port: str | None, vlan: int | None) -> None:
 
 def _tell(bridge: str, op: str, payload: bytes) -> bytes:
     """Return the answer to an operation on a bridge, of one frame."""
+    import asyncio
+
     from ..message import DONE, BulkClient, BulkRequest
     from ..message.keys import context_with, load
     from .ask import check_running, endpoint

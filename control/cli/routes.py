@@ -4,7 +4,6 @@ The registry says where the API of routes is; routes themselves go to the datapl
 the datastore.  When that is away, the dataplane is where it is in every run directory.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -66,10 +65,29 @@ class Via(NamedTuple):
 @placed
 @click.argument("router")
 @click.argument("prefix")
-@click.option("--via", "ways", type=Way(), multiple=True, metavar="ADDRESS[@INTERFACE][*WEIGHT]")
+@click.option(
+    "--via",
+    "ways",
+    type=Way(),
+    multiple=True,
+    metavar="ADDRESS[@INTERFACE][*WEIGHT]",
+    help="A next hop; flows are spread over several by weight.",
+)
 @click.option("--discard", type=click.Choice(DISCARDS), help="Drop packets instead.")
-@click.option("--distance", type=click.IntRange(0, 255), default=1, show_default=True)
-@click.option("--metric", type=click.IntRange(0, 0xFFFFFFFF), default=0, show_default=True)
+@click.option(
+    "--distance",
+    type=click.IntRange(0, 255),
+    default=1,
+    show_default=True,
+    help="The source with the least one wins.",
+)
+@click.option(
+    "--metric",
+    type=click.IntRange(0, 0xFFFFFFFF),
+    default=0,
+    show_default=True,
+    help="Decides where distances are equal.",
+)
 def add(
     router: str,
     prefix: str,
@@ -274,6 +292,8 @@ def _text(hop: "Hop", names: Names) -> str:
 
 def _converse(router: str, conversation: "Callable[[RouteClient], Awaitable[T]]") -> T:
     """Talk with the API of the routes of a router."""
+    import asyncio
+
     from ..message import BulkClient
     from ..message.keys import context_with, load
     from ..message.routes import RouteClient

@@ -33,6 +33,14 @@ pytestmark = needs("ping")
 
 PORT = {"name": "n1", "kind": "null"}
 BR0 = "/raicho/bridge[name='br0']"
+R = "/raicho/router[name='r']"
+FORWARD = {
+    "protocol": "tcp",
+    "outside": "192.0.2.7",
+    "outside-port": 80,
+    "inside": "10.0.0.7",
+    "inside-port": 80,
+}
 LOG = "/raicho/log/component[name='dataplane']"
 #: Objects of the configuration: the commands that make one, and the same as data.
 OBJECTS: dict[str, tuple[list[list[str]], dict[str, Any]]] = {
@@ -115,6 +123,47 @@ OBJECTS: dict[str, tuple[list[list[str]], dict[str, Any]]] = {
         [["config", "set", f"{BR0}/listen[name='l']", '{"port": 6699}']],
         {
             "bridge": [{"name": "br0", "listen": [{"name": "l", "port": 6699}]}],
+        },
+    ),
+    "static address": (
+        [
+            ["bridge", "add", "br0"],
+            ["config", "set", f"{BR0}/static-mac[vlan='0'][mac='02:00:00:00:00:01']"],
+        ],
+        {
+            "bridge": [{"name": "br0", "static-mac": [{"vlan": 0, "mac": "02:00:00:00:00:01"}]}],
+        },
+    ),
+    "router": (
+        [
+            ["port", "add", "n1", "--kind", "null"],
+            ["config", "set", f"{R}/interface[name='i1']", '{"port": "n1"}'],
+            [
+                "config",
+                "set",
+                f"{R}/route[prefix='192.0.2.0/24']",
+                '{"next-hop": [{"id": 1, "interface": "i1"}]}',
+            ],
+            ["config", "set", f"{R}/nat/pool[name='wan']/interface", "i1"],
+            ["config", "set", f"{R}/nat/forward[name='web']", json.dumps(FORWARD)],
+            ["config", "set", f"{R}/nat/host[outside='192.0.2.8']/inside", "10.0.0.8"],
+        ],
+        {
+            "port": [PORT],
+            "router": [
+                {
+                    "name": "r",
+                    "interface": [{"name": "i1", "port": "n1"}],
+                    "route": [
+                        {"prefix": "192.0.2.0/24", "next-hop": [{"id": 1, "interface": "i1"}]}
+                    ],
+                    "nat": {
+                        "pool": [{"name": "wan", "interface": "i1"}],
+                        "forward": [{"name": "web", **FORWARD}],
+                        "host": [{"outside": "192.0.2.8", "inside": "10.0.0.8"}],
+                    },
+                }
+            ],
         },
     ),
     "statistics": (
@@ -268,5 +317,5 @@ def test_components_are_started_with_nothing_but_where_things_are(name: str) -> 
     options = set(re.findall(r"^\s+--([a-z-]+)", told.stdout, re.MULTILINE))
     common = {"run-dir", "datastore", "identity", "log-level", "keys", "listen"}
     assert options >= common
-    own = {"datastore": {"data", "host"}, "supervisor": {"data"}}
+    own = {"datastore": {"data", "host", "without-features"}, "supervisor": {"data"}}
     assert options - {"help"} - common <= own.get(name, set())
