@@ -18,6 +18,8 @@ from .router import LOCAL, Router
 from .router_config import InterfaceConfig, RouteConfig, RouterConfig
 from .translation import Translation, free_number, is_used
 
+Way = tuple[str, int, bytes, int]  # kind, index of the interface, address, weight
+
 log = logging.getLogger(__name__)
 
 
@@ -54,6 +56,7 @@ class Open:
     home: Bridge
     interfaces: dict[str, Interface] = field(default_factory=dict)
     routes: dict[str, RouteConfig] = field(default_factory=dict)
+    hops: dict[str, list[Way]] = field(default_factory=dict)  # theirs, by index
     ids: dict[str, int] = field(default_factory=dict)  # groups of static routes, by prefix
     last_id: int = 0
     translation: Translation | None = None
@@ -231,19 +234,22 @@ class Routers:
     def _settle_routes(self, there: Open, wanted: RouterConfig) -> None:
         for prefix in there.routes.keys() - wanted.routes.keys():
             there.router.remove_static(there.ids.pop(prefix), *_packed(prefix))
-            del there.routes[prefix]
+            del there.routes[prefix], there.hops[prefix]
         for prefix, route in wanted.routes.items():
+            hops = _hops(route, there.interfaces)
+            if there.routes.get(prefix) == route and there.hops[prefix] == hops:
+                continue
             if prefix not in there.ids:
                 there.last_id += 1
                 there.ids[prefix] = there.last_id
             there.router.put_static(
                 there.ids[prefix],
-                _hops(route, there.interfaces),
+                hops,
                 *_packed(prefix),
                 route.distance,
                 route.metric,
             )
-            there.routes[prefix] = route
+            there.routes[prefix], there.hops[prefix] = route, hops
 
 
 def _settings(there: Open, config: InterfaceConfig, *, up: bool) -> Settings:
@@ -283,9 +289,7 @@ def _packed(text: str) -> tuple[bytes, int]:
     return address.ip.packed, address.network.prefixlen
 
 
-def _hops(
-    route: RouteConfig, interfaces: Mapping[str, Interface]
-) -> list[tuple[str, int, bytes, int]]:
+def _hops(route: RouteConfig, interfaces: Mapping[str, Interface]) -> list[Way]:
     if route.discard:
         return [(route.discard, 0, b"", 1)]
     hops = []

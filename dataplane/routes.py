@@ -13,6 +13,7 @@ from .router import Router
 from .switch import Switch
 
 BAD_ROUTER = 0xFFFE0003  # not OpenFlow's: no such router
+ROUTE_RECORD, NEIGHBOUR_RECORD = 32, 40  # bytes
 PAGE = struct.Struct("!BII")  # source, where to begin, how many at most
 
 Answer = Sequence[bytes]
@@ -29,8 +30,15 @@ def answer(switch: Switch, op: str, name: str, payload: bytes) -> tuple[int, str
         return BAD_LEN, f"{op}: {error}", ()
 
 
+def _whole(payload: bytes, size: int) -> bytes:
+    """Return records, if they are whole ones of this size."""
+    if len(payload) % size:
+        raise struct.error(f"{len(payload)} bytes are no whole records of {size}")
+    return payload
+
+
 def _route_mod(router: Router, payload: bytes) -> Answer:
-    return (router.route_mod(payload),)
+    return (router.route_mod(_whole(payload, ROUTE_RECORD)),)
 
 
 def _next_hop_mod(router: Router, payload: bytes) -> Answer:
@@ -38,7 +46,7 @@ def _next_hop_mod(router: Router, payload: bytes) -> Answer:
 
 
 def _neighbour_mod(router: Router, payload: bytes) -> Answer:
-    return (router.neighbour_mod(payload, now_ms()),)
+    return (router.neighbour_mod(_whole(payload, NEIGHBOUR_RECORD), now_ms()),)
 
 
 def _begin(router: Router, payload: bytes) -> Answer:
@@ -56,12 +64,12 @@ def _routes(router: Router, payload: bytes) -> Answer:
 
 
 def _next_hops(router: Router, payload: bytes) -> Answer:
-    source, _, _ = PAGE.unpack(payload)
+    source, _, _ = PAGE.unpack(payload)  # all at once: there is one for each set of ways
     return struct.pack("!I", 0), router.groups(source)
 
 
 def _neighbours(router: Router, payload: bytes) -> Answer:
-    PAGE.unpack(payload)
+    PAGE.unpack(payload)  # all at once: their number is bounded
     return struct.pack("!I", 0), router.neighbours(now_ms())
 
 

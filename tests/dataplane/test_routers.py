@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from raicho.control.message.routes import PUT, ROUTE, Group, Hop, Kind, pack_group, pack_route
+from raicho.dataplane import routes
 from raicho.dataplane.config import BadConfig, read
+from raicho.dataplane.openflow import BAD_LEN
+from raicho.dataplane.router import STATIC
 from raicho.dataplane.router_config import default_mac
 
 from .conftest import tree as make
@@ -190,3 +193,22 @@ def test_a_namespace_that_is_not_there_is_refused(routed: Routed) -> None:
     tree["raicho"]["router"] = [{"name": "r", "host-namespace": "nowhere"}]
     with pytest.raises(BadConfig, match="no network namespace nowhere"):
         routed.rig.switch.prepare(read(tree))
+
+
+@pytest.mark.parametrize("op", ["route_mod", "neighbour_mod", "routes", "route_begin"])
+def test_records_that_are_cut_are_refused_as_a_whole(routed: Routed, op: str) -> None:
+    """C14: half a record is an error, not one record less."""
+    code, text, frames = routes.answer(routed.rig.switch, op, "r", bytes(33))
+    assert code == BAD_LEN
+    assert op in text
+    assert frames == ()
+    assert routes.answer(routed.rig.switch, op, "nowhere", b"")[0] == routes.BAD_ROUTER
+
+
+def test_static_routes_that_stay_are_not_put_again(routed: Routed) -> None:
+    """M20: a commit costs what it changes."""
+    row = {"prefix": "192.0.2.0/24", "discard": "blackhole"}
+    routed.configure(interface(1), interface(2), routes=[row])
+    routed.router.begin(STATIC)
+    routed.configure(interface(1), interface(2, mtu=1400), routes=[row])
+    assert routed.router.sweep(STATIC) == 1  # as it was not put since
