@@ -125,6 +125,9 @@ struct nat *nat_open(struct epoch *epoch, uint32_t max_sessions, uint32_t max_ev
 /* No worker may use it any more. */
 void nat_close(struct nat *nat);
 
+/* Whether a NAT could be like this: 0 or EINVAL, and 'why' says what is wrong. */
+int nat_check(const struct nat_config *config, char *why, size_t size);
+
 /* Makes it what the configuration says.  Sessions that still fit go on.  Returns 0, EINVAL or ENOMEM; then
  * 'why' says what is wrong, and nothing has changed. */
 int nat_configure(struct nat *nat, const struct nat_config *config, uint64_t now_ms, char *why,

@@ -61,6 +61,7 @@ cdef extern from "nat.h" nogil:
 
     nat *nat_open(epoch *, uint32_t max_sessions, uint32_t max_events)
     void nat_close(nat *)
+    int nat_check(const nat_config *, char *why, size_t size)
     int nat_configure(nat *, const nat_config *, uint64_t now_ms, char *why, size_t size)
     size_t nat_flush(nat *, uint32_t inside, uint64_t now_ms)
     bint nat_next(const nat *, uint64_t *position, uint64_t now_ms, nat_session *)

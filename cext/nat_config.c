@@ -237,8 +237,8 @@ check_hosts(const struct nat_config *config, char *why, size_t size)
     return 0;
 }
 
-static int
-check(const struct nat_config *config, char *why, size_t size)
+int
+nat_check(const struct nat_config *config, char *why, size_t size)
 {
     uint16_t block = config->block;
 
@@ -480,7 +480,7 @@ nat_configure(struct nat *nat, const struct nat_config *config, uint64_t now_ms,
               size_t size)
 {
     struct nat_setup *old = atomic_load(&nat->setup);
-    int error = check(config, why, size);
+    int error = nat_check(config, why, size);
     struct nat_setup *setup = error ? NULL : new_setup(config, old);
 
     if (!setup) {

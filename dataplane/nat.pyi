@@ -72,6 +72,9 @@ class Event(NamedTuple):
     outside: IPv4Address
     outside_port: int
 
+def check(config: NatConfig) -> None:
+    """Raise ValueError with what is wrong if no NAT can be like that."""
+
 class Nat:
     """A NAT under a number, by which actions of flow entries name it.
 

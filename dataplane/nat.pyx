@@ -17,6 +17,7 @@ from raicho.cext.nat cimport (
     NAT_TIMER_udp,
     counts_of_nat,
     event_of_nat,
+    nat_check,
     nat_close,
     nat_config,
     nat_configure,
@@ -119,6 +120,52 @@ cdef nat_forward _forward(row) except *:
         inside_port=row.inside_port, proto=PROTOCOLS[row.protocol])
 
 
+cdef int _configure(nat *handle, config, uint64_t now_ms) except -1:
+    """Make a NAT what *config* says, or without one say only whether that could be."""
+    cdef nat_config made
+    cdef int error
+
+    memset(&made, 0, sizeof(made))
+    made.n_pools, made.n_forwards = len(config.pools), len(config.forwards)
+    made.n_hosts, made.max_per_source = len(config.hosts), config.max_per_source
+    made.block, made.strict_tcp = config.block, config.strict_tcp
+    made.filtering = FILTERINGS[config.filtering]
+    for name, seconds in config.timers.items():
+        made.timers[<unsigned> TIMERS[name]] = seconds
+
+    cdef nat_pool *pools = <nat_pool *> calloc(made.n_pools + 1, sizeof(nat_pool))
+    cdef nat_forward *forwards
+    forwards = <nat_forward *> calloc(made.n_forwards + 1, sizeof(nat_forward))
+    cdef nat_host *hosts = <nat_host *> calloc(made.n_hosts + 1, sizeof(nat_host))
+    cdef char why[256]
+
+    try:
+        if pools is NULL or forwards is NULL or hosts is NULL:
+            raise MemoryError
+        for i, row in enumerate(config.pools):
+            pools[<unsigned> i] = _pool(row)
+        for i, row in enumerate(config.forwards):
+            forwards[<unsigned> i] = _forward(row)
+        for i, row in enumerate(config.hosts):
+            hosts[<unsigned> i] = nat_host(outside=int(row.outside), inside=int(row.inside))
+        made.pools, made.forwards, made.hosts = pools, forwards, hosts
+        if handle is NULL:
+            error = nat_check(&made, why, sizeof(why))
+        else:
+            error = nat_configure(handle, &made, now_ms, why, sizeof(why))
+        if error:
+            raise ValueError(why.decode())
+    finally:
+        free(pools)
+        free(forwards)
+        free(hosts)
+    return 0
+
+
+def check(config not None):
+    _configure(NULL, config, 0)
+
+
 @cython.no_gc
 cdef class Nat:
     cdef nat *handle            # NULL once it is closed.
@@ -155,39 +202,7 @@ cdef class Nat:
         return self.handle
 
     def configure(self, config not None, uint64_t now_ms):
-        cdef nat_config made
-        cdef nat *handle = self._open()
-
-        memset(&made, 0, sizeof(made))
-        made.n_pools, made.n_forwards = len(config.pools), len(config.forwards)
-        made.n_hosts, made.max_per_source = len(config.hosts), config.max_per_source
-        made.block, made.strict_tcp = config.block, config.strict_tcp
-        made.filtering = FILTERINGS[config.filtering]
-        for name, seconds in config.timers.items():
-            made.timers[<unsigned> TIMERS[name]] = seconds
-
-        cdef nat_pool *pools = <nat_pool *> calloc(made.n_pools + 1, sizeof(nat_pool))
-        cdef nat_forward *forwards
-        forwards = <nat_forward *> calloc(made.n_forwards + 1, sizeof(nat_forward))
-        cdef nat_host *hosts = <nat_host *> calloc(made.n_hosts + 1, sizeof(nat_host))
-        cdef char why[256]
-
-        try:
-            if pools is NULL or forwards is NULL or hosts is NULL:
-                raise MemoryError
-            for i, row in enumerate(config.pools):
-                pools[<unsigned> i] = _pool(row)
-            for i, row in enumerate(config.forwards):
-                forwards[<unsigned> i] = _forward(row)
-            for i, row in enumerate(config.hosts):
-                hosts[<unsigned> i] = nat_host(outside=int(row.outside), inside=int(row.inside))
-            made.pools, made.forwards, made.hosts = pools, forwards, hosts
-            if nat_configure(handle, &made, now_ms, why, sizeof(why)):
-                raise ValueError(why.decode())
-        finally:
-            free(pools)
-            free(forwards)
-            free(hosts)
+        _configure(self._open(), config, now_ms)
 
     def sessions(self, uint64_t position, unsigned limit, uint64_t now_ms):
         cdef nat *handle = self._open()

@@ -16,7 +16,7 @@ from .datapath import Dataplane
 from .host import HostSide, exists
 from .router import LOCAL, Router
 from .router_config import InterfaceConfig, RouteConfig, RouterConfig
-from .translation import Translation, free_number, is_used
+from .translation import Translation, check_nat, free_number, is_used
 
 Way = tuple[str, int, bytes, int]  # kind, index of the interface, address, weight
 
@@ -83,6 +83,8 @@ class Routers:
             if router.host_namespace and not exists(router.host_namespace):
                 reason = f"there is no network namespace {router.host_namespace}"
                 raise BadConfig(f"{router.path}/host-namespace", reason)
+            if is_used(router):
+                check_nat(router)
 
     def number(self, router: str, port: str) -> int:
         """Return the number of a port in the bridge of its router: it keeps the one it had."""

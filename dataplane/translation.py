@@ -6,7 +6,7 @@ from typing import Any
 
 from .config import BadConfig
 from .datapath import Dataplane
-from .nat import MAX_NATS, Forward, Host, Nat, NatConfig, Pool
+from .nat import MAX_NATS, Forward, Host, Nat, NatConfig, Pool, check
 from .nat_config import NatLeaves
 from .router_config import RouterConfig
 
@@ -33,6 +33,14 @@ class Translation:
     def close(self) -> None:
         """Forget all sessions."""
         self.nat.close()
+
+
+def check_nat(router: RouterConfig) -> None:
+    """Raise BadConfig if the NAT of a router cannot be as it is to be."""
+    try:
+        check(_config(router))
+    except ValueError as error:
+        raise BadConfig(f"{router.path}/nat", str(error)) from error
 
 
 def is_used(router: RouterConfig) -> bool:

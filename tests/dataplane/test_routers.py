@@ -212,3 +212,16 @@ def test_static_routes_that_stay_are_not_put_again(routed: Routed) -> None:
     routed.router.begin(STATIC)
     routed.configure(interface(1), interface(2, mtu=1400), routes=[row])
     assert routed.router.sweep(STATIC) == 1  # as it was not put since
+
+
+def test_a_nat_that_cannot_be_is_refused_before_anything_changes(routed: Routed) -> None:
+    """T5: what the C core would refuse is known in prepare."""
+    tree = make(PORTS)
+    forward = {"name": "web", "protocol": "tcp", "outside": "192.0.2.7", "outside-port": 80}
+    nat = {"forward": [{**forward, "inside": "10.0.1.9", "inside-port": 80}]}
+    rows = [interface(1, nat="inside"), interface(2, nat="outside")]
+    tree["raicho"]["router"] = [{"name": "r", "interface": rows, "nat": nat}]
+    with pytest.raises(BadConfig) as caught:
+        routed.rig.switch.prepare(read(tree))
+    assert caught.value.path == "/raicho/router[name='r']/nat"
+    assert routed.forwards("10.0.2.9")
