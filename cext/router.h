@@ -34,7 +34,6 @@ struct punt;
 enum {
     ROUTER_NAME_MAX = 64,
     ROUTER_MEMBERS_MAX = 256,           /* Next hops of a group. */
-    ROUTER_LABELS_MAX = 3,              /* Labels that a next hop pushes. */
 };
 
 /* Where routes come from.  Those from ROUTE_FREE on are nobody's. */
