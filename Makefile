@@ -81,9 +81,16 @@ test-dpdk: build/packages.stamp ## Ports on devices of DPDK, which is installed 
 soak: build ## The tests that take minutes
 	$(PY) -m pytest -m soak -s
 
+# The tests of test_finders.c, a process each.
+SHAPES     := few exact prefixes masks many anything
+SHAPE_RUNS := $(addprefix soak-tables/,$(SHAPES))
+
 soak-tables: build/packages.stamp ## Every lookup against a list: 1 000 tables of 1 000 000 packets
-	@$(MAKE) --no-print-directory -j$(shell nproc) build/ctest/plain/tests/cext/test_finders
-	build/ctest/plain/tests/cext/test_finders 1000000
+	@$(AT_ONCE) $(SHAPE_RUNS)
+
+.PHONY: $(SHAPE_RUNS)
+$(SHAPE_RUNS): soak-tables/%: build/ctest/plain/tests/cext/test_finders
+	$< 1000000 1000 $*
 
 conformance: build ## Ryu's 991 OpenFlow 1.3 switch tests (needs root, takes half an hour)
 	@PATH="$$PATH:/usr/sbin:/sbin" .ci/packages $(or $(PYTHON),python3.11) openvswitch-switch

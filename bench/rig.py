@@ -56,14 +56,28 @@ class Rig:
         self._out.close()
 
     def rate(self, seconds: float) -> float:
-        """Let it run for so long; return packets per second of the worker's CPU time."""
+        """Return packets per second of the worker's CPU time.
+
+        It runs for so long once the first packet has gone out, or been dropped: on a machine with
+        other work its thread may get no time at first.
+        """
         with self._running() as thread:
             assert thread.ident is not None
             clock = time.pthread_getcpuclockid(thread.ident)
+            self._until_one_is_through()
             packets, spent = self._out.counters()["tx_packets"], time.clock_gettime(clock)
             self._churn.run(seconds)
+            self._until_one_is_through()
             packets = self._out.counters()["tx_packets"] - packets
             return packets / (time.clock_gettime(clock) - spent)
+
+    def _until_one_is_through(self) -> None:
+        before = self._through()
+        while self._through() == before:
+            time.sleep(0.001)
+
+    def _through(self) -> int:
+        return self._out.counters()["tx_packets"] + self.lost()
 
     def lost(self) -> int:
         """Count what was received and did not leave: a rate of dropped packets says nothing."""

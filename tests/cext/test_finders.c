@@ -1,6 +1,7 @@
 /* Every implementation of lookups against a list in which every entry is compared (K8): a thousand
  * random tables of each shape, a thousand packets in each; with arguments, so many packets in each of
- * so many tables.  Packets count only while the table has the implementation that the shape is for. */
+ * so many tables, of that shape only.  Packets count only while the table has the implementation that the
+ * shape is for. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -515,6 +516,7 @@ int
 main(int argc, char *argv[])
 {
     struct CMUnitTest tests[sizeof shapes / sizeof shapes[0]];
+    size_t n_chosen = sizeof shapes / sizeof shapes[0];
 
     if (argc > 1) {
         packets_per_table = strtoull(argv[1], NULL, 10);
@@ -522,10 +524,19 @@ main(int argc, char *argv[])
     if (argc > 2) {
         n_tables = strtoull(argv[2], NULL, 10);
     }
+    if (argc > 3) {
+        cmocka_set_test_filter(argv[3]);
+        n_chosen = 0;
+    }
     for (unsigned i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         tests[i] = (struct CMUnitTest) {
             shapes[i].name, test_a_shape_agrees_with_the_list, NULL, NULL, (void *)&shapes[i],
         };
+        n_chosen += argc > 3 && !strcmp(argv[3], shapes[i].name);
+    }
+    if (!n_chosen) {
+        fprintf(stderr, "%s: no such shape\n", argv[3]);
+        return 2;
     }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
