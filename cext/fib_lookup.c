@@ -40,14 +40,32 @@ byte_at(struct addresses addresses, unsigned i, unsigned at)
     return bits_of(addresses, i).word[at / 64 % 2] >> (56 - at % 64) & (FIB_NODE_SLOTS - 1);
 }
 
+/* Takes down what an address has met in 'slot', the last one of which 'at' bits lie behind. */
+INLINE void
+take(const struct fib_tree *tree, struct addresses addresses, unsigned i, unsigned at,
+     const _Atomic uint32_t *slot, struct descent *descent)
+{
+    const uint32_t word = atomic_load_explicit(slot, memory_order_acquire);
+    const _Atomic uint32_t *below = fib_slots(tree, fib_number(word)) + byte_at(addresses, i, at);
+    const bool goes = fib_kind(word) == FIB_CHILD;
+
+    descent->words[i] = word;
+    descent->next[i] = goes ? below : slot;
+    __builtin_prefetch(descent->next[i]);
+    descent->going[descent->n_going] = i;
+    descent->n_going += goes;
+    descent->meeting[descent->n_meeting] = i;
+    descent->n_meeting += fib_kind(word) == FIB_LONE;
+}
+
+/* Lets all read their slot of the root, which is small enough to be near. */
 INLINE void
 start(const struct fib_tree *tree, struct addresses addresses, unsigned n, struct descent *descent)
 {
-    descent->n_going = n;
-    descent->n_meeting = 0;
+    descent->n_going = descent->n_meeting = 0;
     for (unsigned i = 0; i < n; i++) {
-        descent->next[i] = &tree->slots[bits_of(addresses, i).word[0] >> (64 - FIB_ROOT_BITS)];
-        descent->going[i] = i;
+        take(tree, addresses, i, FIB_ROOT_BITS,
+             &tree->slots[bits_of(addresses, i).word[0] >> (64 - FIB_ROOT_BITS)], descent);
     }
 }
 
@@ -55,23 +73,14 @@ start(const struct fib_tree *tree, struct addresses addresses, unsigned n, struc
 INLINE void
 step(const struct fib_tree *tree, struct addresses addresses, unsigned at, struct descent *descent)
 {
-    unsigned n = 0;
+    const unsigned n = descent->n_going;
 
-    for (unsigned j = 0; j < descent->n_going; j++) {
+    descent->n_going = 0;
+    for (unsigned j = 0; j < n; j++) {
         const unsigned i = descent->going[j];
-        const uint32_t word = atomic_load_explicit(descent->next[i], memory_order_acquire);
-        const _Atomic uint32_t *below = fib_slots(tree, fib_number(word))
-                                        + byte_at(addresses, i, at);
-        const bool goes = fib_kind(word) == FIB_CHILD;
-        descent->words[i] = word;
-        descent->next[i] = goes ? below : descent->next[i];
-        __builtin_prefetch(descent->next[i]);
-        descent->going[n] = i;
-        n += goes;
-        descent->meeting[descent->n_meeting] = i;
-        descent->n_meeting += fib_kind(word) == FIB_LONE;
+
+        take(tree, addresses, i, at, descent->next[i], descent);
     }
-    descent->n_going = n;
 }
 
 /* Settles who meets a lone prefix: it matches, or the slot has what it would have without it. */
@@ -102,7 +111,7 @@ look_up(const struct fib_family *family, struct addresses addresses, unsigned n,
 
     if (tree) {
         start(tree, addresses, n, &descent);
-        for (unsigned at = FIB_ROOT_BITS; descent.n_going; at += FIB_NODE_BITS) {
+        for (unsigned at = FIB_ROOT_BITS + FIB_NODE_BITS; descent.n_going; at += FIB_NODE_BITS) {
             step(tree, addresses, at, &descent);
         }
         meet(tree, addresses, &descent);

@@ -62,13 +62,23 @@ replace_header(struct packet *p, const struct adjacency *by, bool v6)
 }
 
 /* The checksum grows by what the time to live loses (RFC 1624, with 0xffff as 0). */
-static void
+static inline void
 count_down_ipv4(uint8_t *ip)
 {
     uint32_t sum = get_be16(ip + 10) + 0x0100u;
 
     put_be16(ip + 8, get_be16(ip + 8) - 0x0100);
     put_be16(ip + 10, (uint16_t) (sum + (sum >= 0xffff)));
+}
+
+static inline void
+count_down(uint8_t *ip, bool v6)
+{
+    if (v6) {
+        ip[7]--;
+    } else {
+        count_down_ipv4(ip);
+    }
 }
 
 /* The longest packet that will be on the link: a segment, if it is to be cut. */
@@ -112,12 +122,7 @@ forward(struct worker *worker, const struct interface *from, struct packet *p,
         worker_drop(worker, &p, 1, to && to->up ? DROP_no_room : DROP_no_interface);
         return;
     }
-    ip = p->data + p->l3;
-    if (v6) {
-        ip[7]--;
-    } else {
-        count_down_ipv4(ip);
-    }
+    count_down(p->data + p->l3, v6);
     counter_add(&worker->counters, by->counter, 1, p->len, worker->now_ms);
     counter_add(&worker->counters, to->sent, 1, p->len, worker->now_ms);
     if (by->kind == ADJACENCY_BRIDGE) {
@@ -145,11 +150,80 @@ except(struct worker *worker, const struct interface *from, struct packet *p,
     }
 }
 
+/* The interface by which the last packet left, and the lane that those after it may be put into. */
+struct way_out {
+    const struct interface *interface;  /* Null: none yet. */
+    struct lane *by;                    /* Null: they go the long way. */
+    uint64_t packets, bytes;            /* That its counter does not know of yet. */
+};
+
+static void
+count_sent(struct worker *worker, struct way_out *out)
+{
+    if (out->packets) {
+        counter_add(&worker->counters, out->interface->sent, out->packets, out->bytes,
+                    worker->now_ms);
+        out->packets = out->bytes = 0;
+    }
+}
+
+/* Packets leave by the interface of 'by' from now on. */
+static void
+turn_to(struct worker *worker, struct way_out *out, const struct adjacency *by)
+{
+    const struct interface *to = interface_at(&worker->dataplane->routing, by->interface);
+    struct lane *lane = by->to->leave_by[worker->id];
+
+    count_sent(worker, out);
+    out->interface = to;
+    out->by = to && to->up && lane->worker == worker->id ? lane : NULL;
+}
+
+/* Does to a packet what most need: another header of the same length, and out by the lane that is
+ * known.  Returns false, and nothing has changed, if it needs more. */
+static inline bool
+forward_usual(struct worker *worker, struct packet *p, const struct adjacency *by, bool v6,
+              struct way_out *out)
+{
+    struct lane *lane = out->by;
+    uint8_t *ip = p->data + ETH_SIZE;
+
+    if (!lane || out->interface->index != by->interface || !lane->queued
+        || lane->n_tx == PACKET_VECTOR || (p->offload.flags | p->offload.gso_type)
+        || p->l3 != ETH_SIZE || by->header_len != ETH_SIZE || ip[v6 ? 7 : 8] <= 1
+        || p->len - ETH_SIZE > by->mtu) {
+        return false;
+    }
+    memcpy(p->data, by->header, ETH_SIZE - 2);          /* The type stays. */
+    count_down(ip, v6);
+    counter_add(&worker->counters, by->counter, 1, p->len, worker->now_ms);
+    out->packets++;
+    out->bytes += p->len;
+    lane->tx[lane->n_tx++] = p;
+    return true;
+}
+
+/* Sends a packet where its adjacency says, which is no group. */
+static void
+dispatch_one(struct worker *worker, const struct interface *from, struct packet *p,
+             const struct adjacency *by, uint32_t id, bool v6, struct way_out *out)
+{
+    if (by->kind == ADJACENCY_REWRITE) {
+        forward(worker, from, p, by, id, v6);
+        turn_to(worker, out, by);
+    } else if (by->kind == ADJACENCY_BRIDGE) {
+        forward(worker, from, p, by, id, v6);
+    } else {
+        except(worker, from, p, by, id);
+    }
+}
+
 /* Sends each packet where its adjacency says. */
 static void
 dispatch(struct worker *worker, const struct interface *from, struct batch *batch, bool v6)
 {
     const struct adjacency_table *table = &worker->dataplane->routing.adjacencies;
+    struct way_out out = { .interface = NULL };
 
     for (unsigned i = 0; i < batch->n; i++) {
         __builtin_prefetch(adjacency_at(table, batch->values[i]));
@@ -163,17 +237,18 @@ dispatch(struct worker *worker, const struct interface *from, struct batch *batc
             id = by->buckets[packet_hash(p) >> 1 & (by->n_buckets - 1)];
             by = adjacency_at(table, id);
         }
-        if (by->kind == ADJACENCY_REWRITE || by->kind == ADJACENCY_BRIDGE) {
-            forward(worker, from, p, by, id, v6);
-        } else {
-            except(worker, from, p, by, id);
+        if (by->kind != ADJACENCY_REWRITE || !forward_usual(worker, p, by, v6, &out)) {
+            dispatch_one(worker, from, p, by, id, v6, &out);
         }
     }
+    count_sent(worker, &out);
 }
 
 /* --- In ------------------------------------------------------------------------------------ */
 
-static bool
+/* The sum of all words is 0xffff (RFC 1071): what they are as one number is a multiple of it.  A
+ * header of nothing but 0 is none. */
+static inline bool
 ipv4_sum_is_right(const uint8_t *ip)
 {
     uint32_t words[5];
@@ -186,33 +261,39 @@ ipv4_sum_is_right(const uint8_t *ip)
     for (unsigned i = 0; i < 5; i++) {
         sum += words[i];
     }
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    return sum == 0xffff;
+    return sum % 0xffff == 0;
 }
 
 /* What a header says of a packet before any table is asked. */
 enum outlook { OUTLOOK_ROUTE, OUTLOOK_LOCAL, OUTLOOK_MALFORMED, OUTLOOK_MARTIAN };
 
-/* RFC 1812, 5.3.7: no source that is a group, nobody or the loopback; destinations alike. */
-static enum outlook
+/* What an IPv4 address with this first byte cannot be [RFC 1812, 5.3.7]. */
+enum { NO_SOURCE = 1, NO_DESTINATION = 2, IS_GROUP = 4 };
+
+static const uint8_t ipv4_class[256] = {
+    [0] = NO_SOURCE | NO_DESTINATION,           /* This network. */
+    [127] = NO_SOURCE | NO_DESTINATION,         /* Loopback. */
+    [224 ... 239] = NO_SOURCE | IS_GROUP,
+    [240 ... 255] = NO_SOURCE | NO_DESTINATION,
+};
+
+static inline enum outlook
 look_at_ipv4(const struct packet *p, uint64_t addresses)
 {
-    uint32_t source = (uint32_t) (addresses >> 32), destination = (uint32_t) addresses;
+    const unsigned source = ipv4_class[addresses >> 56];
+    const unsigned destination = ipv4_class[addresses >> 24 & 0xff];
 
     if (p->l3 == NO_OFFSET || !ipv4_sum_is_right(p->data + p->l3)) {
         return OUTLOOK_MALFORMED;
     }
-    if (destination >> 28 == 14 || destination == UINT32_MAX) {
-        return source >> 28 >= 14 || source >> 24 == 127 ? OUTLOOK_MARTIAN : OUTLOOK_LOCAL;
+    if (!((source & NO_SOURCE) | (destination & (NO_DESTINATION | IS_GROUP)))) {
+        return OUTLOOK_ROUTE;
     }
-    if (source >> 28 >= 14 || source >> 24 == 127 || source >> 24 == 0
-        || destination >> 28 == 15 || destination >> 24 == 127 || destination >> 24 == 0) {
-        return OUTLOOK_MARTIAN;
+    if (destination & IS_GROUP || (uint32_t) addresses == UINT32_MAX) {
+        /* From nobody may be to all: a host that asks for its address. */
+        return source & NO_SOURCE && addresses >> 56 ? OUTLOOK_MARTIAN : OUTLOOK_LOCAL;
     }
-    return OUTLOOK_ROUTE;
+    return OUTLOOK_MARTIAN;
 }
 
 /* RFC 4291, 2.5.2, 2.5.3, 2.5.6, 2.7: link-local addresses do not leave the link. */
@@ -234,17 +315,25 @@ look_at_ipv6(const struct packet *p, const uint64_t *word)
     return !source && !word[W_IPV6_SRC_LOW] ? OUTLOOK_MARTIAN : OUTLOOK_ROUTE;
 }
 
-/* Ethernet pads short frames; behind the network layer they end. */
+/* Cuts off what is behind the network layer's packet. */
 static void
+cut(struct packet *p, uint32_t len)
+{
+    uint32_t tailroom = p->tailroom + (p->len - len);
+
+    p->tailroom = tailroom < UINT16_MAX ? tailroom : UINT16_MAX;
+    p->len = len;
+}
+
+/* Ethernet pads short frames; behind the network layer they end. */
+static inline void
 trim(struct packet *p, bool v6)
 {
     const uint8_t *ip = p->data + p->l3;
     uint32_t len = p->l3 + (v6 ? IPV6_SIZE + get_be16(ip + 4) : get_be16(ip + 2));
 
     if (p->len > len && !p->offload.gso_type && (!v6 || len > (uint32_t) p->l3 + IPV6_SIZE)) {
-        p->tailroom = p->tailroom + (p->len - len) < UINT16_MAX ? p->tailroom + (p->len - len)
-                                                                : UINT16_MAX;
-        p->len = len;
+        cut(p, len);
     }
 }
 
@@ -254,7 +343,7 @@ struct sorting {
     struct ip_address *v6_addresses;
 };
 
-static void
+static inline void
 sort_ip(struct worker *worker, const struct interface *from, struct packet *p, bool v6,
         bool to_group, struct sorting *sorting)
 {
@@ -279,8 +368,10 @@ sort_ip(struct worker *worker, const struct interface *from, struct packet *p, b
     }
 }
 
+/* What is not an IP packet to the interface's own address. */
 static void
-sort(struct worker *worker, const struct interface *from, struct packet *p, struct sorting *sorting)
+sort_others(struct worker *worker, const struct interface *from, struct packet *p,
+            struct sorting *sorting)
 {
     uint64_t word = packet_walk(p)->key.word[W_ETH_DST], destination = word >> 16;
     uint16_t type = word & 0xffff;
@@ -292,6 +383,20 @@ sort(struct worker *worker, const struct interface *from, struct packet *p, stru
         sort_ip(worker, from, p, type == ETH_TYPE_IPV6, to_group, sorting);
     } else {
         worker_punt_route(worker, p, ROUTE_LOCAL, cookie_of(0, from));
+    }
+}
+
+static inline void
+sort(struct worker *worker, const struct interface *from, struct packet *p, struct sorting *sorting)
+{
+    uint64_t word = packet_walk(p)->key.word[W_ETH_DST], own = from->mac << 16;
+
+    if (word == (own | ETH_TYPE_IPV4)) {
+        sort_ip(worker, from, p, false, false, sorting);
+    } else if (word == (own | ETH_TYPE_IPV6)) {
+        sort_ip(worker, from, p, true, false, sorting);
+    } else {
+        sort_others(worker, from, p, sorting);
     }
 }
 
@@ -489,15 +594,15 @@ interface_of(const struct packet *p)
     return interface_find(map, walk->key.word[W_ETH_SRC]);
 }
 
-/* Routes packets that came by the same interface; takes them. */
-static void
-route_run(struct worker *worker, const struct interface *from, struct packet **packets, unsigned n)
+/* Whether two packets came by the same interface. */
+static inline bool
+is_alike(const struct packet *a, const struct packet *b)
 {
-    if (from && from->up) {
-        worker_route(worker, from, packets, n);
-    } else {
-        worker_drop(worker, packets, n, DROP_no_interface);
-    }
+    const struct walk *one = packet_walk(a), *other = packet_walk(b);
+    const uint64_t tag = UINT64_C(0xffff);
+
+    return a->in_port == b->in_port && one->bridge == other->bridge
+           && !((one->key.word[W_ETH_SRC] ^ other->key.word[W_ETH_SRC]) & tag);
 }
 
 /* Ends a program: takes all packets. */
@@ -508,10 +613,14 @@ op_route(struct worker *worker, const struct insn *insn, struct packet **packets
     for (unsigned i = 0, first = 0; i < n; first = i) {
         const struct interface *from = interface_of(packets[i]);
 
-        while (++i < n && interface_of(packets[i]) == from) {
+        while (++i < n && is_alike(packets[first], packets[i])) {
             continue;
         }
-        route_run(worker, from, packets + first, i - first);
+        if (from && from->up) {
+            worker_route(worker, from, packets + first, i - first);
+        } else {
+            worker_drop(worker, packets + first, i - first, DROP_no_interface);
+        }
     }
     return 0;
 }
