@@ -63,6 +63,7 @@ enum route_reason {
     ROUTE_NO_ROUTE,
     ROUTE_UNREACHABLE,
     ROUTE_PROHIBIT,
+    ROUTE_SEEN,                         /* A copy that somebody wants (escalation.h). */
     ROUTE_REASONS_END,
 };
 

@@ -2,6 +2,7 @@
 
 from libc.stdint cimport uint64_t
 
+from raicho.cext.buffer cimport buffer
 from raicho.cext.epoch cimport epoch
 from raicho.cext.stats cimport counter_ids, worker_counters
 
@@ -18,7 +19,7 @@ cdef extern from "dataplane.h" nogil:
     const char pipeline_names[N_PIPELINES][12]
 
     struct routing:
-        pass
+        buffer escalated
 
     struct dataplane:
         epoch epoch

@@ -565,9 +565,13 @@ worker_route(struct worker *worker, const struct interface *from, struct packet 
     uint32_t v4_addresses[PACKET_VECTOR];
     struct ip_address v6_addresses[PACKET_VECTOR];
     struct sorting sorting = { &v4, &v6, v4_addresses, v6_addresses };
+    const struct escalation_watch *watch = atomic_load_explicit(&from->router->watch, memory_order_acquire);
     uint64_t bytes = 0;
 
     v4.n = v6.n = 0;
+    if (watch) {
+        escalation_watch(worker, from, watch, packets, n);
+    }
     for (unsigned i = 0; i < n; i++) {
         bytes += packets[i]->len;
         sort(worker, from, packets[i], &sorting);

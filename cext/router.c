@@ -69,6 +69,7 @@ routing_close(struct dataplane *dataplane)
     neighbours_close(&routing->neighbours);
     reassembly_close(&routing->reassembly);
     idmap_close(&routing->users);
+    buffer_close(&routing->escalated);
     epoch_synchronize(&dataplane->epoch);
     epoch_reclaim(&dataplane->epoch);
     adjacency_table_close(&routing->adjacencies);
@@ -122,6 +123,7 @@ router_close(struct router *router)
     epoch_synchronize(&dataplane->epoch);
     rib_close(&router->rib);
     fib_close(&router->fib);
+    escalation_close(router);
     free(router);
     epoch_reclaim(&dataplane->epoch);
 }

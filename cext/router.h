@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "buffer.h"
+#include "escalation.h"
 #include "fib.h"
 #include "idmap.h"
 #include "interface.h"
@@ -101,6 +102,9 @@ struct router {
     struct idmap groups[256];           /* Next-hop groups, by source. */
     uint32_t n_groups, n_recursive;
     bool changed;                       /* A best route, since recursive next hops were looked up. */
+    struct escalation *escalations;     /* Who wants to see which packets; a list. */
+    unsigned n_escalations;
+    _Atomic(struct escalation_watch *) watch;   /* What workers look for; null: nothing. */
 };
 
 /* Returns null without memory. */

@@ -23,6 +23,7 @@ cdef extern from "interface.h" nogil:
         uint16_t vlan
         uint16_t mtu
         bint up
+        char name[INTERFACE_NAME]
 
 cdef extern from "routing.h" nogil:
     const interface *interface_at(const routing *, uint32_t index)
@@ -84,10 +85,13 @@ cdef extern from "router.h" nogil:
         uint32_t interface
         ip_address gateway
 
+    struct escalation
+
     struct router:
         dataplane *dataplane
         rib rib
         uint32_t n_groups
+        escalation *escalations
 
     router *router_open(dataplane *, const char *name)
     void router_close(router *)

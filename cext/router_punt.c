@@ -247,9 +247,9 @@ is_for_us(const struct router_interface *own, const uint8_t *ip)
            || fib_lookup(&own->router->fib, family_of(ip), &to) == own->router->dataplane->routing.local;
 }
 
-/* Answers a whole packet for which nobody else is there. */
+/* Answers a whole packet for which there is no host; 'heard': somebody else is there. */
 static void
-answer_ourselves(struct router_interface *own, const uint8_t *ip, size_t len, uint64_t now_ms)
+answer_ourselves(struct router_interface *own, const uint8_t *ip, size_t len, bool heard, uint64_t now_ms)
 {
     bool group = is_group(ip);
     struct ip_address sender = source_of(ip), to = destination_of(ip);
@@ -267,25 +267,44 @@ answer_ourselves(struct router_interface *own, const uint8_t *ip, size_t len, ui
         if (size) {
             answer(own, reply, size, now_ms);
         }
-    } else if (!group && protocol != IP_PROTO_ICMPV4 && protocol != IP_PROTO_ICMPV6) {
+    } else if (!group && !heard && protocol != IP_PROTO_ICMPV4 && protocol != IP_PROTO_ICMPV6) {
         bool ports = protocol == IP_PROTO_TCP || protocol == IP_PROTO_UDP || protocol == IP_PROTO_SCTP;
         router_send_error(own, ports ? ICMP_NO_PORT : ICMP_NO_PROTOCOL, 0, ip, len, false, now_ms);
     }
 }
 
+/* A packet that was in fragments, to those who want to see it: behind the header of the last of them. */
+static bool
+tell_whole(struct router_interface *own, const uint8_t *header, const struct reassembly_output *whole,
+           uint64_t now_ms)
+{
+    uint8_t frame[ETH_SIZE + UINT16_MAX + IPV6_SIZE];
+
+    if (!own->router->escalations || whole->len > sizeof frame - ETH_SIZE) {
+        return false;
+    }
+    memcpy(frame, header, ETH_SIZE);
+    memcpy(frame + ETH_SIZE, whole->packet, whole->len);
+    return escalation_tell(own, ROUTE_LOCAL, frame, ETH_SIZE + whole->len, now_ms);
+}
+
 static void
-take_ip(struct router_interface *own, const uint8_t *ip, size_t len, uint64_t now_ms)
+take_ip(struct router_interface *own, const uint8_t *frame, size_t frame_len, uint64_t now_ms)
 {
     struct reassembly *reassembly = &own->router->dataplane->routing.reassembly;
+    const uint8_t *ip = frame + ETH_SIZE;
+    size_t len = frame_len - ETH_SIZE;
     struct reassembly_output whole = { .packet = ip, .len = len };
 
     if (!reassembly_needed(ip, len)) {
-        answer_ourselves(own, ip, len, now_ms);
+        bool heard = escalation_tell(own, ROUTE_LOCAL, frame, frame_len, now_ms);
+        answer_ourselves(own, ip, len, heard, now_ms);
         return;
     }
     enum reassembly_result result = reassembly_add(reassembly, own->index, ip, len, now_ms, &whole);
     if (result == REASSEMBLY_WHOLE) {
-        answer_ourselves(own, whole.packet, whole.len, now_ms);
+        bool heard = tell_whole(own, frame, &whole, now_ms);
+        answer_ourselves(own, whole.packet, whole.len, heard, now_ms);
     } else if (result == REASSEMBLY_PARAMETER) {
         router_send_error(own, ICMP_PARAMETER, whole.parameter, ip, len, false, now_ms);
     }
@@ -326,12 +345,13 @@ take(struct router_interface *own, const uint8_t *frame, size_t len, uint64_t no
     } else {
         of_link = false;
     }
-    if (own->host >= 0) {
-        if (!of_link || !asks_for_us(own, frame, len)) {
-            give_to_host(own, frame, len);
-        }
-    } else if (is_ip && !of_link) {
-        take_ip(own, frame + ETH_SIZE, len - ETH_SIZE, now_ms);
+    if (own->host < 0 && is_ip && !of_link) {
+        take_ip(own, frame, len, now_ms);
+        return;
+    }
+    escalation_tell(own, ROUTE_LOCAL, frame, len, now_ms);
+    if (own->host >= 0 && (!of_link || !asks_for_us(own, frame, len))) {
+        give_to_host(own, frame, len);
     }
 }
 
@@ -383,9 +403,7 @@ resolve(struct router_interface *own, uint32_t id, uint8_t *ip, size_t len, bool
 {
     const struct adjacency *by = adjacency_at(&own->router->dataplane->routing.adjacencies, id);
 
-    if (ip[family_of(ip) == IP_V4 ? 8 : 7] <= 1) {
-        router_send_error(own, ICMP_TTL_EXCEEDED, 0, ip, len, was_group, now_ms);
-    } else if (by->mtu && len > by->mtu) {
+    if (by->mtu && len > by->mtu) {
         fit(own, id, ip, len, was_group, now_ms);
     } else {
         count_down(ip);
@@ -420,6 +438,10 @@ pass(struct router_interface *own, enum route_reason reason, uint32_t id, uint8_
     if (!ip_len) {
         return;
     }
+    if (reason == ROUTE_RESOLVE && ip[family_of(ip) == IP_V4 ? 8 : 7] <= 1) {
+        reason = ROUTE_TTL;
+    }
+    escalation_tell(own, reason, frame, len, now_ms);
     if (reason == ROUTE_RESOLVE) {
         resolve(own, id, ip, ip_len, was_group, now_ms);
     } else if (reason == ROUTE_TOO_BIG) {
@@ -447,6 +469,8 @@ router_punt(struct dataplane *dataplane, const struct punt *punt, uint64_t now_m
     }
     if (punt->reason == ROUTE_LOCAL) {
         take(own, frame, len, now_ms);
+    } else if (punt->reason == ROUTE_SEEN) {
+        escalation_tell(own, ROUTE_SEEN, frame, len, now_ms);
     } else {
         pass(own, punt->reason, id, frame, len, now_ms);
     }

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "adjacency.h"
+#include "buffer.h"
 #include "idmap.h"
 #include "icmp.h"
 #include "interface.h"
@@ -32,6 +33,8 @@ struct routing {
     struct neighbours neighbours;
     struct reassembly reassembly;
     struct icmp_counters icmp;
+    struct buffer escalated;    /* Copies that have not been taken: struct escalated. */
+    uint32_t last_escalation;   /* Id that was handed out last. */
     struct idmap users;         /* Groups, by the adjacency that is their only member. */
     struct router *routers;     /* All of them, a list. */
     const struct program *output;       /* Sends a packet to the port in its arguments. */

@@ -320,6 +320,7 @@ static const uint32_t route_rates[ROUTE_REASONS_END - ROUTE_LOCAL] = {
     [0] = 50000, [ROUTE_RESOLVE - ROUTE_LOCAL] = 5000, [ROUTE_TTL - ROUTE_LOCAL] = 2000,
     [ROUTE_TOO_BIG - ROUTE_LOCAL] = 20000, [ROUTE_NO_ROUTE - ROUTE_LOCAL] = 2000,
     [ROUTE_UNREACHABLE - ROUTE_LOCAL] = 2000, [ROUTE_PROHIBIT - ROUTE_LOCAL] = 2000,
+    [ROUTE_SEEN - ROUTE_LOCAL] = 20000,
 };
 
 /* Tokens are for 1/1000 of a packet; what gathers lasts for 100 ms. */

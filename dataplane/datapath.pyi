@@ -19,6 +19,13 @@ class Dataplane:
     def tick(self, now_ms: int) -> None:
         """Expire flows and free what was retired; expiry is as precise as this is frequent."""
 
+    def escalated(self) -> list[tuple[int, int, str, int, bytes]]:
+        """Take the copies that routers made for subscriptions.
+
+        Each is the id, the reason (one of router.REASONS), the interface by which it came, how
+        many were dropped so far, and the frame, without a VLAN tag.
+        """
+
     def barrier(self, timeout_ms: int = 1000) -> bool:
         """Wait until every worker uses what has been published; False if that takes too long."""
 

@@ -13,7 +13,9 @@ from raicho.cext.dataplane cimport (
     dataplane_open,
     dataplane_tick,
 )
+from raicho.cext.escalation cimport ROUTE_LOCAL, escalated
 from raicho.cext.ofwire cimport OFWIRE_OK
+from raicho.cext.router cimport interface, interface_at
 
 
 cdef extern from "stdlib.h" nogil:
@@ -52,6 +54,23 @@ cdef class Dataplane:
 
     def tick(self, uint64_t now_ms):
         dataplane_tick(self.handle, now_ms)
+
+    def escalated(self):
+        waiting = &self.handle.routing.escalated
+        cdef const escalated *each
+        cdef const interface *came_by
+        cdef size_t at = 0
+        cdef list copies = []
+
+        while at < waiting.len:
+            each = <const escalated *> (waiting.data + at)
+            came_by = interface_at(&self.handle.routing, each.interface)
+            if came_by is not NULL:     # It may have gone meanwhile.
+                copies.append((each.id, each.reason - ROUTE_LOCAL, came_by.name.decode(),
+                               each.dropped, each.frame[:each.len]))
+            at += (sizeof(escalated) + each.len + 7) // 8 * 8
+        waiting.len = 0
+        return copies
 
     def barrier(self, unsigned timeout_ms=1000):
         cdef bint passed

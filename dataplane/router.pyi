@@ -9,6 +9,7 @@ LOCAL: int  # the "port" of an interface that is on a bridge itself
 STATIC: int  # the source of static routes
 NAT_SIDES: dict[str, int]  # what nat_side may be
 KINDS: dict[str, int]  # of next hops
+REASONS: dict[str, int]  # why packets are escalated; as bits, 1 << n
 REVERSE_PATHS: dict[str, int]  # what reverse_path may be
 
 class _InterfaceSettings(Protocol):
@@ -108,6 +109,20 @@ class Router:
 
     def neighbours(self, now_ms: int) -> bytes:
         """Return the neighbours on all interfaces."""
+
+    def subscribe(
+        self, reasons: int, per_second: int, *, eth_type: int = 0, protocol: int = 0, port: int = 0
+    ) -> int:
+        """Have packets copied that came for one of these reasons and are so (0: anything).
+
+        Return an id that no other subscription of the dataplane has; see Dataplane.escalated().
+        """
+
+    def unsubscribe(self, id: int) -> None:
+        """End a subscription."""
+
+    def subscriptions(self) -> list[dict[str, Any]]:
+        """Return subscriptions with how many copies were sent, and dropped as above the rate."""
 
     def counts(self) -> dict[str, int]:
         """Return how many prefixes, routes and groups of next hops there are."""

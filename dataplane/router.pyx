@@ -1,11 +1,25 @@
 """Routers: the Python face of cext/router.h."""
 
 cimport cython
-from libc.errno cimport EEXIST, EINVAL, ENOENT
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.errno cimport EEXIST, EINVAL, ENOENT, ENOSPC
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from raicho.cext.buffer cimport buffer, buffer_close
 from raicho.cext.dataplane cimport dataplane_bridge
+from raicho.cext.escalation cimport (
+    ROUTE_LOCAL,
+    ROUTE_NO_ROUTE,
+    ROUTE_PROHIBIT,
+    ROUTE_RESOLVE,
+    ROUTE_SEEN,
+    ROUTE_TOO_BIG,
+    ROUTE_TTL,
+    ROUTE_UNREACHABLE,
+    escalation,
+    escalation_add,
+    escalation_match,
+    escalation_remove,
+)
 from raicho.cext.router cimport (
     INTERFACE_NAME,
     NAT_SIDE_INSIDE,
@@ -77,6 +91,12 @@ KINDS = {
     "blackhole": NEXT_HOP_BLACKHOLE, "unreachable": NEXT_HOP_UNREACHABLE,
     "prohibit": NEXT_HOP_PROHIBIT,
 }
+REASONS = {
+    "local": ROUTE_LOCAL - ROUTE_LOCAL, "resolve": ROUTE_RESOLVE - ROUTE_LOCAL,
+    "ttl": ROUTE_TTL - ROUTE_LOCAL, "too-big": ROUTE_TOO_BIG - ROUTE_LOCAL,
+    "no-route": ROUTE_NO_ROUTE - ROUTE_LOCAL, "unreachable": ROUTE_UNREACHABLE - ROUTE_LOCAL,
+    "prohibit": ROUTE_PROHIBIT - ROUTE_LOCAL, "seen": ROUTE_SEEN - ROUTE_LOCAL,
+}
 _RESULTS = (
     "", "a length or a field is wrong", "there is no such router", "there is no such interface",
     "there is no such group", "no memory is left", "it is not there", "it is in use",
@@ -85,6 +105,10 @@ _RESULTS = (
 _REASONS = {
     EEXIST: "there is one already", EINVAL: "it is none of a host on a link",
     ENOENT: "there is none",
+}
+_NO_SUBSCRIPTION = {
+    EINVAL: "it needs a rate and a known reason; a protocol is of IP, a port of TCP, UDP or SCTP",
+    ENOENT: "there is none", ENOSPC: "there are as many as may be",
 }
 
 
@@ -291,11 +315,46 @@ cdef class Router:
         finally:
             buffer_close(&out)
 
+    # Subscriptions.
+
+    def subscribe(self, uint32_t reasons, uint32_t per_second, *, uint16_t eth_type=0,
+                  uint8_t protocol=0, uint16_t port=0):
+        cdef escalation_match wanted = escalation_match(
+            reasons=reasons, eth_type=eth_type, port=port, protocol=protocol)
+        cdef uint32_t id = 0
+
+        _check_subscription(escalation_add(self._open(), &wanted, per_second, &id))
+        return id
+
+    def unsubscribe(self, uint32_t id):
+        _check_subscription(escalation_remove(self._open(), id))
+
+    def subscriptions(self):
+        cdef const escalation *each = self._open().escalations
+        cdef list rows = []
+
+        while each is not NULL:
+            rows.append({
+                "id": each.id,
+                "reasons": [name for name, bit in REASONS.items() if each.match.reasons >> bit & 1],
+                "eth-type": each.match.eth_type or None, "protocol": each.match.protocol or None,
+                "port": each.match.port or None, "rate": each.rate.per_second,
+                "sent": each.sent, "dropped": each.dropped,
+            })
+            each = each.next
+        return rows
+
     def counts(self):
         cdef const router *handle = self._open()
 
         return {"prefixes": handle.rib.n_prefixes, "routes": handle.rib.n_routes,
                 "next_hops": handle.n_groups}
+
+
+cdef int _check_subscription(int error) except -1:
+    if error:
+        raise OSError(error, f"subscription: {_NO_SUBSCRIPTION.get(error) or os.strerror(error)}")
+    return 0
 
 
 cdef ip_prefix _address(const uint8_t[::1] packed, uint8_t length) except *:

@@ -18,6 +18,8 @@ from .router import LOCAL, Router
 from .router_config import InterfaceConfig, RouteConfig, RouterConfig
 from .translation import Translation, check_nat, free_number, is_used
 
+BAD_ROUTER = 0xFFFE0003  # of bulk operations, and not OpenFlow's: no such router
+
 Way = tuple[str, int, bytes, int]  # kind, index of the interface, address, weight
 
 log = logging.getLogger(__name__)

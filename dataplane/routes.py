@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from .datapath import DONE
 from .openflow import BAD_LEN, now_ms
 from .router import Router
+from .routers import BAD_ROUTER
 from .switch import Switch
 
-BAD_ROUTER = 0xFFFE0003  # not OpenFlow's: no such router
 ROUTE_RECORD, NEIGHBOUR_RECORD = 32, 40  # bytes
 PAGE = struct.Struct("!BII")  # source, where to begin, how many at most
 

@@ -26,7 +26,7 @@ from ..control.message import (
     ConfigError,
     Failure,
 )
-from . import routes, sample, state
+from . import escalations, routes, sample, state
 from .config import BadConfig, read
 from .datapath import DONE
 from .links import EventsLost, LinkWatch
@@ -154,6 +154,12 @@ class DataplaneComponent(Component):
             payload = frames[0] if frames else b""
             code, text, answer = routes.answer(self.switch, request.op, request.bridge, payload)
             return BulkReply(code, text), list(answer)
+        if request.op in escalations.OPERATIONS:
+            payload = frames[0] if frames else b""
+            code, text, answer = self.switch.escalations.answer(
+                request.op, peer, request.bridge, payload
+            )
+            return BulkReply(code, text), list(answer)
         bridge = self.switch.bridges.get(request.bridge)
         if bridge is None:
             return BulkReply(BAD_BRIDGE, f"no bridge {request.bridge!r}"), []
@@ -177,6 +183,7 @@ class DataplaneComponent(Component):
         return BulkReply(), [msgspec.msgpack.encode(answer)]
 
     def _forget(self, peer: bytes) -> None:
+        self.switch.escalations.forget(peer)
         for name, peers in self._attached.items():
             was_last = peers == {peer}
             peers.discard(peer)
@@ -224,6 +231,15 @@ class DataplaneComponent(Component):
     def _push_punts(self, punts: dict[str, list[bytes]]) -> None:
         for bridge, messages in punts.items():
             self._push(bridge, "packet_in", b"".join(messages))
+        for peer, router, copies in self.switch.escalations.take():
+            if peer != escalations.BUS:
+                self._escalate(peer, router, copies)
+
+    def _escalate(self, peer: bytes, router: str, copies: list[escalations.Copy]) -> None:
+        event = BulkEvent("escalated", router)
+        if not self._bulk.push(peer, event, [msgspec.msgpack.encode(copies)]):
+            self._counters["escalated_dropped"] += len(copies)
+            self.switch.escalations.lose(copies)
 
     def _read_links(self) -> None:
         try:

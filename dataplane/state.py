@@ -196,6 +196,7 @@ def _routers(switch: Switch) -> Rows:
                 there.translation.nat.counts() if there.translation else {},
             ),
             **{key.replace("_", "-"): value for key, value in there.router.counts().items()},
+            "subscription": switch.escalations.rows(name),
         }
         for name, there in switch.routers.open.items()
     ]

@@ -15,6 +15,7 @@ from .bridge import Bridge
 from .bridging import BLOCKED, Member
 from .config import BadConfig, BridgeConfig, Config, PortConfig
 from .datapath import Dataplane
+from .escalations import Escalations
 from .links import LinkEvent
 from .ports import Ports, Prepared
 from .presence import Step
@@ -60,6 +61,7 @@ class Switch:
         self.ports = Ports()
         self.bridges: dict[str, Bridge] = {}
         self.routers = Routers(self.dataplane)
+        self.escalations = Escalations(self.dataplane, self.routers.open)
         self.runners: dict[int, Runner] = {}
         self._places: dict[str, Place] = {}  # of the ports in bridges
         self._enabled: dict[str, bool] = {}
@@ -115,6 +117,7 @@ class Switch:
         for bridge in new.bridges.values():
             self._commit_bridge(bridge, now_ms)
         self.routers.enter(new, now_ms)
+        self.escalations.settle()
         for name, place in wanted.items():
             self._put_in(name, place, now_ms)
         self.routers.settle(new, self.bridges, self._has_link, now_ms)

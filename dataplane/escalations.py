@@ -1,0 +1,124 @@
+"""Who subscribed to which packets of routers, and what goes to whom.
+
+Peers of the bulk endpoint subscribe with the records of control/message/escalation.py.  The
+component itself is one of them, for the events that it publishes.  Subscriptions end with their
+peer or their router.
+"""
+
+import struct
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from .datapath import DONE, Dataplane
+from .router import REASONS, Router
+from .routers import BAD_ROUTER, Open
+
+BAD_SUBSCRIPTION = 0xFFFE0004  # not OpenFlow's: it cannot be, or there are too many
+SUBSCRIPTION = struct.Struct("!IIHHB3x")  # reasons, rate, Ethernet type, port, protocol
+OPERATIONS = ("subscribe", "unsubscribe")
+BUS = b""  # the peer that stands for events; no other has an empty name
+EVENTS = {"resolve": "neighbour-miss", "no-route": "route-miss", "ttl": "ttl-expired"}
+EVENT_RATE = 10  # events a second of each kind at a router
+
+Answer = tuple[int, str, Sequence[bytes]]
+
+
+class Copy(NamedTuple):
+    """A packet as a peer gets it; fields are in the order of the wire."""
+
+    id: int
+    reason: int
+    interface: str
+    port: str
+    vlan: int
+    dropped: int  # copies of this subscription so far, as above its rate
+    frame: bytes
+
+
+class _Owner(NamedTuple):
+    """Whose a subscription is."""
+
+    peer: bytes
+    router: str
+
+
+class Escalations:
+    """The subscriptions at *routers*, by name."""
+
+    def __init__(self, dataplane: Dataplane, routers: Mapping[str, Open]) -> None:
+        self._dataplane = dataplane
+        self._routers = routers
+        self._owners: dict[int, _Owner] = {}
+        self._lost: defaultdict[int, int] = defaultdict(int)  # copies that could not be sent
+        self._known: dict[str, Router] = {}  # those that have the subscriptions for events
+
+    def settle(self) -> None:
+        """Follow routers that came or went."""
+        there = {name: each.router for name, each in self._routers.items()}
+        known = {name for name, router in self._known.items() if there.get(name) is router}
+        for id, owner in list(self._owners.items()):
+            if owner.router not in known:
+                self._drop(id)
+        for name in there.keys() - known:
+            for reason in EVENTS:
+                id = there[name].subscribe(1 << REASONS[reason], EVENT_RATE)
+                self._owners[id] = _Owner(BUS, name)
+        self._known = there
+
+    def answer(self, op: str, peer: bytes, router: str, payload: bytes) -> Answer:
+        """Do one of OPERATIONS for a peer; return a code, what is wrong, and frames."""
+        if router not in self._known:
+            return BAD_ROUTER, f"no router {router!r}", ()
+        try:
+            if op == "subscribe":
+                return DONE, "", (self._subscribe(_Owner(peer, router), payload),)
+            self._unsubscribe(_Owner(peer, router), *struct.unpack("!I", payload))
+        except (OSError, struct.error) as error:
+            return BAD_SUBSCRIPTION, f"{op}: {error}", ()
+        return DONE, "", ()
+
+    def _subscribe(self, owner: _Owner, payload: bytes) -> bytes:
+        reasons, rate, eth_type, port, protocol = SUBSCRIPTION.unpack(payload)
+        router = self._known[owner.router]
+        id = router.subscribe(reasons, rate, eth_type=eth_type, protocol=protocol, port=port)
+        self._owners[id] = owner
+        return struct.pack("!I", id)
+
+    def _unsubscribe(self, owner: _Owner, id: int) -> None:
+        if self._owners.get(id) != owner:
+            raise OSError(f"{id} is no subscription of yours at router {owner.router}")
+        self._known[owner.router].unsubscribe(id)
+        self._drop(id)
+
+    def _drop(self, id: int) -> None:
+        del self._owners[id]
+        self._lost.pop(id, None)
+
+    def forget(self, peer: bytes) -> None:
+        """End the subscriptions of a peer that is gone."""
+        for id, owner in list(self._owners.items()):
+            if owner.peer == peer:
+                self._unsubscribe(owner, id)
+
+    def take(self) -> Iterator[tuple[bytes, str, list[Copy]]]:
+        """Take the copies that wait, by peer and router."""
+        told: defaultdict[_Owner, list[Copy]] = defaultdict(list)
+        for id, reason, name, dropped, frame in self._dataplane.escalated():
+            if owner := self._owners.get(id):
+                at = self._routers[owner.router].interfaces[name].config
+                where = name, at.port or at.bridge, at.vlan
+                told[owner].append(Copy(id, reason, *where, dropped + self._lost[id], frame))
+        for owner, copies in told.items():
+            yield *owner, copies
+
+    def lose(self, copies: list[Copy]) -> None:
+        """Count copies that could not be sent."""
+        for copy in copies:
+            if copy.id in self._owners:
+                self._lost[copy.id] += 1
+
+    def rows(self, router: str) -> list[dict[str, Any]]:
+        """Return the subscriptions at a router as rows of state."""
+        rows = self._known[router].subscriptions()
+        return [row | {"dropped": row["dropped"] + self._lost[row["id"]]} for row in rows]
