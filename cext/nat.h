@@ -88,6 +88,7 @@ struct nat_config {
     uint8_t filtering;                  /* enum nat_filtering */
     bool strict_tcp;                    /* A connection begins with a SYN; else any packet from inside
                                          * will do, so that connections outlive the NAT. */
+    bool logs;                          /* Mappings that come and go are events. */
     uint32_t timers[N_NAT_TIMERS];      /* Seconds; 0: the default. */
 };
 
@@ -107,7 +108,7 @@ struct nat_session {
     uint64_t idle_ms;                   /* Since a packet; noted once a second only. */
 };
 
-/* A mapping that came or went, for a log (RFC 6888, section 4). */
+/* A mapping that came or went, for a log: what RFC 6888, section 4, asks for, and no destination (REQ-12). */
 struct nat_event {
     uint64_t at_ms;
     uint32_t inside, outside;

@@ -40,6 +40,7 @@ cdef extern from "nat.h" nogil:
         uint16_t block
         uint8_t filtering
         bint strict_tcp
+        bint logs
         uint32_t timers[N_NAT_TIMERS]
 
     ctypedef struct counts_of_nat "struct nat_counts":

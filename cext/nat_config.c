@@ -323,6 +323,7 @@ new_setup(const struct nat_config *config, const struct nat_setup *old)
     setup->block = config->block;
     setup->filtering = config->filtering;
     setup->strict_tcp = config->strict_tcp;
+    setup->logs = config->logs;
     memcpy(setup->pools, config->pools, config->n_pools * sizeof setup->pools[0]);
     setup->forwards = copy_of(config->forwards, config->n_forwards, sizeof *setup->forwards);
     setup->hosts = copy_of(config->hosts, config->n_hosts, sizeof *setup->hosts);

@@ -104,7 +104,7 @@ struct nat_setup {
     uint32_t max_per_source;
     uint16_t block;
     uint8_t filtering;
-    bool strict_tcp;
+    bool strict_tcp, logs;
     struct nat_forward *forwards;
     struct nat_host *hosts;
     unsigned n_forwards, n_hosts;

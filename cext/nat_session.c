@@ -178,8 +178,12 @@ give_source(struct nat *nat, const struct nat_setup *setup, uint32_t inside, uin
 /* --- Mappings ------------------------------------------------------------------------------------------------- */
 
 static void
-log_mapping(struct nat *nat, uint64_t inside, uint64_t outside, bool created, uint64_t now_ms)
+log_mapping(struct nat *nat, const struct nat_setup *setup, uint64_t inside, uint64_t outside,
+            bool created, uint64_t now_ms)
 {
+    if (!setup->logs) {
+        return;
+    }
     nat_log_put(&nat->log, &(const struct nat_event) {
         .at_ms = now_ms, .created = created, .proto = (uint8_t)inside,
         .inside = address_of(inside), .inside_port = port_of(inside),
@@ -262,7 +266,7 @@ take_mapping(struct nat *nat, const struct nat_setup *setup, uint64_t inside, ui
         enum kv_result result = kv_insert(&nat->mappings, &inside, value, 0, now_ms);
 
         if (result == KV_NEW) {
-            log_mapping(nat, inside, *outside, true, now_ms);
+            log_mapping(nat, setup, inside, *outside, true, now_ms);
             return NO_DROP;
         }
         give_port(setup, (uint8_t)inside, *outside);    /* Another worker was quicker. */
@@ -279,7 +283,7 @@ give_mapping(struct nat *nat, const struct nat_setup *setup, uint64_t inside, ui
     uint64_t value[2];
 
     if (count_down(&nat->mappings, 1, &inside, now_ms, value)) {
-        log_mapping(nat, inside, value[0], false, now_ms);
+        log_mapping(nat, setup, inside, value[0], false, now_ms);
         give_port(setup, (uint8_t)inside, value[0]);
     }
 }
@@ -289,8 +293,11 @@ nat_mapping_fix(struct nat *nat, uint64_t inside, uint64_t outside, uint64_t now
 {
     uint64_t value[2] = { outside, 1 }, unused;
 
-    return kv_insert(&nat->mappings, &inside, value, 0, now_ms) == KV_NEW
-           || join_mapping(nat, inside, now_ms, &unused);
+    if (kv_insert(&nat->mappings, &inside, value, 0, now_ms) == KV_NEW) {
+        log_mapping(nat, setup_of(nat), inside, outside, true, now_ms);
+        return true;
+    }
+    return join_mapping(nat, inside, now_ms, &unused);
 }
 
 void

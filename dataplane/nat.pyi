@@ -7,6 +7,7 @@ from typing import NamedTuple
 from .datapath import Dataplane
 
 MAX_NATS: int
+MAX_EVENTS: int
 PROTOCOLS: dict[str, int]  # those with ports or ids of their own
 FILTERINGS: dict[str, int]
 TIMERS: dict[str, int]
@@ -48,6 +49,7 @@ class NatConfig(NamedTuple):
     block: int = 0  # ports that a source has for itself; 0: it takes any
     filtering: str = "open"  # one of FILTERINGS
     strict_tcp: bool = False  # connections begin with a SYN
+    logs: bool = False  # mappings that come and go are events
     timers: Mapping[str, int] = ...  # seconds by a name of TIMERS; others have their default
 
 class Session(NamedTuple):
@@ -108,8 +110,8 @@ class Nat:
     def counts(self) -> dict[str, int]:
         """Count what is there (sessions, mappings, sources) and what has been."""
 
-    def events(self) -> list[Event]:
-        """Take the mappings that came and went since the last call, in order."""
+    def events(self, limit: int = ...) -> list[Event]:
+        """Take up to *limit* mappings that came and went and were not taken yet, in order."""
 
     def flush(self, now_ms: int, inside: IPv4Address | None = None) -> int:
         """End the sessions of an address inside, or all; return how many."""

@@ -39,6 +39,7 @@ from ipaddress import IPv4Address
 from typing import NamedTuple
 
 MAX_NATS = DATAPLANE_NATS
+MAX_EVENTS = (1 << 32) - 1
 PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17}
 FILTERINGS = {
     "open": NAT_OPEN, "by-address": NAT_BY_ADDRESS, "by-endpoint": NAT_BY_ENDPOINT,
@@ -84,6 +85,7 @@ class NatConfig(NamedTuple):
     block: int = 0
     filtering: str = "open"
     strict_tcp: bool = False
+    logs: bool = False
     timers: Mapping[str, int] = {}
 
 
@@ -129,6 +131,7 @@ cdef int _configure(nat *handle, config, uint64_t now_ms) except -1:
     made.n_pools, made.n_forwards = len(config.pools), len(config.forwards)
     made.n_hosts, made.max_per_source = len(config.hosts), config.max_per_source
     made.block, made.strict_tcp = config.block, config.strict_tcp
+    made.logs = config.logs
     made.filtering = FILTERINGS[config.filtering]
     for name, seconds in config.timers.items():
         made.timers[<unsigned> TIMERS[name]] = seconds
@@ -225,12 +228,13 @@ cdef class Nat:
         nat_counts(self._open(), &counts)
         return dict(counts)
 
-    def events(self):
+    def events(self, unsigned limit=MAX_EVENTS):
         cdef nat *handle = self._open()
         cdef event_of_nat e
         cdef list rows = []
 
-        while nat_event(handle, &e):
+        while limit > 0 and nat_event(handle, &e):
+            limit -= 1
             rows.append(Event(
                 e.at_ms, bool(e.created), _PROTOCOL_NAMES[e.proto], IPv4Address(e.inside),
                 e.inside_port, IPv4Address(e.outside), e.outside_port))

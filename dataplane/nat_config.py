@@ -50,6 +50,7 @@ class NatLeaves:
     filtering: str = "open"
     block: int = 0
     strict_tcp: bool = False
+    logs: bool = False
     pools: tuple[PoolLeaves, ...] = ()
     forwards: tuple[ForwardLeaves, ...] = ()
     hosts: Mapping[IPv4Address, IPv4Address] = field(default_factory=dict)  # outside -> inside
@@ -64,6 +65,7 @@ def read_nat(row: Tree) -> NatLeaves:
         row.get("filtering", "open"),
         row.get("port-block", 0),
         row.get("strict-tcp", False),
+        row.get("log-mappings", False),
         tuple(map(_pool, row.get("pool", ()))),
         tuple(map(_forward, row.get("forward", ()))),
         {IPv4Address(h["outside"]): IPv4Address(h["inside"]) for h in row.get("host", ())},

@@ -14,6 +14,7 @@ from .bridge import Bridge
 from .config import BadConfig, Config
 from .datapath import Dataplane
 from .host import HostSide, exists
+from .nat import Nat
 from .router import LOCAL, Router
 from .router_config import InterfaceConfig, RouteConfig, RouterConfig
 from .translation import Translation, check_nat, free_number, is_used
@@ -167,6 +168,12 @@ class Routers:
             for each in there.interfaces.values():
                 if each.host is not None:
                     yield each.host.descriptor, _reader(there.router, each.index)
+
+    def nats(self) -> Iterator[tuple[str, Nat]]:
+        """Return the NATs that there are, with the names of their routers."""
+        for name, there in self.open.items():
+            if there.translation:
+                yield name, there.translation.nat
 
     def close(self) -> None:
         """Let go of all of them."""

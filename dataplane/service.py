@@ -30,6 +30,7 @@ from . import escalations, routes, sample, state
 from .config import BadConfig, read
 from .datapath import DONE
 from .links import EventsLost, LinkWatch
+from .nat_log import MappingLog
 from .openflow import BAD_LEN, Operations, now_ms
 from .switch import LinkChange, Plan, Switch
 
@@ -72,6 +73,7 @@ class DataplaneComponent(Component):
             self.context, self.bulk_endpoint, self._answer_bulk, on_gone=self._forget
         )
         self._opened.callback(self._bulk.close)
+        self._mappings = MappingLog(self.publisher.publish)
         self._links = LinkWatch()
         self._opened.callback(self._links.close)
         self._opened.callback(self._unread_all)
@@ -101,12 +103,14 @@ class DataplaneComponent(Component):
             await asyncio.sleep(TICK)
             self.switch.dataplane.tick(now_ms())
             self._push_events()
+            self._mappings.tell(self.switch.routers.nats(), now_ms())
 
     async def _look(self) -> None:
         while True:
             await asyncio.sleep(LOOK)
             self._publish_links(self.switch.look_at_virtual_links())
             self._push_events()
+            self._mappings.tell_lost(self.switch.routers.nats())
 
     # Configuration.
 

@@ -10,13 +10,15 @@ from .nat import MAX_NATS, Forward, Host, Nat, NatConfig, Pool, check
 from .nat_config import NatLeaves
 from .router_config import RouterConfig
 
+EVENTS = 16384  # mappings that come and go between two looks at them, for the log
+
 
 class Translation:
     """A NAT that is there; another number of sessions is another NAT."""
 
     def __init__(self, dataplane: Dataplane, number: int, sessions: int) -> None:
         self.number, self.most = number, sessions
-        self.nat = Nat(dataplane, number, sessions=sessions)
+        self.nat = Nat(dataplane, number, sessions=sessions, events=EVENTS)
         self._config: NatConfig | None = None
 
     def configure(self, router: RouterConfig, now_ms: int) -> None:
@@ -66,6 +68,7 @@ def _config(router: RouterConfig) -> NatConfig:
         block=nat.block,
         filtering=nat.filtering,
         strict_tcp=nat.strict_tcp,
+        logs=nat.logs,
         timers=dict(nat.timeouts),
     )
 
@@ -90,6 +93,7 @@ def describe(nat: NatLeaves, counts: dict[str, int]) -> dict[str, Any]:
         "filtering": nat.filtering,
         "port-block": nat.block,
         "strict-tcp": nat.strict_tcp,
+        "log-mappings": nat.logs,
         "pool": [
             {
                 "name": pool.name,

@@ -711,6 +711,10 @@ mappings_are_logged(void **state)
     struct nat_rig *rig = *state;
     struct nat_event event;
 
+    OUT(UDP, INSIDE, REMOTE, 4000, 53);
+    nat_flush(rig->nat, 0, rig->worker->now_ms);
+    assert_false(nat_event(rig->nat, &event));          /* Nobody wants it. */
+    CONFIG(.logs = true);
     OUT(UDP, INSIDE, REMOTE, 5000, 53);
     OUT(UDP, INSIDE, REMOTE2, 5000, 53);
     assert_true(nat_event(rig->nat, &event));

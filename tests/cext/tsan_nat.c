@@ -106,7 +106,7 @@ configure(unsigned i)
 
     CHECK(!nat_configure(nat, &(const struct nat_config) {
         .pools = &pool, .n_pools = 1, .forwards = &forward, .n_forwards = i % 2,
-        .max_per_source = i % 3 * 10, .filtering = i % 2 ? NAT_OPEN : NAT_BY_ADDRESS,
+        .max_per_source = i % 3 * 10, .filtering = i % 2 ? NAT_OPEN : NAT_BY_ADDRESS, .logs = i % 3 != 2,
         .timers = { [NAT_TIMER_udp] = 1 + i % 3 },
     }, now, why, sizeof why));
 }

@@ -3,12 +3,13 @@
 import struct
 from collections.abc import Iterator
 from ipaddress import IPv4Address
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
 from raicho.dataplane.datapath import Dataplane
 from raicho.dataplane.nat import MAX_NATS, Forward, Host, Nat, NatConfig, Pool
+from raicho.dataplane.nat_log import LOST, MAPPING, MappingLog
 from raicho.dataplane.port import MemoryPort
 
 NOW = 1_000_000
@@ -25,7 +26,7 @@ class House(NamedTuple):
 def house() -> Iterator[House]:
     dataplane = Dataplane()
     nat = Nat(dataplane, 3, sessions=1000, events=100)
-    nat.configure(NatConfig(pools=[POOL]), NOW)
+    nat.configure(NatConfig(pools=[POOL], logs=True), NOW)
     yield House(dataplane, nat)
     nat.close()
 
@@ -87,7 +88,43 @@ def test_sessions_are_made_by_packets_and_listed_by_pages(house: House) -> None:
     assert all(event.created and event.outside == OUTSIDE for event in events)
     assert house.nat.flush(NOW, REMOTE) == 0
     assert house.nat.flush(NOW, INSIDE) == 25
-    assert not any(event.created for event in house.nat.events())
+    first, rest = house.nat.events(10), house.nat.events()
+    assert (len(first), len(rest)) == (10, 15)
+    assert not any(event.created for event in first + rest)
+
+
+def test_a_flood_loses_events_countably_and_no_packet(house: House) -> None:
+    """P5; RFC 6888, section 4: what the log has no room for is told as a number."""
+    published: list[tuple[str, dict[str, Any]]] = []
+    mappings = MappingLog(lambda *event: published.append(event))
+    ports = range(5000, 5000 + 600)
+    assert len(send(house, [udp(INSIDE, port) for port in ports])) == len(ports)
+    mappings.tell([("r", house.nat)], NOW)
+    mappings.tell_lost([("r", house.nat)])
+    mappings.tell_lost([("r", house.nat)])  # what was told is not told again
+    told = [body for topic, body in published if topic == MAPPING]
+    [lost] = [body for topic, body in published if topic == LOST]
+    assert [body["inside-port"] for body in told] == list(ports[: len(told)])
+    assert len(told) + lost["events"] == len(ports)
+    assert lost["events"] == house.nat.counts()["events_lost"] > 0
+
+
+def test_a_line_of_the_log_says_who_was_behind_an_address(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    """P5; RFC 6888, section 4; written at the level of the topic `dataplane.nat_log`."""
+    send(house, [udp(INSIDE, 5000)])
+    with caplog.at_level("DEBUG", "raicho.dataplane.nat_log"):
+        MappingLog(lambda *_: None).tell([("r", house.nat)], NOW)
+    [line] = caplog.messages
+    assert line.startswith(f"router r: udp {INSIDE} port 5000 is {OUTSIDE} port 5000: begin at ")
+
+
+def test_nothing_is_told_that_nobody_wants(house: House) -> None:
+    house.nat.configure(NatConfig(pools=[POOL]), NOW)
+    send(house, [udp(INSIDE, 5000)])
+    assert house.nat.events() == []
+    assert house.nat.counts()["events_lost"] == 0
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ configure(struct nat_fuzz *fuzz, unsigned which)
         .pools = &pool, .n_pools = 1, .forwards = &forward, .n_forwards = which >> 1 & 1,
         .hosts = &host, .n_hosts = which >> 2 & 1, .filtering = which % 3,
         .strict_tcp = which >> 3 & 1, .max_per_source = which >> 4 & 7, .block = which & 128 ? 64 : 0,
+        .logs = which & 1,
     }, fuzz->worker->now_ms, why, sizeof why));
 }
 

@@ -1,16 +1,20 @@
 """Real clients through the router's NAT (RFC 4787, 5382, 5508): P1, P5, M18."""
 
+import asyncio
 import re
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import zmq
 
 from bench.peers.raicho import ask
-from raicho.control.message import Get, Set
+from raicho.control.message import Event, Get, Set, Subscriber
 
-from .lab import Lab, wait_until
+from .lab import PATIENCE, Lab, wait_until
 from .needs import needs
 from .pinging import Pinging, ping
 from .routed import Routed, stand, v4
@@ -184,6 +188,43 @@ def test_a_forwarded_port_leads_inside_and_back_to_itself(routed: Routed) -> Non
     url = f"http://{OUTSIDE}:8080/"
     assert run(routed, FETCH, url, 3, host=1).split() == [v4(2, 2)] * 3
     assert run(routed, FETCH, url, 3).split() == [OUTSIDE] * 3
+
+
+def test_mappings_are_told_on_the_bus(routed: Routed) -> None:
+    """P5; RFC 6888, section 4, REQ-12: who was behind a port from when to when, not with whom."""
+    serve(routed, SERVE, v4(2, 2))
+    routed.switch.commit(Set(f"{NAT}/log-mappings", True), Set(f"{NAT}/timeout/tcp-closed", 1))
+
+    async def listen() -> list[Any]:
+        context: zmq.SyncContext = zmq.Context()
+        told: list[Any] = []
+
+        def hear(event: Event) -> None:
+            told.append(event.body)
+
+        bus = f"ipc://{routed.switch.run_dir}/bus.sub"
+        subscriber = Subscriber(context, bus, ["nat."], hear)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while len({body["event"] for body in told}) < 2:
+                    await asyncio.to_thread(run, routed, FETCH, f"http://{v4(2, 2)}:8080/", 1)
+                    await asyncio.sleep(0.5)
+        finally:
+            subscriber.close()
+            context.term()
+        return told
+
+    before = time.time()
+    told = asyncio.run(listen())
+    ended = next(body for body in told if body["event"] == "end")
+    same = [body for body in told if body["outside-port"] == ended["outside-port"]]
+    begun = same[0]
+    assert begun["event"] == "begin"
+    assert before - 1 < begun["time"] < ended["time"] < time.time() + 1
+    for body in same:
+        assert (body["router"], body["protocol"]) == ("r", "tcp")
+        assert (body["inside"], body["outside"]) == (v4(1, 2), OUTSIDE)
+        assert not {"remote", "remote-port"} & body.keys()
 
 
 def test_connections_live_through_commits(routed: Routed) -> None:
