@@ -5,15 +5,21 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { MIN_SLOTS = 16 };
+enum { MIN_BITS = 4, MAX_BITS = 31 };   /* Of the number of slots. */
 
 /* Where something was; no thing lies at this address. */
 #define GONE ((uint32_t *) sizeof(uint32_t))
 
 static uint32_t
+hash_of(uint32_t id)
+{
+    return id * 0x9e3779b1u;
+}
+
+static uint32_t
 slot_of(const struct idmap_slots *slots, uint32_t id)
 {
-    return id * 0x9e3779b1u >> 7 & (slots->n - 1);
+    return hash_of(id) >> slots->shift;
 }
 
 static struct idmap_slots *
@@ -68,16 +74,17 @@ put(struct idmap_slots *slots, uint32_t *thing)
 static struct idmap_slots *
 rehash(const struct idmap_slots *old, uint32_t n_things)
 {
-    uint32_t n = MIN_SLOTS;
+    unsigned bits = MIN_BITS;
 
-    while (n < 4 * (uint64_t) (n_things + 1) && n < UINT32_C(1) << 31) {
-        n *= 2;
+    while (UINT64_C(1) << bits < 4 * (uint64_t) (n_things + 1) && bits < MAX_BITS) {
+        bits++;
     }
-    struct idmap_slots *new = calloc(1, sizeof *new + n * sizeof new->thing[0]);
+    struct idmap_slots *new = calloc(1, sizeof *new + (sizeof new->thing[0] << bits));
     if (!new) {
         return NULL;
     }
-    new->n = n;
+    new->n = UINT32_C(1) << bits;
+    new->shift = 32 - bits;
     for (uint32_t i = 0; old && i < old->n; i++) {
         uint32_t *thing = own_thing(old, i);
         if (thing && thing != GONE) {
@@ -132,4 +139,29 @@ idmap_each(const struct idmap *map, void (*visit)(void *thing, void *context), v
             visit(thing, context);
         }
     }
+}
+
+/* What is next after the cursor is in its slot or, if that was taken, in the run of slots that goes on from there,
+ * maybe at the beginning; of those in the run that follow it is the first. */
+void *
+idmap_next(const struct idmap *map, uint64_t *cursor)
+{
+    const struct idmap_slots *slots = own_slots(map);
+    uint32_t *next = NULL;
+
+    if (!slots) {
+        return NULL;
+    }
+    for (uint64_t i = *cursor >> slots->shift;; i++) {
+        uint32_t *thing = own_thing(slots, i & (slots->n - 1));
+        if (!thing && (next || i >= slots->n)) {
+            break;
+        }
+        if (thing && thing != GONE && hash_of(*thing) >= *cursor && slot_of(slots, *thing) <= i
+            && (!next || hash_of(*thing) < hash_of(*next))) {
+            next = thing;
+        }
+    }
+    *cursor = next ? (uint64_t) hash_of(*next) + 1 : UINT64_C(1) << 32;
+    return next;
 }

@@ -6,7 +6,8 @@
  * How
  * ===
  * Open addressing with at least half of the slots empty.  A slot that was given up stays
- * so until the slots are replaced as a whole.
+ * so until the slots are replaced as a whole.  The slot of a number is given by the high bits of its hash, which
+ * is no other number's: so there is an order that does not depend on how many slots there are.
  *
  * Threads
  * =======
@@ -20,6 +21,7 @@
 
 struct idmap_slots {
     uint32_t n;                         /* A power of two. */
+    unsigned shift;                     /* What is left of a hash behind it is a slot. */
     uint32_t n_busy;                    /* Slots in use or used before. */
     _Atomic(uint32_t *) thing[];        /* By what begins with its number. */
 };
@@ -41,6 +43,10 @@ int idmap_insert(struct idmap *map, struct epoch *epoch, void *thing);
 
 /* Writer: takes out a thing that is in it. */
 void idmap_remove(struct idmap *map, void *thing);
+
+/* Writer: the next thing from '*cursor' (0 at first) on; null at the end.  What is there all the time is
+ * visited once, whatever happens between calls; '*cursor' is above UINT32_MAX only at the end. */
+void *idmap_next(const struct idmap *map, uint64_t *cursor);
 
 /* Writer: calls visit for each thing, which it may remove. */
 void idmap_each(const struct idmap *map, void (*visit)(void *thing, void *context), void *context);

@@ -121,5 +121,6 @@ cdef extern from "router_wire.h" nogil:
     size_t router_neighbour_mod(router *, const uint8_t *, size_t, uint8_t *results,
                                 uint64_t now_ms)
     void router_list_routes(router *, uint8_t source, uint32_t *cursor, uint32_t limit, buffer *)
-    void router_list_groups(router *, uint8_t source, buffer *)
-    void router_list_neighbours(router *, uint64_t now_ms, buffer *)
+    void router_list_groups(router *, uint8_t source, uint32_t *place, uint32_t limit, buffer *)
+    void router_list_neighbours(router *, uint64_t now_ms, uint32_t *cursor, uint32_t limit,
+                                buffer *)

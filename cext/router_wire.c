@@ -156,9 +156,8 @@ router_list_routes(struct router *router, uint8_t source, uint32_t *cursor, uint
 }
 
 static void
-put_group(void *group_, void *out)
+put_group(struct buffer *out, const struct next_hop_group *group)
 {
-    const struct next_hop_group *group = group_;
     uint8_t *at = buffer_put(out, GROUP_SIZE + group->n * MEMBER_SIZE);
 
     if (!at) {
@@ -184,33 +183,71 @@ put_group(void *group_, void *out)
     }
 }
 
-void
-router_list_groups(struct router *router, uint8_t source, struct buffer *out)
+/* Of what is before a cursor of idmap.h, what the place of a list has room for. */
+static uint32_t
+place_of(unsigned source, uint64_t cursor)
 {
-    for (unsigned i = source ? source : 0; i < (source ? source + 1u : RIB_SOURCES); i++) {
-        idmap_each(&router->groups[i], put_group, out);
+    return source << 24 | (uint32_t) (cursor - 1) >> 8;
+}
+
+/* A page ends between two places, of which groups seldom share one. */
+void
+router_list_groups(struct router *router, uint8_t source, uint32_t *place, uint32_t limit,
+                   struct buffer *out)
+{
+    unsigned first = source ? source : *place >> 24, end = source ? source + 1u : RIB_SOURCES;
+    uint64_t cursor = (uint64_t) (*place & 0xffffff) << 8;
+    const struct next_hop_group *group;
+    uint32_t n = 0;
+
+    for (unsigned i = first; i < end; i++, cursor = 0) {
+        while ((group = idmap_next(&router->groups[i], &cursor))) {
+            if (n >= limit && *place != place_of(i, cursor)) {
+                *place = place_of(i, cursor);
+                return;
+            }
+            *place = place_of(i, cursor);
+            put_group(out, group);
+            n++;
+        }
     }
+    *place = 0;
 }
 
 /* --- Neighbours ------------------------------------------------------------------------------ */
 
+static void
+put_neighbour(struct buffer *out, const struct neighbour *neighbour, uint64_t now_ms)
+{
+    uint8_t *at = buffer_put(out, NEIGHBOUR_RECORD);
+
+    if (at) {
+        at[1] = neighbour->family;
+        at[2] = neighbour->state;
+        put_be32(at + 4, neighbour->link->interface);
+        ip_write(neighbour->family, &neighbour->address, at + 8);
+        put_be48(at + 24, neighbour->mac);
+        put_be64(at + 32, now_ms - neighbour->changed_ms);
+    }
+}
+
 void
-router_list_neighbours(struct router *router, uint64_t now_ms, struct buffer *out)
+router_list_neighbours(struct router *router, uint64_t now_ms, uint32_t *cursor, uint32_t limit,
+                       struct buffer *out)
 {
     const struct neighbours *neighbours = &router->dataplane->routing.neighbours;
     const struct neighbour *neighbour;
-    uint32_t cursor = 0;
 
-    while ((neighbour = neighbour_next(neighbours, &cursor))) {
+    for (uint32_t n = 0; n < limit;) {
+        neighbour = neighbour_next(neighbours, cursor);
+        if (!neighbour) {
+            *cursor = 0;
+            return;
+        }
         const struct router_interface *own = interface_own(router->dataplane, neighbour->link->interface);
-        uint8_t *at = own && own->router == router ? buffer_put(out, NEIGHBOUR_RECORD) : NULL;
-        if (at) {
-            at[1] = neighbour->family;
-            at[2] = neighbour->state;
-            put_be32(at + 4, neighbour->link->interface);
-            ip_write(neighbour->family, &neighbour->address, at + 8);
-            put_be48(at + 24, neighbour->mac);
-            put_be64(at + 32, now_ms - neighbour->changed_ms);
+        if (own && own->router == router) {
+            put_neighbour(out, neighbour, now_ms);
+            n++;
         }
     }
 }

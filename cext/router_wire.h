@@ -31,13 +31,15 @@ size_t router_next_hop_mod(struct router *router, const uint8_t *records, size_t
 void router_list_routes(struct router *router, uint8_t source, uint32_t *cursor, uint32_t limit,
                         struct buffer *out);
 
-/* Appends the groups of a source as records that would put them. */
-void router_list_groups(struct router *router, uint8_t source, struct buffer *out);
+/* The same for groups, as records that would put them; a few more than 'limit' if they share a place. */
+void router_list_groups(struct router *router, uint8_t source, uint32_t *place, uint32_t limit,
+                        struct buffer *out);
 
-/* Neighbours on the interfaces of a router, 40 bytes each: 1 byte of 0, family, state (enum
+/* The same for neighbours on the interfaces of a router, 40 bytes each: 1 byte of 0, family, state (enum
  * neighbour_state), 1 byte of 0, interface (4), address (16), MAC address (6), 2 bytes of 0, ms since it came
  * into its state (8). */
-void router_list_neighbours(struct router *router, uint64_t now_ms, struct buffer *out);
+void router_list_neighbours(struct router *router, uint64_t now_ms, uint32_t *cursor, uint32_t limit,
+                            struct buffer *out);
 
 /* Sets or removes neighbours by records of NEIGHBOUR_RECORD bytes: op (1 put, 2 remove), family, 2 bytes
  * of 0, interface (4), address (16), MAC address (6), 10 bytes of 0.  Results and return value as above. */

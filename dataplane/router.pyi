@@ -104,11 +104,11 @@ class Router:
     def routes(self, source: int, cursor: int, limit: int) -> tuple[int, bytes]:
         """Return routes of a source (0: of all), and where to go on; 0: that was the end."""
 
-    def groups(self, source: int) -> bytes:
-        """Return the groups of next hops of a source (0: of all)."""
+    def groups(self, source: int, cursor: int, limit: int) -> tuple[int, bytes]:
+        """Return groups of next hops of a source (0: of all), and where to go on."""
 
-    def neighbours(self, now_ms: int) -> bytes:
-        """Return the neighbours on all interfaces."""
+    def neighbours(self, now_ms: int, cursor: int, limit: int) -> tuple[int, bytes]:
+        """Return neighbours on the interfaces, and where to go on."""
 
     def subscribe(
         self, reasons: int, per_second: int, *, eth_type: int = 0, protocol: int = 0, port: int = 0

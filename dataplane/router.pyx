@@ -297,21 +297,21 @@ cdef class Router:
         finally:
             buffer_close(&out)
 
-    def groups(self, uint8_t source):
+    def groups(self, uint8_t source, uint32_t cursor, uint32_t limit):
         cdef buffer out = buffer(data=NULL, len=0, size=0, failed=False)
 
         try:
-            router_list_groups(self._open(), source, &out)
-            return _bytes(&out)
+            router_list_groups(self._open(), source, &cursor, limit, &out)
+            return cursor, _bytes(&out)
         finally:
             buffer_close(&out)
 
-    def neighbours(self, uint64_t now_ms):
+    def neighbours(self, uint64_t now_ms, uint32_t cursor, uint32_t limit):
         cdef buffer out = buffer(data=NULL, len=0, size=0, failed=False)
 
         try:
-            router_list_neighbours(self._open(), now_ms, &out)
-            return _bytes(&out)
+            router_list_neighbours(self._open(), now_ms, &cursor, limit, &out)
+            return cursor, _bytes(&out)
         finally:
             buffer_close(&out)
 

@@ -58,19 +58,21 @@ def _sweep(router: Router, payload: bytes) -> Answer:
     return (struct.pack("!I", router.sweep(*struct.unpack("!B", payload))),)
 
 
-def _routes(router: Router, payload: bytes) -> Answer:
-    token, records = router.routes(*PAGE.unpack(payload))
+def _page(token: int, records: bytes) -> Answer:
     return struct.pack("!I", token), records
 
 
+def _routes(router: Router, payload: bytes) -> Answer:
+    return _page(*router.routes(*PAGE.unpack(payload)))
+
+
 def _next_hops(router: Router, payload: bytes) -> Answer:
-    source, _, _ = PAGE.unpack(payload)  # all at once: there is one for each set of ways
-    return struct.pack("!I", 0), router.groups(source)
+    return _page(*router.groups(*PAGE.unpack(payload)))
 
 
 def _neighbours(router: Router, payload: bytes) -> Answer:
-    PAGE.unpack(payload)  # all at once: their number is bounded
-    return struct.pack("!I", 0), router.neighbours(now_ms())
+    _, cursor, limit = PAGE.unpack(payload)
+    return _page(*router.neighbours(now_ms(), cursor, limit))
 
 
 OPERATIONS: dict[str, Callable[[Router, bytes], Answer]] = {

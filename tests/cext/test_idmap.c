@@ -126,12 +126,74 @@ each_is_visited_once_and_may_be_removed(void **state)
     check(f);
 }
 
+static void
+visits_go_on_where_they_ended_while_others_come_and_go(void **state)
+{
+    struct fixture *f = *state;
+    struct thing *thing;
+    uint64_t cursor = 0;
+
+    assert_null(idmap_next(&f->map, &cursor));
+    for (unsigned i = 0; i < N_THINGS; i += 5) {
+        toggle(f, i);
+    }
+    srand(12);
+    while ((thing = idmap_next(&f->map, &cursor))) {
+        thing->visits++;
+        for (unsigned i = 0; i < 20; i++) {             /* The slots are replaced meanwhile. */
+            unsigned other = (unsigned) rand() % N_THINGS;
+            if (other % 5) {
+                toggle(f, other);
+            }
+        }
+    }
+    for (unsigned i = 0; i < N_THINGS; i++) {
+        assert_in_range(f->things[i].visits, i % 5 == 0, 1);
+    }
+    assert_null(idmap_next(&f->map, &cursor));
+}
+
+/* Against the order of hashes: numbers that share slots, at the end of the slots too. */
+static void
+all_are_visited_in_one_order_however_many_slots_there_are(void **state)
+{
+    struct fixture *f = *state;
+    const struct thing *order[N_THINGS], *thing;
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < N_THINGS; i++) {
+        toggle(f, i);
+    }
+    for (uint64_t cursor = 0; (thing = idmap_next(&f->map, &cursor)); n++) {
+        order[n] = thing;
+    }
+    assert_int_equal(n, N_THINGS);
+    for (unsigned left = N_THINGS; left > 1; left /= 2) {
+        struct idmap few = { NULL };
+        uint64_t cursor = 0;
+
+        for (unsigned i = 0; i < left; i++) {
+            assert_int_equal(idmap_insert(&few, &f->epoch, (void *) order[i * (N_THINGS / left)]), 0);
+        }
+        for (unsigned i = 0; i < left; i++) {
+            assert_ptr_equal(idmap_next(&few, &cursor), order[i * (N_THINGS / left)]);
+        }
+        assert_null(idmap_next(&few, &cursor));
+        idmap_close(&few);
+        epoch_reclaim(&f->epoch);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_in_is_found_and_nothing_else, set_up, tear_down),
         cmocka_unit_test_setup_teardown(each_is_visited_once_and_may_be_removed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(visits_go_on_where_they_ended_while_others_come_and_go, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(all_are_visited_in_one_order_however_many_slots_there_are, set_up,
+                                        tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

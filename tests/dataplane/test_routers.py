@@ -2,11 +2,25 @@
 
 import ipaddress
 import struct
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 
-from raicho.control.message.routes import PUT, ROUTE, Group, Hop, Kind, pack_group, pack_route
+from raicho.control.message.routes import (
+    NEIGHBOUR,
+    PUT,
+    ROUTE,
+    Group,
+    Hop,
+    Kind,
+    address_text,
+    pack_group,
+    pack_route,
+    unpack_groups,
+)
 from raicho.dataplane import routes
 from raicho.dataplane.config import BadConfig, read
 from raicho.dataplane.openflow import BAD_LEN
@@ -147,23 +161,58 @@ def test_each_route_has_a_result_of_its_own(routed: Routed) -> None:
     assert results[500] == 4
 
 
+def pages(ask: Callable[[int, int], tuple[int, bytes]], limit: int) -> Iterator[bytes]:
+    cursor, page = ask(0, limit)
+    yield page
+    while cursor:
+        cursor, page = ask(cursor, limit)
+        yield page
+
+
 def test_routes_are_listed_by_pages_and_swept(routed: Routed) -> None:
     """K21, K18."""
     routed.router.next_hop_mod(pack_group(Group(SOURCE, 1, (Hop(Kind.BLACKHOLE),))))
     wanted = {f"172.16.{i}.0/24" for i in range(50)}
     routed.router.route_mod(b"".join(pack_route(prefix, 1, SOURCE) for prefix in wanted))
-    seen, cursor = [], 0
-    while True:
-        cursor, records = routed.router.routes(SOURCE, cursor, 7)
-        seen += [records[i : i + 32] for i in range(0, len(records), 32)]
-        if not cursor:
-            break
+    listed = pages(partial(routed.router.routes, SOURCE), 7)
+    seen = [page[i : i + 32] for page in listed for i in range(0, len(page), 32)]
     prefixes = {f"{ipaddress.ip_address(record[16:20])}/{record[2]}" for record in seen}
     assert (len(seen), prefixes) == (50, wanted)
     routed.router.begin(SOURCE)
     routed.router.route_mod(pack_route("172.16.3.0/24", 1, SOURCE))
     assert routed.router.sweep(SOURCE) == 49
     assert routed.router.counts()["routes"] == 2 * (4 + 2) + 1 + 1
+
+
+def test_groups_are_listed_by_pages_of_one_source_or_all(routed: Routed) -> None:
+    """K21: each once, though others come and go between pages."""
+    ids = {(source, i * 7919) for source in (SOURCE, SOURCE + 1) for i in range(1, 51)}
+    put = [pack_group(Group(*each, (Hop(Kind.BLACKHOLE),))) for each in ids]
+    routed.router.next_hop_mod(b"".join(put))
+    for asked, wanted in (
+        (0, ids),
+        (SOURCE, {each for each in ids if each[0] == SOURCE}),
+        (SOURCE + 2, set()),
+    ):
+        seen: list[tuple[int, int]] = []
+        for n, page in enumerate(pages(partial(routed.router.groups, asked), 7)):
+            seen += [(group.source, group.id) for group in unpack_groups(page)]
+            routed.router.next_hop_mod(
+                pack_group(Group(SOURCE, 1_000_003 + n, (Hop(Kind.PROHIBIT),)))
+            )
+        assert sorted(each for each in seen if each[1] < 1_000_003) == sorted(wanted)
+        assert len(seen) == len(set(seen))
+
+
+def test_neighbours_are_listed_by_pages(routed: Routed) -> None:
+    """K21."""
+    wanted = {f"10.0.1.{i}" for i in range(10, 60)} | {"10.0.2.9"}
+    for address in wanted:
+        routed.neighbour("if1" if address < "10.0.2" else "if2", address, 0x020000000029)
+    listed = list(pages(partial(routed.router.neighbours, routed.rig.now), 7))
+    assert [len(page) for page in listed[:7]] == [7 * NEIGHBOUR.itemsize] * 7
+    seen = [address_text(row) for row in np.frombuffer(b"".join(listed), NEIGHBOUR)]
+    assert sorted(seen) == sorted(wanted)
 
 
 BAD = {

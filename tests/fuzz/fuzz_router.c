@@ -133,8 +133,12 @@ check_lists(struct routing_rig *r)
         n += (out.len - before) / ROUTE_RECORD;
     } while (cursor);
     CHECK(n == r->router->rib.n_routes);
-    router_list_groups(r->router, 0, &out);
-    router_list_neighbours(r->router, r->rig->now, &out);
+    do {
+        router_list_groups(r->router, 0, &cursor, 2, &out);
+    } while (cursor);
+    do {
+        router_list_neighbours(r->router, r->rig->now, &cursor, 3, &out);
+    } while (cursor);
     CHECK(!out.failed);
     buffer_close(&out);
 }
