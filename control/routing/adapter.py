@@ -11,10 +11,10 @@ import msgspec
 from ..message import CallError
 from ..message.routes import Ask, RouteClient, Source, address_bytes
 from .encode import neighbour
-from .events import Event, Link, Neighbour, NextHop, Route
+from .events import Event, Link, Neighbour, NextHop, Route, Routes
 from .fpm_server import FpmServer
 from .kernel import Kernel
-from .kernel_routes import KernelRoutes, is_of_the_host_alone
+from .kernel_routes import KernelRoutes, for_a_router
 from .memory import Memory
 from .neighbours import KNOWN, Name, Neighbours
 from .pump import Pump
@@ -58,6 +58,12 @@ class Adapter:
             Link: self._take_link,
             Neighbour: self._neighbours.take_kernel,
             Route: self._take_own_route,
+            Routes: self._take_own_routes,
+        }
+        self._takes_fpm: dict[type[Event], Callable[[Any], None]] = {
+            NextHop: self._fpm.take_next_hop,
+            Route: lambda route: self._take_fpm_routes(route, [route.key]),
+            Routes: lambda routes: self._take_fpm_routes(*routes),
         }
 
     async def open(self) -> None:
@@ -174,18 +180,26 @@ class Adapter:
             self._own.put_route(route)
         self._pumps["kernel"].wake()
 
+    def _take_own_routes(self, event: Routes) -> None:
+        if self._kernel_routes.concerns(event.like):
+            for key in event.keys:
+                self._take_own_route(event.like._replace(key=key))
+
     # Zebra.
 
     def _take_fpm(self, event: Event) -> None:
-        if isinstance(event, NextHop):
-            self._fpm.take_next_hop(event)
-        elif isinstance(event, Route):
-            if event.table != self.settings.routing.table or is_of_the_host_alone(event.key):
-                return
-            if event.removed:
-                self._fpm.remove_route(event.key)
-            else:
-                self._fpm.put_route(event)
+        take = self._takes_fpm.get(type(event))
+        if take:
+            take(event)
+
+    def _take_fpm_routes(self, like: Route, keys: list[bytes]) -> None:
+        if like.table != self.settings.routing.table:
+            return
+        if like.removed:
+            for key in keys:
+                self._fpm.remove_route(key)
+        else:
+            self._fpm.put_routes(like, for_a_router(keys))
 
     def _zebra(self, is_there: bool) -> None:
         name, now = self.settings.name, time.monotonic()

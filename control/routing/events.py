@@ -20,6 +20,13 @@ class Route(NamedTuple):
     hops: tuple[Hop, ...]
 
 
+class Routes(NamedTuple):
+    """Routes that are alike but for their prefixes."""
+
+    like: Route  # the first
+    keys: list[bytes]  # of all
+
+
 class NextHop(NamedTuple):
     """A next hop was put or removed: a hop, or members by id and weight."""
 
@@ -60,4 +67,4 @@ class Done(NamedTuple):
     interrupted: bool  # a dump that does not fit together
 
 
-Event = Route | NextHop | Link | Neighbour | Done
+Event = Route | Routes | NextHop | Link | Neighbour | Done

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from .events import Event
 from .fpm import BadFrame, Framer
 from .namespace import inside
-from .netlink import decode
 
 log = logging.getLogger(__name__)
 
@@ -78,10 +77,7 @@ class Session(asyncio.Protocol):
         counters = self._server.counters
         events: list[Event] = []
         try:
-            for message in self._framer.feed(data):
-                ignored, malformed = decode(message, events)
-                counters["ignored"] += ignored
-                counters["malformed"] += malformed
+            self._framer.feed(data, events, counters)
         except BadFrame as error:
             counters["broken"] += 1
             log.warning("the connection of zebra ends: %s", error)

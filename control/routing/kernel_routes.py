@@ -3,11 +3,17 @@
 Zebra tells of its own by FPM, so those that it wrote into the kernel are left out.
 """
 
+from collections.abc import Iterable
+
 from .events import Route
 from .protocols import ZEBRA
 
 MAIN, LOCAL_TABLE = 254, 255  # the latter has the host's own addresses
 FAMILY_AND_LENGTH = 2  # bytes of a key before its prefix
+_SUSPECT = {  # first bytes of addresses, by family
+    4: frozenset((0x7F, *range(0xE0, 0x100))),
+    6: frozenset((0x00, 0xFE, 0xFF)),
+}
 _LOOPBACK = {4: (b"\x7f", 8), 6: (bytes(15) + b"\1", 128)}
 
 
@@ -23,11 +29,13 @@ class KernelRoutes:
         """Forget all."""
         self._routes.clear()
 
+    def concerns(self, event: Route) -> bool:
+        """Return whether routes of its table and protocol are taken."""
+        return event.table in self._tables and event.protocol not in self._without
+
     def take(self, event: Route) -> Route | None:
         """Return the route that there is now for the prefix; None: nothing has changed."""
-        if event.table not in self._tables or event.protocol in self._without:
-            return None
-        if is_of_the_host_alone(event.key):
+        if not self.concerns(event) or is_of_the_host_alone(event.key):
             return None
         routes = self._routes.setdefault(event.key, {})
         name = event.table, event.metric
@@ -53,6 +61,15 @@ def _without_hops(before: Route | None, event: Route) -> Route | None:
     """Return what is left of a route: IPv6's ways go one by one."""
     left = tuple(hop for hop in before.hops if hop not in event.hops) if before else ()
     return before._replace(hops=left) if before and left and event.hops else None
+
+
+def for_a_router(keys: Iterable[bytes]) -> list[bytes]:
+    """Return the prefixes that mean something to a router; a table may have a million."""
+    return [
+        key
+        for key in keys
+        if key[FAMILY_AND_LENGTH] not in _SUSPECT[key[0]] or not is_of_the_host_alone(key)
+    ]
 
 
 def is_of_the_host_alone(key: bytes) -> bool:

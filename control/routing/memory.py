@@ -6,16 +6,18 @@ its routes as they are: nothing is moved while packets pass.  As long as a sourc
 content of an id is a new content of the dataplane's, and all routes follow at once.
 """
 
-import struct
 from collections import Counter
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 
 from ..message.routes import (
     PUT,
     REMOVE,
+    ROUTE,
     Group,
     Hop,
     Kind,
@@ -28,7 +30,7 @@ from .protocols import distance_of
 MAX_ROUTES = 4_000_000
 USES_INTERFACE = frozenset((Kind.GATEWAY, Kind.LINK))
 
-_HEAD = struct.Struct(">BBBBIIB3x")
+KEY = np.dtype([(name, ROUTE[name]) for name in ("family", "length", "prefix")])
 
 Resolve = Callable[[int], int]  # the kernel's number of an interface to ours; 0: it is none of ours
 Hops = tuple[Hop, ...]
@@ -92,16 +94,25 @@ class Memory:
 
     def put_route(self, route: Route) -> None:
         """Take a route that was put."""
-        name = 0 if route.hops else route.next_hop
-        via = self._group_of(Content(route.hops, False)) if route.hops else self._names.get(name, 0)
+        self.put_routes(route, (route.key,))
+
+    def put_routes(self, like: Route, keys: Sequence[bytes]) -> None:
+        """Take routes that were put, alike but for their prefixes."""
+        name = 0 if like.hops else like.next_hop
+        via = self._group_of(Content(like.hops, False)) if like.hops else self._names.get(name, 0)
         if not via:
-            self.counters["without_next_hop"] += 1
-            self.remove_route(route.key)
+            self.counters["without_next_hop"] += len(keys)
+            for key in keys:
+                self.remove_route(key)
             return
-        if route.key not in self.routes and len(self.routes) >= MAX_ROUTES:
-            self.counters["full"] += 1
-            return
-        self._set(route.key, Held(via, route.metric, distance_of(route.protocol), name))
+        held = Held(via, like.metric, distance_of(like.protocol), name)
+        new = dict.fromkeys(key for key in keys if key not in self.routes)
+        if len(new) < len(keys):
+            for key in keys:
+                if key not in new and self.routes[key] != held:
+                    self._set(key, held)
+            self.stale.difference_update(keys)
+        self._add(new, held)
 
     def remove_route(self, key: bytes) -> None:
         """Take that there is no route any more; there may not have been one."""
@@ -177,7 +188,7 @@ class Memory:
         if turned:
             self._changed |= dict.fromkeys(k for k, h in self.routes.items() if h.via in turned)
         changed, self._changed = self._changed, {}
-        return Batch(groups, b"".join(map(self._route_record, changed)), gone)
+        return Batch(groups, self._route_records(changed), gone)
 
     def _group_record(self, ident: int, resolve: Resolve) -> bytes:
         """Return what the dataplane shall have; nothing if no route needs it or no way is ours."""
@@ -194,16 +205,38 @@ class Memory:
         if ident not in self._holders:
             del self._contents[ident], self._uses[ident]
 
-    def _route_record(self, key: bytes) -> bytes:
-        held = self.routes.get(key)
+    def _route_records(self, keys: Collection[bytes]) -> bytes:
+        """Return a record for each prefix: what there is for it now, or that there is nothing."""
+        helds = list(map(self.routes.get, keys))
+        kinds = {held: i for i, held in enumerate(set(helds))}
+        rows = np.array([self._row(held) for held in kinds], ROUTE)
+        records = rows[[kinds[held] for held in helds]]
+        prefixes = np.frombuffer(b"".join(keys), KEY)
+        for name in KEY.names or ():
+            records[name] = prefixes[name]
+        return records.tobytes()
+
+    def _row(self, held: Held | None) -> tuple[Any, ...]:
+        """Return a record without a prefix."""
         if held and self._sent.get(held.via):
-            via, metric, distance, _ = held
-            head = _HEAD.pack(PUT, key[0], key[1], self.source, via, metric, distance)
-        else:
-            head = _HEAD.pack(REMOVE, key[0], key[1], self.source, 0, 0, 0)
-        return head + key[2:]
+            return PUT, 0, 0, self.source, held.via, held.metric, held.distance, b"", b""
+        return REMOVE, 0, 0, self.source, 0, 0, 0, b"", b""
 
     # Groups.
+
+    def _add(self, new: dict[bytes, None], held: Held) -> None:
+        """Add routes of which there was none."""
+        if (over := len(self.routes) + len(new) - MAX_ROUTES) > 0:
+            self.counters["full"] += over
+            new = dict.fromkeys(islice(new, max(len(new) - over, 0)))
+        self.routes |= dict.fromkeys(new, held)
+        self._changed |= new
+        self._use(held.via, len(new))
+
+    def _use(self, ident: int, n: int) -> None:
+        if n and not self._uses[ident]:
+            self._dirty[ident] = None
+        self._uses[ident] += n
 
     def _set(self, key: bytes, held: Held) -> None:
         self.stale.discard(key)
@@ -212,9 +245,7 @@ class Memory:
         if before and before[:3] == held[:3]:
             return
         self._changed[key] = None
-        self._uses[held.via] += 1
-        if self._uses[held.via] == 1:
-            self._dirty[held.via] = None
+        self._use(held.via, 1)
         if before:
             self._release(before.via)
 

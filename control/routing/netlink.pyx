@@ -4,18 +4,23 @@ Numbers are in the byte order of the host, addresses and labels in that of the n
 is a header of 16 bytes, a fixed part that its type has, and attributes: size, type and value,
 aligned to four bytes.  Nothing outside of a message's size is read, whatever it says.
 
+A table of routes is many messages that differ in the prefix only.  They are compared, and not read
+one by one.
+
 Reference: rtnetlink(7), linux/rtnetlink.h, linux/nexthop.h; RFC 3032 (label stack)
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from ..message.routes import MAX_HOPS, MAX_LABELS, Hop, Kind
-from .events import Done, Link, Neighbour, NextHop, Route
+from .events import Done, Link, Neighbour, NextHop, Route, Routes
 
 cdef enum:
     HEADER = 16
+    LENGTH_AT = 17              # of a route's prefix, behind the header and the family
+    PREFIX_AT = 32              # if it is the first attribute of a route
     N_ATTRIBUTES = 64           # types that are looked at are below
     TYPE_MASK = 0x3FFF
     DUMP_INTERRUPTED = 0x10
@@ -95,27 +100,77 @@ cdef inline uint32_t u32(const uint8_t *at) noexcept:
 
 
 def decode(bytes data not None, list events not None):
-    cdef const uint8_t *at = <const uint8_t *>PyBytes_AS_STRING(data)
-    cdef Py_ssize_t left = len(data), size
-    cdef int ignored = 0, malformed = 0
+    cdef Tally tally
+
+    tally.ignored, tally.malformed, tally.route = 0, 0, NULL
+    take(<const uint8_t *>PyBytes_AS_STRING(data), len(data), events, &tally)
+    return tally.ignored, tally.malformed
+
+
+cdef int take(const uint8_t *at, Py_ssize_t left, list events, Tally *tally) except -1:
+    """Add what messages say; *tally* goes on from call to call as long as their bytes stay."""
+    cdef Py_ssize_t size
     while left > 0:
         size = u32(at) if left >= HEADER else 0
         if size < HEADER or size > left:
-            malformed += 1
+            tally.malformed += 1
             break
-        try:
-            event = message(at, size)
-        except _Malformed:
-            malformed += 1
+        if tally.route != NULL and is_alike(tally.route, at, size):
+            add_alike(at, events)
         else:
-            if event is None:
-                ignored += 1
-            else:
-                events.append(event)
+            take_one(at, size, events, tally)
         size = min(left, (size + 3) & ~3)
         at += size
         left -= size
-    return ignored, malformed
+    return 0
+
+
+cdef int take_one(const uint8_t *at, Py_ssize_t size, list events, Tally *tally) except -1:
+    try:
+        event = message(at, size)
+    except _Malformed:
+        tally.malformed += 1
+        return 0
+    if event is None:
+        tally.ignored += 1
+        return 0
+    events.append(event)
+    tally.route = at if type(event) is Route and begins_with_prefix(at, size) else NULL
+    return 0
+
+
+cdef bint begins_with_prefix(const uint8_t *at, Py_ssize_t size) noexcept:
+    """Return whether the first attribute of a route is its prefix."""
+    cdef int width = 4 if at[HEADER] == INET else 16
+    return (size >= PREFIX_AT + width and u16(at + PREFIX_AT - 4) == 4 + width
+            and u16(at + PREFIX_AT - 2) & TYPE_MASK == RTA_DST)
+
+
+cdef bint is_alike(const uint8_t *route, const uint8_t *at, Py_ssize_t size) noexcept:
+    """Return whether a message differs from a route's in sequence number and prefix only."""
+    cdef int width = 4 if route[HEADER] == INET else 16
+    cdef Py_ssize_t rest = PREFIX_AT + width
+    return (u32(route) == size and at[LENGTH_AT] <= 8 * width
+            and not memcmp(route + 4, at + 4, 4)
+            and not memcmp(route + 12, at + 12, LENGTH_AT - 12)
+            and not memcmp(route + LENGTH_AT + 1, at + LENGTH_AT + 1, PREFIX_AT - LENGTH_AT - 1)
+            and not memcmp(route + rest, at + rest, size - rest))
+
+
+cdef int add_alike(const uint8_t *at, list events) except -1:
+    """Add the prefix of a message to the last event."""
+    cdef uint8_t key[18]
+    cdef int width = 4 if at[HEADER] == INET else 16
+    memset(key, 0, sizeof(key))
+    key[0], key[1] = 4 if at[HEADER] == INET else 6, at[LENGTH_AT]
+    memcpy(key + 2, at + PREFIX_AT, width)
+    found = PyBytes_FromStringAndSize(<const char *>key, sizeof(key))
+    last = events[len(events) - 1]
+    if type(last) is Routes:
+        (<list>last[1]).append(found)
+    else:
+        events[len(events) - 1] = Routes(last, [last.key, found])
+    return 0
 
 
 cdef object message(const uint8_t *at, Py_ssize_t size):

@@ -1,6 +1,7 @@
 """What zebra and the kernel say, read; and bytes that say nothing."""
 
 import struct
+from collections import Counter
 from ipaddress import ip_address
 
 import pytest
@@ -16,6 +17,7 @@ from raicho.control.routing.events import (
     Neighbour,
     NextHop,
     Route,
+    Routes,
 )
 from raicho.control.routing.fpm import BadFrame, Framer
 from raicho.control.routing.netlink import decode
@@ -169,17 +171,71 @@ def test_no_change_of_a_message_ends_the_decoder(
     assert len(events) + ignored + malformed >= 1
 
 
-@given(st.lists(st.integers(1, 60), min_size=1, max_size=9), st.integers(1, 7))
-def test_a_stream_is_cut_into_messages_however_it_arrives(sizes: list[int], step: int) -> None:
-    payloads = [bytes([n]) * (16 + n) for n in sizes]
-    stream = b"".join(map(frame, payloads))
-    framer = Framer()
-    found = [
-        payload
-        for at in range(0, len(stream), step)
-        for payload in framer.feed(stream[at : at + step])
+ROUTES = [
+    route(V4, 24, by(7)),
+    route(V6, 32, by(7)),
+    route(V4, 24, by(8)),
+    route(V4, 24, by(7), op=DEL),
+    route(V4, 24, [(6, u32(9)), *by(7)]),
+    next_hop(7, through(3, GATEWAY)),
+    route(V4, 33, by(7)),  # malformed
+    message(24, 0, 0, struct.pack("=BBBBBBBBI", 2, 0, 0, 0, 254, 186, 0, 1, 0), by(7)),
+]
+
+
+def told_alone(messages: list[bytes]) -> list[Event]:
+    """Return what messages say, read one by one, routes without what they are alike in."""
+    events: list[Event] = []
+    for each in messages:
+        decode(each, events)
+    return events
+
+
+def one_by_one(events: list[Event]) -> list[Event]:
+    """Return events with a route for each prefix."""
+    return [
+        single
+        for event in events
+        for single in (
+            [event.like._replace(key=key) for key in event.keys]
+            if isinstance(event, Routes)
+            else [event]
+        )
     ]
-    assert found == payloads
+
+
+@given(st.lists(st.tuples(st.sampled_from(ROUTES), st.integers(0, 255)), max_size=30))
+def test_routes_that_are_alike_are_read_as_each_alone(picks: list[tuple[bytes, int]]) -> None:
+    """F10: whatever comes between them, and whatever their prefixes."""
+    messages = []
+    for at, (each, octet) in enumerate(picks):
+        changed = bytearray(each)
+        changed[8] = at  # the sequence number, which tells nothing
+        if len(changed) > 37:
+            changed[36] = octet  # in a prefix
+        messages.append(bytes(changed))
+    events: list[Event] = []
+    decode(b"".join(messages), events)
+    assert one_by_one(events) == told_alone(messages)
+
+
+def test_a_table_of_routes_is_one_event() -> None:
+    messages = [route(bytes([10, 0, i, 0]), 24, by(7)) for i in range(100)]
+    events: list[Event] = []
+    assert decode(b"".join(messages), events) == (0, 0)
+    (told,) = events
+    assert isinstance(told, Routes)
+    assert [told.like._replace(key=key) for key in told.keys] == told_alone(messages)
+
+
+@given(st.lists(st.sampled_from(ROUTES), min_size=1, max_size=9), st.integers(1, 7))
+def test_a_stream_is_cut_into_messages_however_it_arrives(messages: list[bytes], step: int) -> None:
+    stream = b"".join(map(frame, messages))
+    framer, found, counters = Framer(), list[Event](), Counter[str]()
+    for at in range(0, len(stream), step):
+        framer.feed(stream[at : at + step], found, counters)
+    assert one_by_one(found) == told_alone(messages)
+    assert counters["malformed"] == messages.count(ROUTES[6])
 
 
 @pytest.mark.parametrize(
@@ -191,5 +247,7 @@ def test_a_stream_is_cut_into_messages_however_it_arrives(sizes: list[int], step
     ],
 )
 def test_a_stream_of_something_else_is_told(data: bytes, reason: str) -> None:
+    events: list[Event] = []
     with pytest.raises(BadFrame, match=reason):
-        list(Framer().feed(data))
+        Framer().feed(frame(route(V4, 24)) + data, events, Counter())
+    assert events == [only(route(V4, 24))]
