@@ -12,7 +12,7 @@ from ..message import CallError
 from ..message.routes import Ask, RouteClient, Source, address_bytes
 from .encode import neighbour
 from .events import Event, Link, Neighbour, NextHop, Route, Routes
-from .fpm_server import FpmServer
+from .fpm_server import FpmServer, FpmServers, Listener
 from .kernel import Kernel
 from .kernel_routes import KernelRoutes, for_a_router
 from .memory import Memory
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 class Adapter:
     """Make it inside a running loop; `open`, then `run`."""
 
-    def __init__(self, settings: Router, ask: Ask, alarm: Alarm) -> None:
+    def __init__(self, settings: Router, ask: Ask, alarm: Alarm, zebras: FpmServers) -> None:
         self.settings = settings
         self.trouble = ""
         self._alarm = alarm
@@ -53,6 +53,8 @@ class Adapter:
         self._is_read = False  # the kernel has said all
         self._is_there = False  # the dataplane
         self._kernel: Kernel | None = None
+        self._zebras = zebras
+        self._listener = Listener(self._take_fpm, self._pumps["fpm"].wake, self._zebra)
         self._server: FpmServer | None = None
         self._takes: dict[type[Event], Callable[[Any], None]] = {
             Link: self._take_link,
@@ -73,20 +75,17 @@ class Adapter:
             self._kernel = Kernel(
                 settings.host_namespace, self._take_own, self._begin, self._complete
             )
-            server = FpmServer(self._take_fpm, self._pumps["fpm"].wake, self._zebra)
-            await server.open(
-                settings.host_namespace, settings.routing.fpm_address, settings.routing.fpm_port
-            )
+            self._server = await self._zebras.join(settings.listens, self._listener)
         except OSError:
             self.close()
             raise
-        self._server = server
 
     def close(self) -> None:
         """Listen no more; the routes stay."""
-        for each in (self._kernel, self._server):
-            if each:
-                each.close()
+        if self._kernel:
+            self._kernel.close()
+        if self._server:
+            self._zebras.leave(self.settings.listens, self._listener)
         self._kernel = self._server = None
 
     async def run(self) -> None:

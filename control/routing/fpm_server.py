@@ -5,10 +5,13 @@ import logging
 import socket
 from collections import Counter
 from collections.abc import Callable
+from typing import NamedTuple
 
 from .events import Event
 from .fpm import BadFrame, Framer
 from .namespace import inside
+
+Place = tuple[str, str, int]  # namespace, address, port
 
 log = logging.getLogger(__name__)
 
@@ -20,17 +23,20 @@ def _listen(address: str, port: int) -> socket.socket:
     return listening
 
 
+class Listener(NamedTuple):
+    """Who hears a zebra."""
+
+    on_event: Callable[[Event], None]
+    on_turn: Callable[[], None]  # after the events that came together
+    on_link: Callable[[bool], None]  # it has come, or gone
+
+
 class FpmServer:
     """Listen in a namespace.  One zebra at a time is heard, the last that came."""
 
-    def __init__(
-        self,
-        on_event: Callable[[Event], None],
-        on_turn: Callable[[], None],
-        on_link: Callable[[bool], None],
-    ) -> None:
+    def __init__(self) -> None:
         self.counters: Counter[str] = Counter()
-        self.on_event, self.on_turn, self.on_link = on_event, on_turn, on_link
+        self.listeners: list[Listener] = []
         self.session: Session | None = None
 
     async def open(self, namespace: str, address: str, port: int) -> None:
@@ -42,9 +48,25 @@ class FpmServer:
     def close(self) -> None:
         """Listen no more, and let zebra go."""
         self._server.close()
+        self.hear_anew()
+
+    def hear_anew(self) -> None:
+        """Let zebra go, without a word of it: it comes back and says all again."""
         session, self.session = self.session, None
         if session:
             session.end()
+
+    def on_link(self, is_there: bool) -> None:
+        """Tell that zebra has come, or gone."""
+        for listener in self.listeners:
+            listener.on_link(is_there)
+
+    def on_events(self, events: list[Event]) -> None:
+        """Tell what zebra has said."""
+        for listener in self.listeners:
+            for event in events:
+                listener.on_event(event)
+            listener.on_turn()
 
 
 class Session(asyncio.Protocol):
@@ -83,10 +105,33 @@ class Session(asyncio.Protocol):
             log.warning("the connection of zebra ends: %s", error)
             self._transport.abort()
         counters["events"] += len(events)
-        for event in events:
-            self._server.on_event(event)
-        self._server.on_turn()
+        self._server.on_events(events)
 
     def end(self) -> None:
         """Close the connection."""
         self._transport.abort()
+
+
+class FpmServers:
+    """Where zebra is awaited; routers that are VRFs of one zebra share the place."""
+
+    def __init__(self) -> None:
+        self._servers: dict[Place, FpmServer] = {}
+
+    async def join(self, place: Place, listener: Listener) -> FpmServer:
+        """Listen at a place, or hear who is there already; OSError if that cannot be done."""
+        server = self._servers.get(place)
+        if server is None:
+            server = FpmServer()
+            await server.open(*place)
+            self._servers[place] = server
+        server.listeners.append(listener)
+        server.hear_anew()
+        return server
+
+    def leave(self, place: Place, listener: Listener) -> None:
+        """Hear it no more, and listen no more where nobody hears."""
+        server = self._servers[place]
+        server.listeners.remove(listener)
+        if not server.listeners:
+            self._servers.pop(place).close()

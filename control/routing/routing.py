@@ -22,6 +22,7 @@ from ..message import (
 from ..message.path import BadPath, find, parse_path
 from ..message.routes import ROUTE_API
 from .adapter import Adapter
+from .fpm_server import FpmServers
 from .settings import Router, clashes, routers_of
 
 DATAPLANE = "dataplane.control"
@@ -43,6 +44,7 @@ class RoutingComponent(Component):
         self._routers: dict[str, Router] = {}
         self._next: dict[str, Router] = {}
         self._adapters: dict[str, Adapter] = {}
+        self._zebras = FpmServers()
         self._runs: dict[str, asyncio.Task[None]] = {}
         self._control: ControlClient | None = None
         self._wake = asyncio.Event()
@@ -63,7 +65,7 @@ class RoutingComponent(Component):
     # Configuration.
 
     async def prepare(self, txid: str, changes: list[Change], config: dict[str, Any]) -> None:
-        """Read the routers, and refuse two that await zebra at one place."""
+        """Read the routers, and refuse two that one zebra tells of one table."""
         self._next = routers_of(config)
         for path, reason in clashes(self._next):
             raise ConfigError(path, reason)
@@ -76,7 +78,7 @@ class RoutingComponent(Component):
                 self._stop(name)
         for name, settings in wanted.items():
             if name not in self._adapters:
-                self._adapters[name] = Adapter(settings, self._ask, self._alarm)
+                self._adapters[name] = Adapter(settings, self._ask, self._alarm, self._zebras)
         self._wake.set()
 
     def _stop(self, name: str) -> None:

@@ -51,10 +51,10 @@ def routers_of(config: dict[str, Any]) -> dict[str, Router]:
 
 
 def clashes(routers: dict[str, Router]) -> Iterator[tuple[str, str]]:
-    """Yield the path and the reason where two routers await zebra at the same place."""
-    owners: dict[tuple[str, str, int], str] = {}
+    """Yield the path and the reason where two routers have one table of one zebra."""
+    owners: dict[tuple[tuple[str, str, int], int], str] = {}
     for name, router in routers.items():
-        owner = owners.setdefault(router.listens, name)
+        owner = owners.setdefault((router.listens, router.routing.table), name)
         if owner != name:
-            reason = f"router {owner} listens there in the same namespace"
-            yield f"/raicho/router[name='{name}']/routing/fpm-port", reason
+            reason = f"router {owner} has this table of the zebra that connects there"
+            yield f"/raicho/router[name='{name}']/routing/table", reason

@@ -17,6 +17,7 @@ from system.needs import needs
 from raicho.control.message import BulkClient, BulkReply, BulkRequest, BulkServer
 from raicho.control.message.routes import Group, Hop, Kind, Source, pack_group, pack_route
 from raicho.control.routing.adapter import Adapter
+from raicho.control.routing.fpm_server import FpmServers
 from raicho.control.routing.settings import Interface, Router, Routing
 
 from .dataplane import Tables
@@ -71,7 +72,7 @@ class House:
     """A namespace with an interface that has a peer, and the adapter of router r1."""
 
     def __init__(self, context: zmq.SyncContext, lab: Lab, folder: Path) -> None:
-        self.lab, self.folder, self._context = lab, folder, context
+        self.lab, self.folder, self.context = lab, folder, context
         self.inside = lab.namespace("r1", ipv6=True)
         self.beyond = lab.namespace("r2", ipv6=True)
         lab.cable(self.inside, "r1p1", self.beyond, "r2p1")
@@ -80,13 +81,14 @@ class House:
         self.alarms: list[str] = []
         self.dataplane = Dataplane(context, "inproc://bulk")
         self.client = BulkClient(context, "inproc://bulk")
+        self.zebras = FpmServers()
         self._run: asyncio.Task[None] | None = None
 
     async def begin(self, **times: Any) -> Adapter:
         """Begin with an adapter, as a component that was just started does."""
         host = (Interface("r1p1", host=True),)
         settings = Router("r1", self.inside.name, host, Routing(**times))
-        self.adapter = Adapter(settings, self.client.request, self.alarms.append)
+        self.adapter = Adapter(settings, self.client.request, self.alarms.append, self.zebras)
         await self.adapter.open()
         self.adapter.dataplane_has({"r1p1": INDEX})
         self._run = asyncio.create_task(self.adapter.run())
@@ -273,6 +275,49 @@ async def test_a_new_dataplane_gets_all_at_once(context: zmq.SyncContext) -> Non
         linked = (Hop(Kind.LINK, INDEX + 1),)
         wanted = {**before, "198.51.100.0/24": ()}
         assert h.told() == {p: linked if p == "10.0.1.0/24" else moved for p in wanted}
+
+
+async def test_routers_of_one_zebra_have_a_table_each(context: zmq.SyncContext) -> None:
+    """K18: VRFs are told apart by the numbers of their tables.
+
+    This kernel may have no VRFs, so the table is one of the default VRF: of those zebra tells only
+    what changes, and not all when it connects.
+    """
+    async with house(context) as h:
+        red = await h.begin()
+        frr = h.zebra()
+        frr.start("staticd", "ip route 198.51.100.0/24 10.0.1.2")
+        in_main = {"10.0.1.0/24": (Hop(Kind.LINK, INDEX),), "198.51.100.0/24": by(PEER)}
+        await h.until(lambda: h.told() == in_main, "the routes of the main table")
+        h.inside.ip("route", "add", "192.0.2.0/24", "via", "10.0.1.3", "table", "10")
+        before = h.dataplane
+
+        h.dataplane = Dataplane(h.context, "inproc://blue")
+        client = BulkClient(h.context, "inproc://blue")
+        settings = Router("blue", h.inside.name, red.settings.interface, Routing(table=10))
+        blue = Adapter(settings, client.request, h.alarms.append, h.zebras)
+        await blue.open()
+        blue.dataplane_has({"r1p1": INDEX})
+        run = asyncio.create_task(blue.run())
+        await h.until(lambda: blue.state()["zebra"] == "resending", "zebra is there for both")
+        via = ("198.51.100.0/24 10.0.1.3 table 10", "203.0.113.0/24 10.0.1.3 table 10")
+        await asyncio.to_thread(frr.show, "configure", *(f"ip route {route}" for route in via))
+        other = by(ip_address("10.0.1.3").packed)
+        in_ten = {"198.51.100.0/24": other, "203.0.113.0/24": other}
+        await h.until(lambda: h.told() == in_ten, "the routes of table 10")
+        await h.until(lambda: h.told(Source.KERNEL) == {"192.0.2.0/24": other}, "the kernel's")
+        assert h.alarms == []
+        blue.close()
+        run.cancel()
+        with suppress(asyncio.CancelledError):
+            await run
+        client.close()
+        h.dataplane.server.close()
+
+        h.dataplane = before
+        await asyncio.to_thread(frr.show, "configure", "no ip route 198.51.100.0/24 10.0.1.2")
+        del in_main["198.51.100.0/24"]
+        await h.until(lambda: h.told() == in_main, "the first one still hears zebra")
 
 
 async def test_bytes_that_are_no_fpm_end_the_connection_only(context: zmq.SyncContext) -> None:

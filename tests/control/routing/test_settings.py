@@ -23,16 +23,19 @@ def test_a_router_without_a_host_side_is_none_of_ours() -> None:
     assert routers_of({}) == {}
 
 
-def test_two_routers_cannot_await_zebra_at_one_place() -> None:
-    """F10: but in two namespaces, or at two ports."""
+def test_two_routers_cannot_have_one_table_of_one_zebra() -> None:
+    """F10: but two tables, or in two namespaces, or at two ports."""
     same = routers_of(tree(r1={"interface": HOST}, r2={"interface": HOST}))
     assert list(clashes(same)) == [
         (
-            "/raicho/router[name='r2']/routing/fpm-port",
-            "router r1 listens there in the same namespace",
+            "/raicho/router[name='r2']/routing/table",
+            "router r1 has this table of the zebra that connects there",
         )
     ]
-    other = tree(r1={"interface": HOST}, r2={"interface": HOST, "routing": {"fpm-port": 2621}})
-    assert not list(clashes(routers_of(other)))
-    apart = tree(r1={"interface": HOST}, r2={"interface": HOST, "host-namespace": "os"})
-    assert not list(clashes(routers_of(apart)))
+    for other in (
+        {"routing": {"table": 10}},
+        {"routing": {"fpm-port": 2621}},
+        {"host-namespace": "os"},
+    ):
+        rows = tree(r1={"interface": HOST}, r2={"interface": HOST, **other})
+        assert not list(clashes(routers_of(rows)))
