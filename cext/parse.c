@@ -402,6 +402,31 @@ read_frame(struct packet *p, struct flow_key *key)
     return read_payload(p, key, type, at + 2);
 }
 
+/* What a frame with an IP header at 'l3' is, whose type is just before it: both of its offsets, and the
+ * words of the key that have nothing to do with IP. */
+static inline __attribute__((always_inline)) void
+note_usual(struct packet *p, struct flow_key *key, uint16_t type, uint32_t l3, uint32_t l4,
+           uint64_t tag)
+{
+    p->l2_5 = NO_OFFSET;
+    p->l3 = (uint16_t)l3;
+    p->l4 = (uint16_t)l4;
+    p->eth_type_at = (uint16_t)(l3 - 2);
+    p->stale = false;
+    key->word[W_PORT] = (uint64_t)p->in_port << 32 | p->in_port;
+    key->word[W_METADATA] = 0;
+    key->word[W_TUNNEL_ID] = 0;
+    key->word[W_ETH_DST] = (get_be64(p->data) & ~UINT64_C(0xffff)) | type;
+    key->word[W_ETH_SRC] = (get_be64(p->data + 6) & ~UINT64_C(0xffff)) | tag;
+}
+
+/* The TCP flags of a header at 'l4', where the key has them. */
+static inline uint64_t
+tcp_flags_word(const uint8_t *l4, bool tcp)
+{
+    return tcp ? (uint64_t)(get_be16(l4 + 12) & 0xfff) << 16 : 0;
+}
+
 /* Fills the first line of the key with IPv4 without options and whole TCP or UDP in it, whose Ethernet
  * type is at 'type_at' behind 'tag', as read_frame() would.  Returns false, and nothing has changed, if it
  * is something else. */
@@ -423,35 +448,61 @@ read_plain_ipv4(struct packet *p, struct flow_key *key, uint32_t type_at, uint64
         || total > p->len - l3) {
         return false;
     }
-    p->l2_5 = NO_OFFSET;
-    p->l3 = (uint16_t)l3;
-    p->l4 = (uint16_t)l4;
-    p->eth_type_at = (uint16_t)type_at;
-    p->stale = false;
-    key->word[W_PORT] = (uint64_t)p->in_port << 32 | p->in_port;
-    key->word[W_METADATA] = 0;
-    key->word[W_TUNNEL_ID] = 0;
-    key->word[W_ETH_DST] = (get_be64(data) & ~UINT64_C(0xffff)) | ETH_TYPE_IPV4;
-    key->word[W_ETH_SRC] = (get_be64(data + 6) & ~UINT64_C(0xffff)) | tag;
+    note_usual(p, key, ETH_TYPE_IPV4, l3, l4, tag);
     key->word[W_IPV4] = get_be64(ip + 12);
     key->word[W_L4] = (uint64_t)get_be32(data + l4) << 32 | (uint32_t)ip[9] << 24
                       | (uint32_t)ip[1] << 16 | (uint32_t)ip[8] << 8;
-    key->word[W_IPV6] = tcp ? (uint64_t)(get_be16(data + l4 + 12) & 0xfff) << 16 : 0;
+    key->word[W_IPV6] = tcp_flags_word(data + l4, tcp);
     return true;
+}
+
+/* The same for IPv6 without extension headers.  Of the words from W_WIDE on it fills the addresses. */
+static inline __attribute__((always_inline)) bool
+read_plain_ipv6(struct packet *p, struct flow_key *key, uint32_t type_at, uint64_t tag)
+{
+    const uint32_t l3 = type_at + 2, l4 = l3 + IPV6_SIZE;
+    const uint8_t *data = p->data, *ip = data + l3;
+
+    if (p->len < l4 + UDP_SIZE || get_be16(data + type_at) != ETH_TYPE_IPV6 || ip[0] >> 4 != 6) {
+        return false;
+    }
+
+    uint32_t payload = get_be16(ip + 4), first = get_be32(ip);
+    bool tcp = ip[6] == IP_PROTO_TCP;
+
+    if (!(tcp || ip[6] == IP_PROTO_UDP) || payload < l4_size[ip[6]] || payload > p->len - l4) {
+        return false;
+    }
+    note_usual(p, key, ETH_TYPE_IPV6, l3, l4, tag);
+    key->word[W_IPV4] = 0;
+    key->word[W_L4] = (uint64_t)get_be32(data + l4) << 32 | (uint32_t)ip[6] << 24
+                      | (first >> 4 & 0xff0000) | (uint32_t)ip[7] << 8;
+    key->word[W_IPV6] = (uint64_t)(first & 0xfffff) << 44 | tcp_flags_word(data + l4, tcp);
+    for (unsigned i = 0; i < 4; i++) {
+        key->word[W_IPV6_SRC + i] = get_be64(ip + 8 + 8 * i);
+    }
+    return true;
+}
+
+static inline __attribute__((always_inline)) bool
+read_plain(struct packet *p, struct walk *walk, uint32_t type_at, uint64_t tag)
+{
+    return read_plain_ipv4(p, &walk->key, type_at, tag)
+           || (walk->wide = read_plain_ipv6(p, &walk->key, type_at, tag));
 }
 
 /* Does the frames that most are, with one VLAN tag or none; the others return false.  For each of the
  * two there is a copy of the code in which offsets are constants. */
 static inline bool
-read_usual(struct packet *p, struct flow_key *key)
+read_usual(struct packet *p, struct walk *walk)
 {
     const uint8_t *data = p->data;
 
     if (p->len < ETH_SIZE + VLAN_SIZE || get_be16(data + ETH_TYPE_AT) != ETH_TYPE_VLAN) {
-        return read_plain_ipv4(p, key, ETH_TYPE_AT, 0);
+        return read_plain(p, walk, ETH_TYPE_AT, 0);
     }
-    return read_plain_ipv4(p, key, ETH_TYPE_AT + VLAN_SIZE,
-                           get_be16(data + ETH_TYPE_AT + 2) | VID_PRESENT);
+    return read_plain(p, walk, ETH_TYPE_AT + VLAN_SIZE,
+                      get_be16(data + ETH_TYPE_AT + 2) | VID_PRESENT);
 }
 
 /* Clears words of a key, in pieces that compilers make plain stores of: for the
@@ -484,7 +535,7 @@ parse_again(struct packet *p)
     walk->wide |= read_frame(p, &walk->key);
 }
 
-/* Usual packets fill the first line of the key only, and only that is cleared after them. */
+/* With IPv4, usual packets fill the first line of the key only, and only that is cleared after them. */
 void
 parse_vector(struct packet *const packets[], unsigned n)
 {
@@ -499,7 +550,7 @@ parse_vector(struct packet *const packets[], unsigned n)
             clear_words(walk->key.word + W_WIDE, N_KEY_WORDS - W_WIDE);
             walk->wide = false;
         }
-        if (read_usual(p, &walk->key)) {
+        if (read_usual(p, walk)) {
             continue;
         }
         clear_words(walk->key.word, W_WIDE);
