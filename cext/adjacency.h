@@ -62,8 +62,8 @@ struct adjacency {
             union {
                 struct attachment *to;          /* REWRITE */
                 struct bridge *bridge;          /* BRIDGE */
-                struct neighbour *neighbour;    /* INCOMPLETE.  Control thread's. */
             };
+            struct neighbour *neighbour;        /* These two, and INCOMPLETE.  Control thread's. */
             uint8_t header[ADJACENCY_HEADER];
         };
         struct {

@@ -64,6 +64,7 @@ enum route_reason {
     ROUTE_UNREACHABLE,
     ROUTE_PROHIBIT,
     ROUTE_SEEN,                         /* A copy that somebody wants (escalation.h). */
+    ROUTE_REDIRECT,                     /* A copy: it leaves by the interface it came by. */
     ROUTE_REASONS_END,
 };
 

@@ -26,7 +26,7 @@ can_be(const struct escalation_match *match)
 {
     bool ip = !match->eth_type || match->eth_type == ETH_TYPE_IPV4 || match->eth_type == ETH_TYPE_IPV6;
 
-    return match->reasons && !(match->reasons >> (ROUTE_REASONS_END - ROUTE_LOCAL))
+    return match->reasons && !(match->reasons >> (ROUTE_SEEN + 1 - ROUTE_LOCAL))
            && (!match->protocol || ip) && (!match->port || has_ports(match->protocol));
 }
 

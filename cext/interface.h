@@ -42,6 +42,7 @@ struct interface {
     uint8_t reverse_path;       /* enum reverse_path */
     uint8_t nat_side;           /* enum nat_side */
     uint8_t nat;                /* Number of the NAT, if it is on a side of one. */
+    bool redirects;             /* Who could send to the next hop himself is told. */
     _Atomic bool up;            /* Goes down in place, when the interface is about to go. */
     uint32_t port;              /* Number on the bridge; PORT_LOCAL: the interface is the bridge's own. */
     struct bridge *bridge;

@@ -118,6 +118,9 @@ forward(struct worker *worker, const struct interface *from, struct packet *p,
         worker_punt_route(worker, p, ROUTE_TOO_BIG, cookie_of(id, from));
         return;
     }
+    if (to == from && from->redirects) {
+        worker_tell_route(worker, p, ROUTE_REDIRECT, cookie_of(id, from));
+    }
     if (!to || !to->up || !replace_header(p, by, v6)) {
         worker_drop(worker, &p, 1, to && to->up ? DROP_no_room : DROP_no_interface);
         return;
@@ -169,14 +172,16 @@ count_sent(struct worker *worker, struct way_out *out)
 
 /* Packets leave by the interface of 'by' from now on. */
 static void
-turn_to(struct worker *worker, struct way_out *out, const struct adjacency *by)
+turn_to(struct worker *worker, const struct interface *from, struct way_out *out,
+        const struct adjacency *by)
 {
     const struct interface *to = interface_at(&worker->dataplane->routing, by->interface);
     struct lane *lane = by->to->leave_by[worker->id];
 
     count_sent(worker, out);
     out->interface = to;
-    out->by = to && to->up && lane->worker == worker->id ? lane : NULL;
+    out->by = to && to->up && lane->worker == worker->id && (to != from || !from->redirects)
+              ? lane : NULL;
 }
 
 /* Does to a packet what most need: another header of the same length, and out by the lane that is
@@ -210,7 +215,7 @@ dispatch_one(struct worker *worker, const struct interface *from, struct packet 
 {
     if (by->kind == ADJACENCY_REWRITE) {
         forward(worker, from, p, by, id, v6);
-        turn_to(worker, out, by);
+        turn_to(worker, from, out, by);
     } else if (by->kind == ADJACENCY_BRIDGE) {
         forward(worker, from, p, by, id, v6);
     } else {

@@ -30,6 +30,7 @@
 #include "rib.h"
 
 struct dataplane;
+struct nd_router;
 struct punt;
 
 enum {
@@ -91,6 +92,7 @@ struct interface_config {
     uint8_t nat;                        /* Number of the NAT. */
     bool up;
     bool proxy_arp;
+    bool redirects;
 };
 
 struct router {
@@ -130,6 +132,10 @@ void router_remove_interface(struct router *router, uint32_t index);
  * ENOENT, EINVAL (not an address of a host) or ENOMEM. */
 int router_add_address(struct router *router, uint32_t index, const struct ip_prefix *address);
 int router_remove_address(struct router *router, uint32_t index, const struct ip_prefix *address);
+
+/* Tells hosts on the link of an interface of the router, and what 'config' has for them, or with null no more;
+ * what is kept there is ignored.  0 or ENOENT. */
+int router_set_advertised(struct router *router, uint32_t index, const struct nd_router *config);
 
 /* --- Routes (router_route.c) ------------------------------------------------------------------- */
 

@@ -51,6 +51,22 @@ cdef extern from "rib.h" nogil:
         uint32_t n_routes
         rib_source *sources
 
+cdef extern from "nd.h" nogil:
+    struct nd_prefix:
+        ip_prefix prefix
+        uint32_t valid_s, preferred_s
+        bint on_link, autonomous
+
+    struct nd_router:
+        uint32_t max_interval_ms
+        uint32_t min_interval_ms
+        uint16_t lifetime_s
+        uint8_t hop_limit
+        bint managed, other
+        uint32_t mtu
+        unsigned n_prefixes
+        nd_prefix prefixes[16]
+
 cdef extern from "router.h" nogil:
     cdef enum:
         ROUTE_STATIC
@@ -68,6 +84,7 @@ cdef extern from "router.h" nogil:
         uint8_t nat
         bint up
         bint proxy_arp
+        bint redirects
 
     cdef enum:
         ROUTER_MEMBERS_MAX
@@ -100,6 +117,7 @@ cdef extern from "router.h" nogil:
     void router_remove_interface(router *, uint32_t index)
     int router_add_address(router *, uint32_t index, const ip_prefix *)
     int router_remove_address(router *, uint32_t index, const ip_prefix *)
+    int router_set_advertised(router *, uint32_t index, const nd_router *)
     int router_put_group(router *, uint8_t source, uint32_t id, const next_hop *, uint32_t n)
     int router_remove_group(router *, uint8_t source, uint32_t id)
     int router_put_route(router *, uint8_t source, const ip_prefix *, uint8_t distance,

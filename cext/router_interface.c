@@ -322,6 +322,7 @@ make_view(const struct router_interface *own, const struct interface_config *con
         .mac = config->mac, .router = own->router, .index = own->index, .vlan = own->vlan,
         .mtu = config->mtu, .reverse_path = config->reverse_path, .up = config->up,
         .nat_side = config->nat_side, .nat = config->nat,
+        .redirects = config->redirects && config->nat_side == NAT_SIDE_NONE,
         .port = own->port, .bridge = own->bridge,
         .received = old->received, .sent = old->sent,
     };
@@ -512,6 +513,7 @@ router_remove_interface(struct router *router, uint32_t index)
                                                   memory_order_relaxed);
     uint32_t received = view->received, sent = view->sent;
 
+    router_set_advertised(router, index, NULL);
     while (bind_view(own, NULL)) {
         epoch_synchronize(&dataplane->epoch);
     }

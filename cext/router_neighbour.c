@@ -60,8 +60,8 @@ adjacency_of(struct dataplane *dataplane, struct neighbour *neighbour, uint32_t 
     adjacency->interface = neighbour->link->interface;
     adjacency->counter = counter;
     adjacency->mtu = view ? view->mtu : 0;
+    adjacency->neighbour = neighbour;
     if (!reachable) {
-        adjacency->neighbour = neighbour;
         return adjacency;
     }
     put_header(adjacency, view, neighbour->mac);

@@ -5,6 +5,7 @@
 
 #include "dataplane.h"
 #include "icmp.h"
+#include "nd.h"
 #include "neighbour.h"
 #include "router.h"
 
@@ -19,6 +20,8 @@ struct router_interface {
     struct router *router;
     uint32_t index;
     struct neighbour_link neighbours;
+    struct nd_router advertised;        /* What the link's hosts are told, if it names this. */
+    struct router_interface *next_advertising;
     struct icmp_limits icmp;
     uint32_t link;                      /* Id of the adjacency of destinations on its link. */
     struct bridge *bridge;
@@ -101,8 +104,20 @@ void router_flush_uncovered(struct router_interface *own);
 void router_send_by(struct router *router, uint32_t adjacency, const uint8_t *ip, size_t len,
                     uint64_t now_ms);
 
+/* Sends a packet of ours that answers one that came by an interface: link-local addresses are on its link. */
+void router_answer(struct router_interface *own, const uint8_t *ip, size_t len, uint64_t now_ms);
+
 /* Tells the sender of a packet that came by an interface what is wrong with it. */
 void router_send_error(struct router_interface *own, enum icmp_error error, uint32_t value,
                        const uint8_t *ip, size_t len, bool was_group, uint64_t now_ms);
+
+/* --- To hosts on a link (router_hosts.c) --- */
+
+/* Tells the sender of a packet that left by the interface it came by, and by an adjacency, who takes it on. */
+void router_redirect(struct router_interface *own, uint32_t adjacency, const uint8_t *ip, size_t len,
+                     uint64_t now_ms);
+
+/* Sends advertisements that are due. */
+void router_advertise(struct routing *routing, uint64_t now_ms);
 
 #endif

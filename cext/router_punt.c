@@ -186,9 +186,8 @@ router_originate(struct router *router, const uint8_t *ip, size_t len, uint64_t 
     send_ours(router, id, 0, ip, len, by->mtu, now_ms);
 }
 
-/* Sends a packet of ours that answers one that came by an interface: link-local addresses are on its link. */
-static void
-answer(struct router_interface *own, const uint8_t *ip, size_t len, uint64_t now_ms)
+void
+router_answer(struct router_interface *own, const uint8_t *ip, size_t len, uint64_t now_ms)
 {
     const struct interface *view = interface_at(&own->router->dataplane->routing, own->index);
     struct ip_address to = destination_of(ip);
@@ -215,7 +214,7 @@ router_send_error(struct router_interface *own, enum icmp_error error, uint32_t 
     const struct icmp_cause cause = { error, value, ip, len, *from, was_group };
     size_t size = icmp_error(&own->icmp, &routing->icmp, &cause, now_ms, packet);
     if (size) {
-        answer(own, packet, size, now_ms);
+        router_answer(own, packet, size, now_ms);
     }
 }
 
@@ -265,7 +264,7 @@ answer_ourselves(struct router_interface *own, const uint8_t *ip, size_t len, bo
         size_t size = (from = group ? from : &to) && len <= sizeof reply
             ? icmp_echo_reply(ip, len, from, reply) : 0;
         if (size) {
-            answer(own, reply, size, now_ms);
+            router_answer(own, reply, size, now_ms);
         }
     } else if (!group && !heard && protocol != IP_PROTO_ICMPV4 && protocol != IP_PROTO_ICMPV6) {
         bool ports = protocol == IP_PROTO_TCP || protocol == IP_PROTO_UDP || protocol == IP_PROTO_SCTP;
@@ -471,6 +470,8 @@ router_punt(struct dataplane *dataplane, const struct punt *punt, uint64_t now_m
         take(own, frame, len, now_ms);
     } else if (punt->reason == ROUTE_SEEN) {
         escalation_tell(own, ROUTE_SEEN, frame, len, now_ms);
+    } else if (punt->reason == ROUTE_REDIRECT) {
+        router_redirect(own, id, frame + ETH_SIZE, ip_length(frame + ETH_SIZE, len - ETH_SIZE), now_ms);
     } else {
         pass(own, punt->reason, id, frame, len, now_ms);
     }
@@ -480,6 +481,7 @@ void
 router_tick(struct dataplane *dataplane, uint64_t now_ms)
 {
     neighbours_advance(&dataplane->routing.neighbours, now_ms);
+    router_advertise(&dataplane->routing, now_ms);
     reassembly_advance(&dataplane->routing.reassembly, now_ms);
     for (struct router *router = dataplane->routing.routers; router; router = router->next) {
         router_follow_best(router);

@@ -37,6 +37,7 @@ struct routing {
     uint32_t last_escalation;   /* Id that was handed out last. */
     struct idmap users;         /* Groups, by the adjacency that is their only member. */
     struct router *routers;     /* All of them, a list. */
+    struct router_interface *advertising;       /* Interfaces whose hosts are told of the router, a list. */
     const struct program *output;       /* Sends a packet to the port in its arguments. */
 };
 

@@ -233,6 +233,11 @@ uint32_t packet_hash(struct packet *packet);
 /* The same as worker_punt() for the control thread's part of a router: see enum route_reason. */
 void worker_punt_route(struct worker *worker, struct packet *packet, enum route_reason reason,
                        uint64_t cookie);
+
+/* The same for a copy, if the rate allows it; leaves the packet. */
+void worker_tell_route(struct worker *worker, const struct packet *packet, enum route_reason reason,
+                       uint64_t cookie);
+
 /* Queues a copy of a packet for the snooping of its bridge; leaves the packet. */
 void worker_snoop(struct worker *worker, const struct packet *packet, uint16_t vlan);
 

@@ -320,7 +320,7 @@ static const uint32_t route_rates[ROUTE_REASONS_END - ROUTE_LOCAL] = {
     [0] = 50000, [ROUTE_RESOLVE - ROUTE_LOCAL] = 5000, [ROUTE_TTL - ROUTE_LOCAL] = 2000,
     [ROUTE_TOO_BIG - ROUTE_LOCAL] = 20000, [ROUTE_NO_ROUTE - ROUTE_LOCAL] = 2000,
     [ROUTE_UNREACHABLE - ROUTE_LOCAL] = 2000, [ROUTE_PROHIBIT - ROUTE_LOCAL] = 2000,
-    [ROUTE_SEEN - ROUTE_LOCAL] = 20000,
+    [ROUTE_SEEN - ROUTE_LOCAL] = 20000, [ROUTE_REDIRECT - ROUTE_LOCAL] = 200,
 };
 
 /* Tokens are for 1/1000 of a packet; what gathers lasts for 100 ms. */
@@ -350,6 +350,17 @@ worker_punt_route(struct worker *worker, struct packet *packet, enum route_reaso
         punt(worker, packet, &(const struct punting) { .cookie = cookie, .reason = reason });
     } else {
         worker_drop(worker, &packet, 1, DROP_punt_rate);
+    }
+}
+
+void
+worker_tell_route(struct worker *worker, const struct packet *packet, enum route_reason reason,
+                  uint64_t cookie)
+{
+    struct packet *copy = may_punt(worker, reason) ? worker_copy(worker, packet) : NULL;
+
+    if (copy) {
+        punt(worker, copy, &(const struct punting) { .cookie = cookie, .reason = reason });
     }
 }
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from .advertising import Advertised
 from .bridge import Bridge
 
 LOCAL: int  # the "port" of an interface that is on a bridge itself
@@ -25,6 +26,8 @@ class _InterfaceSettings(Protocol):
     def reverse_path(self) -> str: ...
     @property
     def proxy_arp(self) -> bool: ...
+    @property
+    def redirects(self) -> bool: ...
     @property
     def up(self) -> bool: ...
     @property
@@ -59,6 +62,9 @@ class Router:
 
     def remove_address(self, index: int, packed: bytes, length: int) -> None:
         """Take it away."""
+
+    def set_advertised(self, index: int, told: Advertised | None) -> None:
+        """Tell hosts on the link of an interface of the router; None: no more."""
 
     def set_host(self, index: int, descriptor: int) -> None:
         """Let a tap's descriptor be the host's side of an interface; -1: it has none."""

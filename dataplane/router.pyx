@@ -3,6 +3,7 @@
 cimport cython
 from libc.errno cimport EEXIST, EINVAL, ENOENT, ENOSPC
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
 
 from raicho.cext.buffer cimport buffer, buffer_close
 from raicho.cext.dataplane cimport dataplane_bridge
@@ -44,6 +45,8 @@ from raicho.cext.router cimport (
     interface_config,
     ip_prefix,
     ip_read,
+    nd_prefix,
+    nd_router,
     next_hop,
     router,
     router_add_address,
@@ -64,6 +67,7 @@ from raicho.cext.router cimport (
     router_remove_interface,
     router_remove_route,
     router_route_mod,
+    router_set_advertised,
     router_set_host,
     router_set_interface,
     router_sweep,
@@ -158,6 +162,7 @@ cdef class Router:
         return interface_config(
             name=name, mtu=settings.mtu, mac=settings.mac, vlan=settings.vlan,
             reverse_path=REVERSE_PATHS[settings.reverse_path], proxy_arp=settings.proxy_arp,
+            redirects=settings.redirects,
             nat_side=NAT_SIDES[settings.nat_side], nat=settings.nat, up=settings.up, bridge=NULL,
             port=0)
 
@@ -195,6 +200,30 @@ cdef class Router:
         cdef ip_prefix address = _address(packed, length)
 
         _check(router_remove_address(self._open(), index, &address), "address")
+
+    def set_advertised(self, uint32_t index, told):
+        cdef nd_router config
+        cdef const uint8_t[::1] view
+        cdef unsigned i
+
+        if told is None:
+            _check(router_set_advertised(self._open(), index, NULL), "interface")
+            return
+        settings = told.config
+        memset(&config, 0, sizeof(config))
+        config.max_interval_ms = settings.max_interval * 1000
+        config.min_interval_ms = <uint32_t>(settings.least * 1000)
+        config.lifetime_s = settings.router_lifetime
+        config.hop_limit = settings.hop_limit
+        config.managed, config.other = settings.managed, settings.other
+        config.mtu = told.mtu
+        config.n_prefixes = len(told.prefixes)
+        for i, (packed, length, autonomous) in enumerate(told.prefixes):
+            view = packed
+            config.prefixes[i] = nd_prefix(
+                prefix=_address(view, length), valid_s=settings.valid_lifetime,
+                preferred_s=settings.preferred_lifetime, on_link=True, autonomous=autonomous)
+        _check(router_set_advertised(self._open(), index, &config), "interface")
 
     def set_host(self, uint32_t index, int descriptor):
         if index not in self.bridges:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .advertising import AdvertiseConfig, read_advertise, wrong_advertise
 from .nat_config import NatLeaves, read_nat
 
 Tree = Mapping[str, Any]
@@ -36,6 +37,8 @@ class InterfaceConfig:
     proxy_arp: bool = False
     host: bool = False
     nat: str = "none"  # which side of it
+    redirects: bool = True
+    advertise: AdvertiseConfig = field(default_factory=AdvertiseConfig)
 
     @property
     def path(self) -> str:
@@ -131,6 +134,8 @@ def _interface(router: str, row: Tree) -> InterfaceConfig:
         row.get("proxy-arp", False),
         row.get("host", False),
         row.get("nat", "none"),
+        row.get("redirects", True),
+        read_advertise(row.get("router-advertisements", {})),
     )
 
 
@@ -160,6 +165,8 @@ def wrong_routers(
     for router in routers.values():
         for interface in router.interfaces.values():
             yield from _wrong_interface(interface)
+            path = f"{interface.path}/router-advertisements"
+            yield from wrong_advertise(interface.advertise, path)
             yield from _wrong_place(interface, ports, bridges, bridged)
             if (user := names.setdefault(interface.name, router.name)) != router.name:
                 yield interface.path, f"router {user} has an interface of that name"

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .advertising import Advertised, advertised, describe_advertise
 from .bridge import Bridge
 from .config import BadConfig, Config
 from .datapath import Dataplane
@@ -38,6 +39,7 @@ class Settings:
     up: bool
     nat_side: str = "none"
     nat: int = 0  # its number
+    redirects: bool = True
 
 
 @dataclass(slots=True)
@@ -49,6 +51,7 @@ class Interface:
     settings: Settings
     addresses: set[str] = field(default_factory=set)
     host: HostSide | None = None
+    advertised: Advertised | None = None
 
 
 @dataclass(slots=True)
@@ -216,6 +219,10 @@ class Routers:
             interface.addresses.add(text)
         if interface.host:
             interface.host.set_addresses(wanted)
+        told = advertised(config.advertise, config.mtu, config.addresses)
+        if told != interface.advertised:
+            there.router.set_advertised(interface.index, told)
+            interface.advertised = told
 
     def _open_host(self, there: Open, router: RouterConfig, interface: Interface) -> None:
         config = interface.config
@@ -273,6 +280,7 @@ def _settings(there: Open, config: InterfaceConfig, *, up: bool) -> Settings:
         up,
         config.nat,
         there.nat if config.nat != "none" else 0,
+        config.redirects,
     )
 
 
@@ -327,6 +335,8 @@ def describe(there: Open) -> list[dict[str, Any]]:
             "proxy-arp": each.config.proxy_arp,
             "host": each.host is not None,
             "nat": each.settings.nat_side,
+            "redirects": each.settings.redirects,
+            "router-advertisements": describe_advertise(each.config.advertise),
             **_state(there.router.interface_state(each.index)),
         }
         for name, each in there.interfaces.items()

@@ -215,6 +215,12 @@ def test_neighbours_are_listed_by_pages(routed: Routed) -> None:
     assert sorted(seen) == sorted(wanted)
 
 
+def told(**leaves: Any) -> dict[str, Any]:
+    """Return router advertisements with these leaves."""
+    row = {name.replace("_", "-"): value for name, value in leaves.items()}
+    return {"router-advertisements": {"enabled": True, **row}}
+
+
 BAD = {
     "address of a network": (interface(1, address=["10.0.1.0/24"]), "address"),
     "no address": (interface(1, address=["10.0.1"]), "address"),
@@ -224,6 +230,9 @@ BAD = {
     "port of a bridge": (interface(1, port="p2"), "port"),
     "the same link": (interface(1, address=["10.0.7.2/24"]), "address"),
     "the same place": (interface(1, port="p7"), ""),
+    "no time between": (interface(1, **told(min_interval=500, max_interval=600)), "min-interval"),
+    "gone before the next": (interface(1, **told(lifetime=599)), "lifetime"),
+    "no prefix": (interface(1, **told(prefix=["2001:db8::1/64"])), "prefix"),
 }
 
 

@@ -115,6 +115,7 @@ VALUES: dict[str, Any] = {
     "/raicho/router/interface/bridge": "br0",
     "/raicho/router/interface/mac": "02:00:00:00:00:07",
     "/raicho/router/interface/address": ["192.0.2.1/24", "2001:db8::1/64"],
+    "/raicho/router/interface/router-advertisements/prefix": ["2001:db8:7::/64"],
     "/raicho/router/nat/port-block": 128,
     "/raicho/router/nat/pool/interface": "if1",
     "/raicho/router/nat/pool/first": "192.0.2.6",
