@@ -65,6 +65,8 @@ enum route_reason {
     ROUTE_PROHIBIT,
     ROUTE_SEEN,                         /* A copy that somebody wants (escalation.h). */
     ROUTE_REDIRECT,                     /* A copy: it leaves by the interface it came by. */
+    ROUTE_GROUP,                        /* To a group to which no tree leads, not from where it came. */
+    ROUTE_GROUP_TOO_BIG,                /* To a group: in the place of an adjacency, the interface whose MTU it is. */
     ROUTE_REASONS_END,
 };
 

@@ -25,6 +25,7 @@ enum eth_type {
 enum ip_proto {
     IP_PROTO_HOP = 0,
     IP_PROTO_ICMPV4 = 1,
+    IP_PROTO_IGMP = 2,
     IP_PROTO_TCP = 6,
     IP_PROTO_UDP = 17,
     IP_PROTO_ROUTER = 43,
@@ -34,6 +35,7 @@ enum ip_proto {
     IP_PROTO_ICMPV6 = 58,
     IP_PROTO_NONEXT = 59,
     IP_PROTO_DEST = 60,
+    IP_PROTO_PIM = 103,
     IP_PROTO_SCTP = 132,
 };
 

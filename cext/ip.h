@@ -76,6 +76,13 @@ ip_mask(uint8_t family, uint8_t len)
     } };
 }
 
+/* The address of frames to a group, by the last 32 bits of its own (RFC 1112, section 6.4; RFC 2464, section 7). */
+static inline uint64_t
+ip_group_mac(uint8_t family, uint32_t last)
+{
+    return family == IP_V4 ? 0x01005e000000 | (last & 0x7fffff) : 0x333300000000 | last;
+}
+
 static inline bool
 ip_matches(const struct ip_prefix *prefix, const struct ip_address *address)
 {

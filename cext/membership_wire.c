@@ -10,7 +10,6 @@
 #include "headers.h"
 
 enum {
-    IP_PROTO_IGMP = 2,
     TOS_CONTROL = 0xc0,                 /* RFC 3376, 4 */
     ROUTER_ALERT_V4 = 0x94, ROUTER_ALERT_V6 = 5,
 

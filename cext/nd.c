@@ -54,11 +54,10 @@ solicited_group(const struct ip_address *address)
     };
 }
 
-/* RFC 2464, section 7 */
 static uint64_t
 group_mac(const struct ip_address *group)
 {
-    return UINT64_C(0x333300000000) | (group->word[1] & UINT32_MAX);
+    return ip_group_mac(IP_V6, (uint32_t) group->word[1]);
 }
 
 /* --- Messages that are sent --------------------------------------------------------------------- */

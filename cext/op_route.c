@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "bridge.h"
-#include "bytes.h"
 #include "csum.h"
+#include "forward.h"
 #include "headers.h"
 #include "nat.h"
 #include "offload.h"
@@ -26,110 +26,35 @@ struct batch {
     unsigned n;
 };
 
-static uint64_t
-cookie_of(uint32_t adjacency, const struct interface *from)
-{
-    return (uint64_t) adjacency << 32 | from->index;
-}
-
 /* --- Out ----------------------------------------------------------------------------------- */
-
-/* Puts the header of an adjacency in the place of what is in front of the network layer.  Returns false
- * if there is no room. */
-static bool
-replace_header(struct packet *p, const struct adjacency *by, bool v6)
-{
-    int shift = (int) p->l3 - by->header_len;
-
-    if (shift < -(int) p->headroom) {
-        return false;
-    }
-    p->data += shift;
-    p->len -= shift;
-    p->headroom += shift;
-    p->l3 = by->header_len;
-    p->l4 -= p->l4 == NO_OFFSET ? 0 : shift;
-    p->offload.csum_start -= shift;
-    p->offload.hdr_len -= p->offload.hdr_len ? shift : 0;
-    p->eth_type_at = by->header_len - 2;
-    if (by->header_len == ETH_SIZE) {
-        memcpy(p->data, by->header, ETH_SIZE);          /* A length that the compiler knows. */
-    } else {
-        memcpy(p->data, by->header, by->header_len);
-    }
-    put_be16(p->data + by->header_len - 2, v6 ? ETH_TYPE_IPV6 : ETH_TYPE_IPV4);
-    return true;
-}
-
-/* The checksum grows by what the time to live loses (RFC 1624, with 0xffff as 0). */
-static inline void
-count_down_ipv4(uint8_t *ip)
-{
-    uint32_t sum = get_be16(ip + 10) + 0x0100u;
-
-    put_be16(ip + 8, get_be16(ip + 8) - 0x0100);
-    put_be16(ip + 10, (uint16_t) (sum + (sum >= 0xffff)));
-}
-
-static inline void
-count_down(uint8_t *ip, bool v6)
-{
-    if (v6) {
-        ip[7]--;
-    } else {
-        count_down_ipv4(ip);
-    }
-}
-
-/* The longest packet that will be on the link: a segment, if it is to be cut. */
-static uint32_t
-length_on_link(const struct packet *p)
-{
-    uint32_t len = p->len - p->l3;
-
-    if (p->offload.gso_type && p->offload.hdr_len > p->l3) {
-        uint32_t segment = p->offload.hdr_len - p->l3 + (uint32_t) p->offload.gso_size;
-        return segment < len ? segment : len;
-    }
-    return len;
-}
-
-static void
-send_to_bridge(struct worker *worker, struct packet *p, struct bridge *bridge)
-{
-    packet_walk(p)->bridge = bridge;
-    p->in_port = PORT_LOCAL;
-    parse_again(p);
-    worker_normal(worker, p);
-}
 
 static void
 forward(struct worker *worker, const struct interface *from, struct packet *p,
         const struct adjacency *by, uint32_t id, bool v6)
 {
-    uint8_t *ip = p->data + p->l3, *ttl = ip + (v6 ? 7 : 8);
+    const uint8_t *ttl = p->data + p->l3 + (v6 ? 7 : 8);
     const struct interface *to = interface_at(&worker->dataplane->routing, by->interface);
 
     if (*ttl <= 1) {
-        worker_punt_route(worker, p, ROUTE_TTL, cookie_of(id, from));
+        worker_punt_route(worker, p, ROUTE_TTL, forward_cookie(id, from));
         return;
     }
-    if (length_on_link(p) > by->mtu) {
-        worker_punt_route(worker, p, ROUTE_TOO_BIG, cookie_of(id, from));
+    if (forward_length(p) > by->mtu) {
+        worker_punt_route(worker, p, ROUTE_TOO_BIG, forward_cookie(id, from));
         return;
     }
     if (to == from && from->redirects) {
-        worker_tell_route(worker, p, ROUTE_REDIRECT, cookie_of(id, from));
+        worker_tell_route(worker, p, ROUTE_REDIRECT, forward_cookie(id, from));
     }
-    if (!to || !to->up || !replace_header(p, by, v6)) {
+    if (!to || !to->up || !forward_behind(p, by->header, by->header_len, v6)) {
         worker_drop(worker, &p, 1, to && to->up ? DROP_no_room : DROP_no_interface);
         return;
     }
-    count_down(p->data + p->l3, v6);
+    forward_count_down(p->data + p->l3, v6);
     counter_add(&worker->counters, by->counter, 1, p->len, worker->now_ms);
     counter_add(&worker->counters, to->sent, 1, p->len, worker->now_ms);
     if (by->kind == ADJACENCY_BRIDGE) {
-        send_to_bridge(worker, p, by->bridge);
+        forward_to_bridge(worker, p, by->bridge);
     } else {
         worker_send(worker, by->to, p);
     }
@@ -149,7 +74,7 @@ except(struct worker *worker, const struct interface *from, struct packet *p,
     if (by->kind == ADJACENCY_BLACKHOLE || by->kind == ADJACENCY_GROUP) {
         worker_drop(worker, &p, 1, DROP_blackhole);
     } else {
-        worker_punt_route(worker, p, reasons[by->kind], cookie_of(id, from));
+        worker_punt_route(worker, p, reasons[by->kind], forward_cookie(id, from));
     }
 }
 
@@ -200,7 +125,7 @@ forward_usual(struct worker *worker, struct packet *p, const struct adjacency *b
         return false;
     }
     memcpy(p->data, by->header, ETH_SIZE - 2);          /* The type stays. */
-    count_down(ip, v6);
+    forward_count_down(ip, v6);
     counter_add(&worker->counters, by->counter, 1, p->len, worker->now_ms);
     out->packets++;
     out->bytes += p->len;
@@ -320,28 +245,6 @@ look_at_ipv6(const struct packet *p, const uint64_t *word)
     return !source && !word[W_IPV6_SRC_LOW] ? OUTLOOK_MARTIAN : OUTLOOK_ROUTE;
 }
 
-/* Cuts off what is behind the network layer's packet. */
-static void
-cut(struct packet *p, uint32_t len)
-{
-    uint32_t tailroom = p->tailroom + (p->len - len);
-
-    p->tailroom = tailroom < UINT16_MAX ? tailroom : UINT16_MAX;
-    p->len = len;
-}
-
-/* Ethernet pads short frames; behind the network layer they end. */
-static inline void
-trim(struct packet *p, bool v6)
-{
-    const uint8_t *ip = p->data + p->l3;
-    uint32_t len = p->l3 + (v6 ? IPV6_SIZE + get_be16(ip + 4) : get_be16(ip + 2));
-
-    if (p->len > len && !p->offload.gso_type && (!v6 || len > (uint32_t) p->l3 + IPV6_SIZE)) {
-        cut(p, len);
-    }
-}
-
 struct sorting {
     struct batch *v4, *v6;
     uint32_t *v4_addresses;
@@ -358,16 +261,15 @@ sort_ip(struct worker *worker, const struct interface *from, struct packet *p, b
     if (outlook == OUTLOOK_MALFORMED || outlook == OUTLOOK_MARTIAN) {
         worker_drop(worker, &p, 1, outlook == OUTLOOK_MARTIAN ? DROP_martian : DROP_ip_header);
     } else if (outlook == OUTLOOK_LOCAL || to_group) {
-        /* What was sent to many is forwarded by none (RFC 1812, 5.3.4). */
-        worker_punt_route(worker, p, ROUTE_LOCAL, cookie_of(0, from));
+        worker_route_group(worker, from, p, v6);
     } else if (v6) {
-        trim(p, true);
+        forward_trim(p, true);
         sorting->v6_addresses[sorting->v6->n] = (struct ip_address) {
             { word[W_IPV6_DST], word[W_IPV6_DST_LOW] },
         };
         sorting->v6->packets[sorting->v6->n++] = p;
     } else {
-        trim(p, false);
+        forward_trim(p, false);
         sorting->v4_addresses[sorting->v4->n] = (uint32_t) word[W_IPV4];
         sorting->v4->packets[sorting->v4->n++] = p;
     }
@@ -387,7 +289,7 @@ sort_others(struct worker *worker, const struct interface *from, struct packet *
     } else if (type == ETH_TYPE_IPV4 || type == ETH_TYPE_IPV6) {
         sort_ip(worker, from, p, type == ETH_TYPE_IPV6, to_group, sorting);
     } else {
-        worker_punt_route(worker, p, ROUTE_LOCAL, cookie_of(0, from));
+        worker_punt_route(worker, p, ROUTE_LOCAL, forward_cookie(0, from));
     }
 }
 
@@ -407,16 +309,15 @@ sort(struct worker *worker, const struct interface *from, struct packet *p, stru
 
 /* --- Reverse path (RFC 3704) ----------------------------------------------------------------- */
 
-/* Whether an adjacency leads out by an interface; by any if 'loose'. */
-static bool
-leads_to(const struct adjacency_table *table, uint32_t id, const struct interface *interface,
-         bool loose)
+bool
+route_leads_to(const struct adjacency_table *table, uint32_t id, const struct interface *interface,
+               bool loose)
 {
     const struct adjacency *by = adjacency_at(table, id);
 
     if (by->kind == ADJACENCY_GROUP) {
         for (uint32_t i = 0; i < by->n_buckets; i++) {
-            if (leads_to(table, by->buckets[i], interface, loose)) {
+            if (route_leads_to(table, by->buckets[i], interface, loose)) {
                 return true;
             }
         }
@@ -448,7 +349,7 @@ check_sources(struct worker *worker, const struct interface *from, struct batch 
         fib_lookup_ipv4(&from->router->fib, v4, batch->n, batch->values);
     }
     for (unsigned i = 0; i < batch->n; i++) {
-        if (!leads_to(table, batch->values[i], from, from->reverse_path == REVERSE_PATH_LOOSE)) {
+        if (!route_leads_to(table, batch->values[i], from, from->reverse_path == REVERSE_PATH_LOOSE)) {
             worker_drop(worker, &batch->packets[i], 1, DROP_reverse_path);
             continue;
         }
@@ -502,7 +403,7 @@ leaves_by_outside(const struct worker *worker, const struct interface *from, str
     bool whole = ip[6] & 0x40;                  /* It must not be fragmented. */
 
     return to && to->nat_side == NAT_SIDE_OUTSIDE && to->nat == from->nat && ip[8] > 1
-           && !(whole && length_on_link(p) > by->mtu);
+           && !(whole && forward_length(p) > by->mtu);
 }
 
 /* Packets that go outside, or to an address outside that is somebody's inside (RFC 4787, REQ-9). */

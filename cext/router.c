@@ -86,7 +86,7 @@ router_open(struct dataplane *dataplane, const char *name)
         return NULL;
     }
     strncpy(router->name, name, sizeof router->name - 1);
-    router->dataplane = dataplane;
+    router->dataplane = router->tib.dataplane = dataplane;
     fib_open(&router->fib, &dataplane->epoch);
     rib_open(&router->rib, &(const struct rib_ops) {
         .best_changed = router_best_changed, .removed = router_route_removed, .context = router,
@@ -124,6 +124,7 @@ router_close(struct router *router)
     rib_close(&router->rib);
     fib_close(&router->fib);
     escalation_close(router);
+    tib_close(&router->tib);
     free(router);
     epoch_reclaim(&dataplane->epoch);
 }

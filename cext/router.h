@@ -7,13 +7,14 @@
  * ====
  * A router has a RIB, in which every source of routes has its own, and the FIBs made of the best of
  * them.  Routes name next-hop groups by (source, id); a group is an adjacency.  Addresses of interfaces
- * make routes of their own: to the link, and to us.  Neighbours on a link are host routes.
+ * make routes of their own: to the link, and to us.  Neighbours on a link are host routes.  What goes to
+ * multicast groups takes the trees of its TIB.
  *
  * Interfaces have an index that is theirs in the whole dataplane.
  *
  * Threads
  * =======
- * The control thread's, all of it; workers read the FIBs, interfaces and adjacencies.
+ * The control thread's, all of it; workers read the FIBs, trees, interfaces and adjacencies.
  *
  * Reference: RFC 1812; RFC 8200; RFC 4861 */
 
@@ -28,6 +29,7 @@
 #include "interface.h"
 #include "ip.h"
 #include "rib.h"
+#include "tib.h"
 
 struct dataplane;
 struct nd_router;
@@ -101,6 +103,7 @@ struct router {
     struct dataplane *dataplane;
     struct fib fib;
     struct rib rib;
+    struct tib tib;                     /* Trees of groups. */
     struct idmap groups[256];           /* Next-hop groups, by source. */
     uint32_t n_groups, n_recursive;
     bool changed;                       /* A best route, since recursive next hops were looked up. */

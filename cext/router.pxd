@@ -5,6 +5,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from raicho.cext.buffer cimport buffer
 from raicho.cext.dataplane cimport bridge, dataplane, routing
+from raicho.cext.tib cimport tib
 from raicho.cext.worker cimport punt
 
 cdef extern from "interface.h" nogil:
@@ -107,6 +108,7 @@ cdef extern from "router.h" nogil:
     struct router:
         dataplane *dataplane
         rib rib
+        tib tib
         uint32_t n_groups
         escalation *escalations
 

@@ -410,6 +410,30 @@ resolve(struct router_interface *own, uint32_t id, uint8_t *ip, size_t len, bool
     }
 }
 
+/* To a group, and longer than an interface takes. */
+static void
+fit_group(struct router_interface *own, uint32_t interface, const uint8_t *ip, size_t len, uint64_t now_ms)
+{
+    struct dataplane *dataplane = own->router->dataplane;
+    const struct interface *to = interface_at(&dataplane->routing, interface);
+    struct fragmentation plan;
+    uint8_t frame[FRAME_MAX];
+
+    if (!to) {
+        return;
+    }
+    if (family_of(ip) == IP_V6) {
+        router_send_error(own, ICMP_TOO_BIG, to->mtu, ip, len, true, now_ms);
+    } else if (!fragment_plan(&plan, ip, len, to->mtu, 0)) {
+        put_be48(frame, ip_group_mac(IP_V4, get_be32(ip + 16)));
+        put_be48(frame + 6, to->mac);
+        put_be16(frame + ETH_TYPE_AT, ETH_TYPE_IPV4);
+        for (unsigned i = 0; i < plan.n; i++) {
+            router_send(dataplane, interface, frame, ETH_SIZE + fragment_write(&plan, i, frame + ETH_SIZE));
+        }
+    }
+}
+
 /* Errors that say nothing but their name. */
 static const uint8_t plain_errors[ROUTE_REASONS_END] = {
     [ROUTE_TTL] = ICMP_TTL_EXCEEDED, [ROUTE_NO_ROUTE] = ICMP_NO_ROUTE,
@@ -445,6 +469,8 @@ pass(struct router_interface *own, enum route_reason reason, uint32_t id, uint8_
         resolve(own, id, ip, ip_len, was_group, now_ms);
     } else if (reason == ROUTE_TOO_BIG) {
         fit(own, id, ip, ip_len, was_group, now_ms);
+    } else if (reason == ROUTE_GROUP_TOO_BIG) {
+        fit_group(own, id, ip, ip_len, now_ms);
     } else {
         router_send_error(own, plain_errors[reason], 0, ip, ip_len, was_group, now_ms);
     }
@@ -466,7 +492,7 @@ router_punt(struct dataplane *dataplane, const struct punt *punt, uint64_t now_m
         frame += VLAN_SIZE;
         len -= VLAN_SIZE;
     }
-    if (punt->reason == ROUTE_LOCAL) {
+    if (punt->reason == ROUTE_LOCAL || punt->reason == ROUTE_GROUP) {
         take(own, frame, len, now_ms);
     } else if (punt->reason == ROUTE_SEEN) {
         escalation_tell(own, ROUTE_SEEN, frame, len, now_ms);

@@ -6,6 +6,7 @@
  * Threads: the control thread writes; workers read. */
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "adjacency.h"
@@ -58,5 +59,13 @@ interface_at(const struct routing *routing, uint32_t index)
 /* Routes packets that came by an interface and go no other way; takes them. */
 void worker_route(struct worker *worker, const struct interface *interface, struct packet **packets,
                   unsigned n);
+
+/* The same for a packet with a right header that goes to many, or came in a frame that did (op_tree.c). */
+void worker_route_group(struct worker *worker, const struct interface *interface, struct packet *packet,
+                        bool v6);
+
+/* Whether an adjacency leads out by an interface; by any if 'loose'. */
+bool route_leads_to(const struct adjacency_table *table, uint32_t id, const struct interface *interface,
+                    bool loose);
 
 #endif

@@ -9,7 +9,7 @@
 #include "headers.h"
 #include "membership_wire.h"
 
-enum { IP_PROTO_IGMP = 2, IP_PROTO_PIM = 103, QUERY_VERSION = 3 };
+enum { QUERY_VERSION = 3 };
 
 /* --- Where entries are -------------------------------------------------------------------- */
 
@@ -408,13 +408,6 @@ link_local(uint64_t mac)
     } };
 }
 
-/* The address that frames to a group have (RFC 1112, section 6.4; RFC 2464, section 7). */
-static uint64_t
-mac_of_group(uint8_t family, uint32_t last)
-{
-    return family == IP_V4 ? 0x01005e000000 | (last & 0x7fffff) : 0x333300000000 | last;
-}
-
 /* IGMP comes from 0.0.0.0: who has no address and asks for others (RFC 4541, section 2.1.1). */
 size_t
 snoop_query(const struct snoop *snoop, const struct snoop_group *group, uint64_t mac,
@@ -432,7 +425,7 @@ snoop_query(const struct snoop *snoop, const struct snoop_group *group, uint64_t
         return 0;
     }
     uint32_t last = is_general ? 1 : (uint32_t)group->address.word[1];
-    put_be48(frame, mac_of_group(group->family, last));
+    put_be48(frame, ip_group_mac(group->family, last));
     put_be48(frame + 6, mac);
     put_be16(frame + ETH_TYPE_AT, v6 ? ETH_TYPE_IPV6 : ETH_TYPE_IPV4);
     return ETH_SIZE + membership_build(frame + ETH_SIZE, &query);

@@ -51,6 +51,8 @@
     X(ip_header,    "malformed IP header, or its checksum is wrong")        \
     X(martian,      "from or to an address that no router forwards")        \
     X(reverse_path, "no route leads back to where it came from")            \
+    X(tree_incoming, "to a group, not by the interface by which its tree comes in") \
+    X(tree_outgoing, "to a group whose tree has no other interface that is up") \
     X(blackhole,    "its route says so")                                    \
     X(punt_rate,    "over the rate of what goes to the control thread of a router")   \
     X(nat_full,     "NAT: no room for another session")                     \

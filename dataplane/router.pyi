@@ -130,5 +130,20 @@ class Router:
     def subscriptions(self) -> list[dict[str, Any]]:
         """Return subscriptions with how many copies were sent, and dropped as above the rate."""
 
+    def tree_mod(self, records: bytes) -> bytes:
+        """Put and remove trees; return a result for each."""
+
+    def put_tree(self, record: bytes) -> None:
+        """Do what one record says; ValueError says why not."""
+
+    def begin_trees(self, source: int) -> None:
+        """Mark the trees of a source."""
+
+    def sweep_trees(self, source: int) -> int:
+        """Remove those that were not put since; return how many."""
+
+    def trees(self, source: int, cursor: int, limit: int) -> tuple[int, bytes]:
+        """Return trees of a source (0: of all), and where to go on; 0: that was the end."""
+
     def counts(self) -> dict[str, int]:
-        """Return how many prefixes, routes and groups of next hops there are."""
+        """Return how many prefixes, routes, groups of next hops and trees there are."""

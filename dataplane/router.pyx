@@ -73,6 +73,7 @@ from raicho.cext.router cimport (
     router_sweep,
 )
 from raicho.cext.stats cimport counter_read, counter_sum
+from raicho.cext.tib cimport TREE_RECORD, router_list_trees, router_tree_mod, tib_begin, tib_sweep
 
 from .datapath cimport Dataplane
 
@@ -373,11 +374,40 @@ cdef class Router:
             each = each.next
         return rows
 
+    # Trees.
+
+    def tree_mod(self, const uint8_t[::1] records not None):
+        cdef size_t size = records.shape[0], n, most = size // TREE_RECORD
+        cdef bytearray results = bytearray(4 * most + 1)
+        cdef uint8_t[::1] view = results
+
+        n = router_tree_mod(self._open(), &records[0] if size else NULL, size, &view[0], most)
+        del view
+        return bytes(results[:4 * n])
+
+    def put_tree(self, bytes record not None):
+        self._refuse(int.from_bytes(self.tree_mod(record), "big"))
+
+    def begin_trees(self, uint8_t source):
+        tib_begin(&self._open().tib, source)
+
+    def sweep_trees(self, uint8_t source):
+        return tib_sweep(&self._open().tib, source)
+
+    def trees(self, uint8_t source, uint32_t cursor, uint32_t limit):
+        cdef buffer out = buffer(data=NULL, len=0, size=0, failed=False)
+
+        try:
+            router_list_trees(self._open(), source, &cursor, limit, &out)
+            return cursor, _bytes(&out)
+        finally:
+            buffer_close(&out)
+
     def counts(self):
         cdef const router *handle = self._open()
 
         return {"prefixes": handle.rib.n_prefixes, "routes": handle.rib.n_routes,
-                "next_hops": handle.n_groups}
+                "next_hops": handle.n_groups, "trees": handle.tib.n}
 
 
 cdef int _check_subscription(int error) except -1:

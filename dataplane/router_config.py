@@ -11,6 +11,7 @@ from typing import Any
 
 from .advertising import AdvertiseConfig, read_advertise, wrong_advertise
 from .nat_config import NatLeaves, read_nat
+from .tree_config import TreeConfig, read_tree, wrong_trees
 
 Tree = Mapping[str, Any]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -73,13 +74,14 @@ class RouteConfig:
 
 @dataclass(frozen=True, slots=True)
 class RouterConfig:
-    """A router: its interfaces and static routes."""
+    """A router: its interfaces, static routes and static trees."""
 
     name: str
     host_namespace: str = ""
     interfaces: Mapping[str, InterfaceConfig] = field(default_factory=dict)
     routes: Mapping[str, RouteConfig] = field(default_factory=dict)
     nat: NatLeaves = field(default_factory=NatLeaves)
+    trees: Mapping[tuple[str, str], TreeConfig] = field(default_factory=dict)
 
     @property
     def path(self) -> str:
@@ -115,6 +117,7 @@ def read_router(row: Tree) -> RouterConfig:
         {interface.name: interface for interface in interfaces},
         {route.prefix: route for route in routes},
         read_nat(row.get("nat", {})),
+        {tree.key: tree for tree in map(read_tree, row.get("tree", ()))},
     )
 
 
@@ -177,6 +180,7 @@ def wrong_routers(
             if interface.port and owner != router.name:
                 yield f"{interface.path}/port", f"router {owner} has port {interface.port} already"
         yield from _wrong_routes(router)
+        yield from wrong_trees(router.path, router.trees, router.interfaces)
         yield from _overlapping(router)
 
 

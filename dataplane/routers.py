@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from . import trees
 from .advertising import Advertised, advertised, describe_advertise
 from .bridge import Bridge
 from .config import BadConfig, Config
 from .datapath import Dataplane
 from .host import HostSide, exists
 from .nat import Nat
-from .router import LOCAL, Router
+from .router import LOCAL, STATIC, Router
 from .router_config import InterfaceConfig, RouteConfig, RouterConfig
 from .translation import Translation, check_nat, free_number, is_used
 
@@ -65,6 +66,7 @@ class Open:
     hops: dict[str, list[Way]] = field(default_factory=dict)  # theirs, by index
     ids: dict[str, int] = field(default_factory=dict)  # groups of static routes, by prefix
     last_id: int = 0
+    trees: dict[tuple[str, str], bytes] = field(default_factory=dict)  # records, by key
     translation: Translation | None = None
 
     @property
@@ -138,6 +140,7 @@ class Routers:
                 except (OSError, ValueError) as error:
                     raise BadConfig(config.path, str(error)) from error
             self._settle_routes(there, router)
+            _settle_trees(there, router)
             if former:
                 former.close()
 
@@ -270,6 +273,20 @@ class Routers:
             there.routes[prefix], there.hops[prefix] = route, hops
 
 
+def _settle_trees(there: Open, wanted: RouterConfig) -> None:
+    """Put static trees that are not there as wanted, and remove those that are not."""
+    records = {
+        key: trees.record(tree, STATIC, lambda name: there.interfaces[name].index)
+        for key, tree in wanted.trees.items()
+    }
+    for key in there.trees.keys() - records.keys():
+        there.router.put_tree(trees.removal(there.trees.pop(key)))
+    for key, record in records.items():
+        if there.trees.get(key) != record:
+            there.router.put_tree(record)
+            there.trees[key] = record
+
+
 def _settings(there: Open, config: InterfaceConfig, *, up: bool) -> Settings:
     return Settings(
         config.vlan,
@@ -362,6 +379,20 @@ def describe_routes(there: Open) -> list[dict[str, Any]]:
             ],
         }
         for route in there.routes.values()
+    ]
+
+
+def describe_trees(wanted: RouterConfig) -> list[dict[str, Any]]:
+    """Return the static trees of a router as rows with the names of the schema."""
+    return [
+        {
+            "group": tree.group,
+            "source": tree.source,
+            "incoming-interface": tree.incoming or None,
+            "outgoing-interface": list(tree.outgoing),
+            "local": tree.local,
+        }
+        for tree in wanted.trees.values()
     ]
 
 

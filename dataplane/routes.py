@@ -1,7 +1,7 @@
 """The bulk operations on routers: what a source of routes asks of the dataplane.
 
-Payloads are the records of control/message/routes.py.  Every operation answers with DONE, or says
-that there is no such router, or that the payload is none.
+Payloads are the records of control/message/routes.py and trees.py.  Every operation answers with
+DONE, or says that there is no such router, or that the payload is none.
 """
 
 import struct
@@ -75,6 +75,23 @@ def _neighbours(router: Router, payload: bytes) -> Answer:
     return _page(*router.neighbours(now_ms(), cursor, limit))
 
 
+def _tree_mod(router: Router, payload: bytes) -> Answer:
+    return (router.tree_mod(payload),)
+
+
+def _tree_begin(router: Router, payload: bytes) -> Answer:
+    router.begin_trees(*struct.unpack("!B", payload))
+    return ()
+
+
+def _tree_sweep(router: Router, payload: bytes) -> Answer:
+    return (struct.pack("!I", router.sweep_trees(*struct.unpack("!B", payload))),)
+
+
+def _trees(router: Router, payload: bytes) -> Answer:
+    return _page(*router.trees(*PAGE.unpack(payload)))
+
+
 OPERATIONS: dict[str, Callable[[Router, bytes], Answer]] = {
     "route_mod": _route_mod,
     "next_hop_mod": _next_hop_mod,
@@ -84,4 +101,8 @@ OPERATIONS: dict[str, Callable[[Router, bytes], Answer]] = {
     "routes": _routes,
     "next_hops": _next_hops,
     "neighbours": _neighbours,
+    "tree_mod": _tree_mod,
+    "tree_begin": _tree_begin,
+    "tree_sweep": _tree_sweep,
+    "trees": _trees,
 }

@@ -73,7 +73,7 @@ def _tables(switch: Switch) -> Rows:
 
 def _routers(switch: Switch) -> Rows:
     for row in state.read(switch, "/router"):
-        counts = {name: row[name] for name in ("prefixes", "routes", "next-hops")}
+        counts = {name: row[name] for name in ("prefixes", "routes", "next-hops", "trees")}
         yield row["name"], {"name": row["name"], **counts, "nat": row["nat"]["counts"]}
 
 
@@ -108,4 +108,5 @@ SETS: Mapping[str, Callable[[Switch], Rows]] = {
     "fdb": _rows("/fdb", "bridge", "vlan", "mac"),
     "router": _routers,
     "interface": _interfaces,
+    "tree": _rows("/tree", "router", "group", "source"),
 }

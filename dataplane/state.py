@@ -5,10 +5,11 @@ from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
+from . import trees
 from .bridging import BLOCKED, Member, Multicast
 from .openflow import now_ms
 from .queues import QueueConfig
-from .routers import describe, describe_routes
+from .routers import describe, describe_routes, describe_trees
 from .switch import Switch
 from .translation import describe as describe_nat
 from .worker import DROP_REASONS, former_totals
@@ -191,6 +192,7 @@ def _routers(switch: Switch) -> Rows:
             "host-namespace": switch.config.routers[name].host_namespace or None,
             "interface": describe(there),
             "route": describe_routes(there),
+            "tree": describe_trees(switch.config.routers[name]),
             "nat": describe_nat(
                 switch.config.routers[name].nat,
                 there.translation.nat.counts() if there.translation else {},
@@ -202,12 +204,23 @@ def _routers(switch: Switch) -> Rows:
     ]
 
 
+def _trees(switch: Switch) -> Rows:
+    return [
+        {"router": name, **row}
+        for name, there in switch.routers.open.items()
+        for row in trees.rows(
+            there.router, {each.index: name for name, each in there.interfaces.items()}
+        )
+    ]
+
+
 VIEWS: dict[str, Callable[[Switch], Rows]] = {
     "port": _ports,
     "worker": _workers,
     "bridge": _bridges,
     "fdb": _fdb,
     "router": _routers,
+    "tree": _trees,
     "multicast": _groups,
     "drops": _drops,
 }

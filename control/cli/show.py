@@ -158,6 +158,19 @@ def multicast(bridge: str | None) -> None:
 
 @show.command()
 @placed
+@click.argument("router", required=False)
+def trees(router: str | None) -> None:
+    """List by which interfaces ROUTER, or any router, sends what goes to multicast groups."""
+    rows = [row for row in _state("dataplane", "/tree") if router in (None, row["router"])]
+    for row in rows:
+        row["in"] = row["incoming-interface"] or "by route"
+        row["out"] = row["outgoing-interface"] + ["host"] * row["local"]
+    columns = ("router", "group", "source", "in", "out", "packets", "bytes", "strayed")
+    emit_rows(rows, columns, "no router has a tree")
+
+
+@show.command()
+@placed
 def components() -> None:
     """List the components that the datastore knows, and how to reach them."""
     import msgspec

@@ -22,6 +22,7 @@ COLUMNS: Mapping[str, Sequence[str]] = {
     "worker": ("id", "mode", "port", "received", "sent", "dropped", "cycles"),
     "drops": ("name", "packets", "text"),
     "fdb": ("bridge", "vlan", "mac", "port", "number", "age", "static"),
+    "tree": ("router", "group", "source", "packets", "bytes", "strayed"),
 }
 
 

@@ -37,7 +37,7 @@ READS: tuple[type[Message], ...] = (
 BULK_READS = frozenset(
     (
         *("multipart", "features", "get_config", "queue_config", "sample"),
-        *("routes", "next_hops", "neighbours"),
+        *("routes", "next_hops", "neighbours", "trees"),
     )
 )
 

@@ -191,7 +191,7 @@ def unpack_groups(data: bytes) -> Iterator[Group]:
 def _unpack_hop(data: bytes, at: int) -> Hop:
     kind, family, weight, interface, gateway, *labels = _HOP.unpack_from(data, at)
     shown = tuple(label for label in labels if label != NO_LABEL)
-    return Hop(Kind(kind), interface, _cut(family, gateway), weight, shown)
+    return Hop(Kind(kind), interface, cut(family, gateway), weight, shown)
 
 
 def group_id(hops: Sequence[Hop]) -> int:
@@ -205,20 +205,20 @@ def family_of(address: bytes) -> int:
     return {0: 0, 4: 4, 16: 6}[len(address)]
 
 
-def _cut(family: int, address: bytes) -> bytes:
+def cut(family: int, address: bytes) -> bytes:
     """Return the bytes of a field that are the address."""
     return address[: {4: 4, 6: 16}.get(family, 0)]
 
 
 def prefix_text(record: Any) -> str:
     """Write the prefix of a record of a route."""
-    address = _cut(record["family"], record["prefix"].tobytes())
+    address = cut(record["family"], record["prefix"].tobytes())
     return f"{ip_address(address)}/{record['length']}"
 
 
 def address_bytes(record: Any) -> bytes:
     """Return the address of a record of a neighbour, 4 or 16 bytes."""
-    return _cut(record["family"], record["address"].tobytes())
+    return cut(record["family"], record["address"].tobytes())
 
 
 def address_text(record: Any) -> str:
@@ -306,7 +306,7 @@ class RouteClient:
         reply, frames = await self._ask(BulkRequest(op, self.router), payload)
         if reply.code != DONE:
             raise self._failure(op, reply.text or error_text(reply.code))
-        if op != "route_begin" and len(frames) != n:
+        if not op.endswith("_begin") and len(frames) != n:
             raise self._failure(op, f"{len(frames)} frames answer it where there should be {n}")
         return frames
 

@@ -4,7 +4,10 @@ from typing import Any
 
 import msgspec
 
-USUAL = ("port", "queue", "bridge", "table", "worker", "drops", "fdb", "router", "interface")
+USUAL = (
+    *("port", "queue", "bridge", "table", "worker", "drops", "fdb"),
+    *("router", "interface", "tree"),
+)
 
 
 class Settings(msgspec.Struct, frozen=True, rename="kebab"):

@@ -12,6 +12,7 @@ import pytest
 from raicho.control.message.routes import (
     NEIGHBOUR,
     PUT,
+    REMOVE,
     ROUTE,
     Group,
     Hop,
@@ -21,8 +22,10 @@ from raicho.control.message.routes import (
     pack_route,
     unpack_groups,
 )
-from raicho.dataplane import routes
+from raicho.control.message.trees import Tree, pack_tree, unpack_trees
+from raicho.dataplane import routes, state
 from raicho.dataplane.config import BadConfig, read
+from raicho.dataplane.datapath import DONE
 from raicho.dataplane.openflow import BAD_LEN
 from raicho.dataplane.router import STATIC
 from raicho.dataplane.router_config import default_mac
@@ -30,6 +33,7 @@ from raicho.dataplane.router_config import default_mac
 from .conftest import tree as make
 
 SOURCE = 16
+PAGE = struct.pack("!BII", 0, 0, 100)
 PORTS = {"p1": "memory", "p2": "memory"}
 
 
@@ -49,10 +53,16 @@ class Routed:
         self.rig = rig
 
     def configure(
-        self, *interfaces: dict[str, Any], ports: Any = PORTS, routes: Any = (), **bridges: Any
+        self,
+        *interfaces: dict[str, Any],
+        ports: Any = PORTS,
+        routes: Any = (),
+        trees: Any = (),
+        **bridges: Any,
     ) -> None:
         tree = make(ports, **bridges)
         router = {"name": "r", "interface": list(interfaces), "route": list(routes)}
+        router["tree"] = list(trees)
         tree["raicho"]["router"] = [router]
         commit(self.rig, tree)
 
@@ -283,3 +293,97 @@ def test_a_nat_that_cannot_be_is_refused_before_anything_changes(routed: Routed)
         routed.rig.switch.prepare(read(tree))
     assert caught.value.path == "/raicho/router[name='r']/nat"
     assert routed.forwards("10.0.2.9")
+
+
+# Trees.
+
+GROUP, MAC = "239.1.1.1", bytes.fromhex("01005e010101")
+
+
+def tree(**leaves: Any) -> dict[str, Any]:
+    return {"group": GROUP, "source": "*", **leaves}
+
+
+def goes_out(routed: Routed) -> bool:
+    routed.rig.put("p1", MAC + packet("if1", GROUP)[6:])
+    routed.rig.turn()
+    (frame,) = routed.rig.take("p2") or [b""]
+    assert not frame or frame[:12] == MAC + default_mac("if2").to_bytes(6, "big")
+    return bool(frame)
+
+
+def test_static_trees_come_change_and_go(routed: Routed) -> None:
+    """P4: TIB by configuration; the state shows it with what it has counted."""
+    both = interface(1), interface(2)
+    assert not goes_out(routed)
+    routed.configure(*both, trees=[tree(**{"outgoing-interface": ["if2"]})])
+    assert goes_out(routed)
+    (row,) = state.read(routed.rig.switch, "/tree")
+    assert (row["packets"], row["strayed"]) == (1, 0)
+    assert (row["router"], row["group"], row["source"]) == ("r", GROUP, "*")
+    assert row["outgoing-interface"] == ["if2"]
+    assert row["told-by"] == [STATIC]
+    routed.configure(*both, trees=[tree(**{"incoming-interface": "if2"})])
+    assert not goes_out(routed)
+    (row,) = state.read(routed.rig.switch, "/tree")
+    assert (row["packets"], row["strayed"]) == (1, 1)
+    routed.configure(*both)
+    assert not goes_out(routed)
+    assert state.read(routed.rig.switch, "/tree") == []
+
+
+def test_trees_follow_interfaces_that_begin_anew(routed: Routed) -> None:
+    trees = [tree(**{"outgoing-interface": ["if2"]})]
+    routed.configure(interface(1), interface(2), trees=trees)
+    before = routed.index("if2")
+    routed.configure(interface(1), interface(2, port="p3"), ports=PORTS | {"p3": "memory"})
+    routed.configure(interface(1), interface(2), trees=trees)
+    assert routed.index("if2") != before
+    assert goes_out(routed)
+
+
+def test_trees_by_records(routed: Routed) -> None:
+    """K20: what several say of a tree is one tree; mark and sweep takes what one has said."""
+    group, out = ipaddress.ip_address(GROUP).packed, routed.index("if2")
+    put = Tree(SOURCE, group, outgoing=(out,))
+    assert ask(routed, "tree_mod", pack_tree(put)) == (bytes(4),)
+    assert goes_out(routed)
+    other = Tree(SOURCE + 1, group, ipaddress.ip_address("10.0.1.9").packed, local=True)
+    assert ask(routed, "tree_mod", pack_tree(other)) == (bytes(4),)
+    assert not goes_out(routed)
+    listed = {each.source: each for each in unpack_trees(ask(routed, "trees", PAGE)[1])}
+    assert listed[SOURCE].outgoing == (out,)
+    assert listed[SOURCE].packets == 1
+    assert listed[SOURCE + 1].sender == other.sender
+    assert listed[SOURCE + 1].local
+    assert ask(routed, "tree_mod", pack_tree(other, REMOVE)) == (bytes(4),)
+    assert goes_out(routed)
+    assert ask(routed, "tree_begin", bytes([SOURCE])) == ()
+    assert ask(routed, "tree_sweep", bytes([SOURCE])) == ((1).to_bytes(4, "big"),)
+    assert not goes_out(routed)
+    assert routed.router.counts()["trees"] == 0
+
+
+def ask(routed: Routed, op: str, payload: bytes) -> Any:
+    code, text, frames = routes.answer(routed.rig.switch, op, "r", payload)
+    assert (code, text) == (DONE, "")
+    return tuple(frames)
+
+
+@pytest.mark.parametrize(
+    ("leaves", "reason"),
+    [
+        ({"group": "224.0.0.5"}, "no group that routers forward"),
+        ({"group": "ff02::5"}, "no group that routers forward"),
+        ({"group": "10.0.0.1"}, "no group that routers forward"),
+        ({"group": "x"}, "does not appear to be"),
+        ({"group": "FF0E::1"}, "ff0e::1"),
+        ({"source": "239.0.0.1"}, "no source"),
+        ({"source": "2001:db8::1"}, "no source"),
+        ({"outgoing-interface": ["if9"]}, "no interface if9"),
+        ({"incoming-interface": "if9"}, "no interface if9"),
+    ],
+)
+def test_trees_that_cannot_be(routed: Routed, leaves: dict[str, Any], reason: str) -> None:
+    with pytest.raises(BadConfig, match=reason):
+        routed.configure(interface(1), interface(2), trees=[tree(**leaves)])

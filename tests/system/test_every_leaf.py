@@ -47,6 +47,7 @@ KEYS = {
     "/raicho/router/nat/host": "[outside='192.0.2.8']",
     "/raicho/router/route": "[prefix='198.51.100.0/24']",
     "/raicho/router/route/next-hop": "[id='1']",
+    "/raicho/router/tree": "[group='239.1.1.1'][source='*']",
     "/raicho/log/component": "[name='dataplane']",
     "/raicho/log/component/topic": "[name='dataplane.switch']",
 }
@@ -89,6 +90,7 @@ BASE = {
                 "route": [
                     {"prefix": "198.51.100.0/24", "next-hop": [{"id": 1, "interface": "if1"}]}
                 ],
+                "tree": [{"group": "239.1.1.1", "source": "*"}],
             }
         ],
     }
@@ -126,6 +128,8 @@ VALUES: dict[str, Any] = {
     "/raicho/router/nat/host/inside": "10.0.0.9",
     "/raicho/router/route/next-hop/address": "192.0.2.9",
     "/raicho/router/route/next-hop/interface": "if1",
+    "/raicho/router/tree/incoming-interface": "if1",
+    "/raicho/router/tree/outgoing-interface": ["if1"],
     "/raicho/bridge/tls/private-key": "{folder}/a.key",
     "/raicho/bridge/tls/certificate": "{folder}/a.pem",
     "/raicho/bridge/tls/ca-certificate": "{folder}/a.pem",

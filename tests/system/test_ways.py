@@ -144,6 +144,12 @@ OBJECTS: dict[str, tuple[list[list[str]], dict[str, Any]]] = {
                 f"{R}/route[prefix='192.0.2.0/24']",
                 '{"next-hop": [{"id": 1, "interface": "i1"}]}',
             ],
+            [
+                "config",
+                "set",
+                f"{R}/tree[group='239.1.1.1'][source='*']",
+                '{"outgoing-interface": ["i1"], "local": true}',
+            ],
             ["config", "set", f"{R}/nat/pool[name='wan']/interface", "i1"],
             ["config", "set", f"{R}/nat/forward[name='web']", json.dumps(FORWARD)],
             ["config", "set", f"{R}/nat/host[outside='192.0.2.8']/inside", "10.0.0.8"],
@@ -156,6 +162,14 @@ OBJECTS: dict[str, tuple[list[list[str]], dict[str, Any]]] = {
                     "interface": [{"name": "i1", "port": "n1"}],
                     "route": [
                         {"prefix": "192.0.2.0/24", "next-hop": [{"id": 1, "interface": "i1"}]}
+                    ],
+                    "tree": [
+                        {
+                            "group": "239.1.1.1",
+                            "source": "*",
+                            "outgoing-interface": ["i1"],
+                            "local": True,
+                        }
                     ],
                     "nat": {
                         "pool": [{"name": "wan", "interface": "i1"}],
