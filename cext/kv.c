@@ -164,16 +164,15 @@ kv_prefetch(const struct kv *kv, const uint64_t *key)
     __builtin_prefetch(place.sets[1], 1);
 }
 
-/* The entry that is probably the one; null: there is none. */
+/* The entry of a set that is probably the one; null: there is none. */
 static inline word *
-likely(const struct kv *kv, const struct place *place)
+likely(const struct kv *kv, const struct kv_set *set, uint16_t tag)
 {
-    for (unsigned i = 0; i < 2 * KV_SET / 4; i++) {
-        const struct kv_set *set = place->sets[i / 2];
-        uint64_t bits = tags_that_are(load(&set->tags[i % 2]), place->tag);
+    for (unsigned i = 0; i < KV_SET / 4; i++) {
+        uint64_t bits = tags_that_are(load(&set->tags[i]), tag);
 
         if (bits) {
-            unsigned at = i % 2 * 4 + lowest(bits);
+            unsigned at = i * 4 + lowest(bits);
 
             return entry_at(kv, atomic_load_explicit(&set->entries[at], memory_order_relaxed));
         }
@@ -200,14 +199,23 @@ get_some(struct kv *kv, unsigned key_words, unsigned value_words, const uint64_t
 {
     struct place places[BATCH];
     word *entries[BATCH];
+    uint8_t elsewhere[BATCH];           /* Those that are not in their first set. */
+    unsigned n_elsewhere = 0;
 
     for (unsigned i = 0; i < n; i++) {
         places[i] = place_of(kv, key_words, keys + i * key_words);
         __builtin_prefetch(places[i].sets[0]);
-        __builtin_prefetch(places[i].sets[1]);
     }
     for (unsigned i = 0; i < n; i++) {
-        entries[i] = likely(kv, &places[i]);
+        entries[i] = likely(kv, places[i].sets[0], places[i].tag);
+        __builtin_prefetch(entries[i] ? (void *)entries[i] : (void *)places[i].sets[1]);
+        elsewhere[n_elsewhere] = (uint8_t)i;
+        n_elsewhere += !entries[i];
+    }
+    for (unsigned j = 0; j < n_elsewhere; j++) {
+        unsigned i = elsewhere[j];
+
+        entries[i] = likely(kv, places[i].sets[1], places[i].tag);
         __builtin_prefetch(entries[i]);
     }
     for (unsigned i = 0; i < n; i++) {

@@ -20,7 +20,7 @@
  *
  * Cost
  * ====
- * A lookup reads two sets and an entry, without a lock or an atomic read-modify-write; a batch of them
+ * A lookup reads a set, seldom two, and an entry, without a lock or an atomic read-modify-write; a batch
  * waits for memory three times in all.  To refresh an entry is one compare-and-exchange, done only when
  * the last one was long enough ago (KV_REFRESH_MS, or an eighth of a lifetime that is short).
  *

@@ -75,20 +75,33 @@ make_room(struct kv *kv, const struct place *place, uint64_t now_ms)
     kv_drop(kv, shard, &oldest);
 }
 
-/* A number for a new entry; there is one. */
+/* The number of the entry that a shard gives out next; with none left, one that is not there. */
+static uint32_t
+next_number(const struct kv *kv, const struct kv_shard *shard)
+{
+    uint32_t first = (uint32_t)(shard - kv->shards) * kv->n_entries;
+
+    return shard->n_free ? kv->free[first + shard->n_free - 1] : first + touched(shard);
+}
+
+/* A number for a new entry; there is one.  Asks for the memory of the one after it: a store that waits for
+ * memory holds up the next lock, whosever that is. */
 static uint32_t
 take_number(struct kv *kv, struct kv_shard *shard)
 {
-    uint32_t first = (uint32_t)(shard - kv->shards) * kv->n_entries;
-    uint32_t next = touched(shard), number = first + next;
+    uint32_t number = next_number(kv, shard);
 
     if (shard->n_free) {
-        number = kv->free[first + --shard->n_free];
+        shard->n_free--;
     } else {
-        atomic_store_explicit(&shard->n_touched, next + 1, memory_order_relaxed);
+        atomic_store_explicit(&shard->n_touched, touched(shard) + 1, memory_order_relaxed);
     }
-
     atomic_store_explicit(&shard->n_used, touched(shard) - shard->n_free, memory_order_relaxed);
+
+    uint32_t next = next_number(kv, shard);
+
+    __builtin_prefetch(entry_at(kv, next), 1);
+    __builtin_prefetch(&kv->links[next], 1);
     return number;
 }
 
@@ -99,7 +112,8 @@ set_entry(struct kv *kv, word *entry, const uint64_t *value, unsigned life, uint
     put_words(value_of(kv, entry), value, kv->config.value_words);
 }
 
-/* Puts a key that is not there into the emptier one of its sets. */
+/* Puts a key that is not there into its first set while that is not half full, so that most are found
+ * there; then into the emptier one. */
 static enum kv_result
 add(struct kv *kv, const struct place *place, const uint64_t *key, const uint64_t *value,
     unsigned life, uint64_t now_ms)
@@ -114,7 +128,8 @@ add(struct kv *kv, const struct place *place, const uint64_t *key, const uint64_
         }
     }
 
-    struct kv_set *set = place->sets[n_free_in(place->sets[1]) > n_free_in(place->sets[0])];
+    unsigned n_free = n_free_in(place->sets[0]);
+    struct kv_set *set = place->sets[n_free <= KV_SET / 2 && n_free_in(place->sets[1]) > n_free];
     uint64_t low = tags_that_are(load(&set->tags[0]), 0);
     unsigned at = low ? lowest(low) : 4 + lowest(tags_that_are(load(&set->tags[1]), 0));
     uint32_t number = take_number(kv, shard);
