@@ -384,7 +384,7 @@ finish(struct batch *b)
     kv_get_batch(&b->nat->sessions, b->keys[0], b->n, true, b->worker->now_ms, b->values, b->found);
     for (unsigned i = 0; i < b->n; i++) {
         if (!b->found[i]) {
-            kv_prefetch(&b->nat->mappings, b->keys[i]);
+            nat_session_prefetch(b->nat, b->setup, b->keys[i], b->worker->now_ms);
         }
     }
     for (unsigned i = 0; i < b->n; i++) {

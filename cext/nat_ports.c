@@ -128,6 +128,29 @@ nat_port_choose(struct nat_address *address, uint16_t first, uint16_t last, uint
            || take_any(address, first, last, ~same, inside, random, port);
 }
 
+void
+nat_port_prefetch(const struct nat_address *address, uint16_t first, uint16_t last, uint64_t inside,
+                  uint64_t random)
+{
+    const unsigned ports = ports_of((uint8_t)inside);
+    const uint16_t own = port_of(inside);
+    const _Atomic uint64_t *used = address->used[ports];
+    uint32_t port = own;
+
+    if (own < first || own > last
+        || atomic_load_explicit(&used[own / WORD], memory_order_relaxed) >> own % WORD & 1) {
+        uint32_t word = first / WORD, n = last / WORD - word + 1;
+
+        word += (uint32_t)(random % n);
+
+        uint64_t free = ~atomic_load_explicit(&used[word], memory_order_relaxed)
+                        & (own & 1 ? ~EVEN_PORTS : EVEN_PORTS) & within(word, first, last);
+
+        port = free ? word * WORD + bit_from(free, random >> 58) : own;
+    }
+    __builtin_prefetch((const void *)&address->inside[ports][port], 1);
+}
+
 bool
 nat_block_choose(struct nat_address *address, uint16_t first, uint16_t last, uint16_t size,
                  uint64_t random, uint16_t *block)

@@ -80,6 +80,10 @@ bool nat_port_take(struct nat_address *address, uint16_t port, uint64_t inside);
 bool nat_port_choose(struct nat_address *address, uint16_t first, uint16_t last, uint64_t inside,
                      uint64_t random, uint16_t *port);
 
+/* Asks for the memory that it will write, as far as that can be foreseen. */
+void nat_port_prefetch(const struct nat_address *address, uint16_t first, uint16_t last,
+                       uint64_t inside, uint64_t random);
+
 void nat_port_give(struct nat_address *address, uint8_t proto, uint16_t port);
 
 /* Takes a block of 'size' ports that lies whole in the range; false: all are in use. */
@@ -190,6 +194,10 @@ enum drop_reason nat_session_out(struct nat *nat, const struct nat_setup *setup,
 enum drop_reason nat_session_in(struct nat *nat, const struct nat_setup *setup,
                                 const uint64_t key[2], uint64_t outside, bool is_static,
                                 uint8_t tcp_flags, uint64_t now_ms, uint64_t *value);
+
+/* Asks for the memory that nat_session_out() will probably write. */
+void nat_session_prefetch(const struct nat *nat, const struct nat_setup *setup, const uint64_t key[2],
+                          uint64_t now_ms);
 
 /* Notes what the flags of a TCP packet say of its session. */
 void nat_session_tcp(struct nat *nat, const uint64_t key[2], uint64_t value, uint8_t tcp_flags,

@@ -191,12 +191,32 @@ log_mapping(struct nat *nat, const struct nat_setup *setup, uint64_t inside, uin
     });
 }
 
+/* From which port on one is looked for (RFC 6056). */
+static uint64_t
+random_of(const struct nat *nat, uint64_t inside, uint64_t now_ms)
+{
+    return hash_word(hash_word(nat->secret, inside), now_ms);
+}
+
+void
+nat_session_prefetch(const struct nat *nat, const struct nat_setup *setup, const uint64_t key[2],
+                     uint64_t now_ms)
+{
+    kv_prefetch(&nat->mappings, key);
+    if (setup->n_rows && !setup->block && (uint8_t)key[0] != IP_PROTO_ICMPV4) {
+        const struct nat_row *row = &setup->rows[first_row(nat, setup, address_of(key[0]))];
+
+        nat_port_prefetch(row->ports, row->first_port, row->last_port, key[0],
+                          random_of(nat, key[0], now_ms));
+    }
+}
+
 /* Takes a port outside for an endpoint inside. */
 static bool
 choose_port(struct nat *nat, const struct nat_setup *setup, uint64_t inside, uint64_t block,
             uint64_t now_ms, uint64_t *outside)
 {
-    uint64_t random = hash_word(hash_word(nat->secret, inside), now_ms);
+    uint64_t random = random_of(nat, inside, now_ms);
     uint32_t first = setup->n_rows ? first_row(nat, setup, address_of(inside)) : 0;
     uint16_t port;
 
