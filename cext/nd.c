@@ -145,6 +145,18 @@ nd_solicit(struct neighbours *neighbours, const struct neighbour *neighbour, boo
     return true;
 }
 
+void
+nd_probe(struct neighbours *neighbours, struct neighbour_link *link, const struct ip_address *address)
+{
+    static const struct ip_address nobody;
+    struct ip_address group = solicited_group(address);
+    struct message message;
+    uint8_t *icmp = begin(&message, ND_SOLICITATION, ND_SIZE, &nobody, &group);
+
+    ip_write(IP_V6, address, icmp + 8);
+    send(neighbours, link, &message, group_mac(&group));
+}
+
 static void
 advertise(struct neighbours *neighbours, struct neighbour_link *link,
           const struct ip_address *address, const struct ip_address *from,
@@ -348,6 +360,12 @@ solicitation(struct neighbours *neighbours, struct neighbour_link *link,
     if (role == NEIGHBOUR_NONE) {
         return;
     }
+    if (role == NEIGHBOUR_TENTATIVE) {
+        if (is_unspecified(&received->from)) {  /* Somebody else wants it too: nobody gets it. */
+            neighbour_conflict(neighbours, link, IP_V6, &received->target, mac);
+        }
+        return;
+    }
     if (!is_unspecified(&received->from)) {
         hear(neighbours, link, received, now_ms);
         advertise(neighbours, link, &received->target, &received->target, &received->from, mac,
@@ -361,9 +379,10 @@ static void
 advertisement(struct neighbours *neighbours, struct neighbour_link *link,
               const struct received *received, uint64_t now_ms)
 {
+    enum neighbour_role role = role_of(neighbours, link, &received->target);
     uint8_t flags = received->icmp[4];
 
-    if (role_of(neighbours, link, &received->target) == NEIGHBOUR_OWN) {
+    if (role == NEIGHBOUR_OWN || role == NEIGHBOUR_TENTATIVE) {
         neighbour_conflict(neighbours, link, IP_V6, &received->target,
                            received->target_mac ? received->target_mac : received->frame_from);
         return;

@@ -60,6 +60,9 @@ void nd_receive(struct neighbours *neighbours, struct neighbour_link *link, cons
  * address to ask from. */
 bool nd_solicit(struct neighbours *neighbours, const struct neighbour *neighbour, bool unicast);
 
+/* Asks whether somebody has an address that the interface is to get (RFC 4862, 5.4.2). */
+void nd_probe(struct neighbours *neighbours, struct neighbour_link *link, const struct ip_address *address);
+
 /* Says to everybody that an address is the interface's (RFC 4861, 7.2.6). */
 void nd_announce(struct neighbours *neighbours, struct neighbour_link *link,
                  const struct ip_address *address);

@@ -99,6 +99,7 @@ struct neighbour {
 enum neighbour_role {
     NEIGHBOUR_NONE,
     NEIGHBOUR_OWN,              /* One of its own: it answers. */
+    NEIGHBOUR_TENTATIVE,        /* It wants to have it: nobody is answered (RFC 4862, 5.4; IPv6). */
     NEIGHBOUR_PROXY,            /* It answers for somebody else (RFC 1027; RFC 4861, 7.2.8). */
 };
 

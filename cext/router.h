@@ -95,6 +95,7 @@ struct interface_config {
     bool up;
     bool proxy_arp;
     bool redirects;
+    bool detects;                       /* Duplicates of its IPv6 addresses, before it uses them. */
 };
 
 struct router {
@@ -135,6 +136,10 @@ void router_remove_interface(struct router *router, uint32_t index);
  * ENOENT, EINVAL (not an address of a host) or ENOMEM. */
 int router_add_address(struct router *router, uint32_t index, const struct ip_prefix *address);
 int router_remove_address(struct router *router, uint32_t index, const struct ip_prefix *address);
+
+/* The next address of an interface, from '*i' on (0 at first), that somebody else on its link has; null: there
+ * is no more.  It is not used; to try it again is to remove and add it. */
+const struct ip_prefix *router_duplicate(const struct router *router, uint32_t index, unsigned *i);
 
 /* Tells hosts on the link of an interface of the router, and what 'config' has for them, or with null no more;
  * what is kept there is ignored.  0 or ENOENT. */

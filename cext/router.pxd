@@ -39,6 +39,7 @@ cdef extern from "ip.h" nogil:
         uint8_t len
 
     ip_address ip_read(uint8_t family, const uint8_t *)
+    void ip_write(uint8_t family, const ip_address *, uint8_t *)
 
 cdef extern from "rib.h" nogil:
     cdef enum:
@@ -86,6 +87,7 @@ cdef extern from "router.h" nogil:
         bint up
         bint proxy_arp
         bint redirects
+        bint detects
 
     cdef enum:
         ROUTER_MEMBERS_MAX
@@ -119,6 +121,7 @@ cdef extern from "router.h" nogil:
     void router_remove_interface(router *, uint32_t index)
     int router_add_address(router *, uint32_t index, const ip_prefix *)
     int router_remove_address(router *, uint32_t index, const ip_prefix *)
+    const ip_prefix *router_duplicate(const router *, uint32_t index, unsigned *i)
     int router_set_advertised(router *, uint32_t index, const nd_router *)
     int router_put_group(router *, uint8_t source, uint32_t id, const next_hop *, uint32_t n)
     int router_remove_group(router *, uint8_t source, uint32_t id)

@@ -1,6 +1,7 @@
-/* What a router tells hosts on its links unasked: a better first hop, and that it is there.
+/* What a router tells hosts on its links unasked: a better first hop, that it is there; and what it asks them
+ * before it uses an address.
  *
- * Reference: RFC 792 and RFC 1812, section 5.2.7.2 (redirects); RFC 4861, sections 6.2 and 8.2 */
+ * Reference: RFC 792 and RFC 1812, section 5.2.7.2 (redirects); RFC 4861, sections 6.2 and 8.2; RFC 4862 */
 
 #include <errno.h>
 
@@ -105,5 +106,36 @@ router_advertise(struct routing *routing, uint64_t now_ms)
 {
     for (struct router_interface *own = routing->advertising; own; own = own->next_advertising) {
         nd_advance(&routing->neighbours, &own->neighbours, now_ms);
+    }
+}
+
+/* --- Duplicate addresses (RFC 4862, section 5.4) -------------------------------------------------- */
+
+static void
+detect_on(struct router_interface *own, uint64_t now_ms)
+{
+    struct neighbours *neighbours = &own->router->dataplane->routing.neighbours;
+
+    for (unsigned i = 0; interface_view(own)->up && i < own->n_addresses; i++) {
+        struct own_address *address = &own->addresses[i];
+        if (address->state != ADDRESS_TENTATIVE) {
+            continue;
+        }
+        if (!address->due_ms) {
+            nd_probe(neighbours, &own->neighbours, &address->address.address);
+            address->due_ms = now_ms + neighbours->config.retrans_ms;
+        } else if (now_ms >= address->due_ms) {
+            interface_validate(own, address);   /* Without memory at the next tick. */
+        }
+    }
+}
+
+void
+router_detect(struct dataplane *dataplane, uint64_t now_ms)
+{
+    for (uint32_t index = 1; dataplane->routing.n_tentative && index < INTERFACES_MAX; index++) {
+        if (interface_own(dataplane, index)) {
+            detect_on(interface_own(dataplane, index), now_ms);
+        }
     }
 }

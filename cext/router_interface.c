@@ -96,16 +96,24 @@ host_of(uint8_t family, const struct ip_address *address)
     return (struct ip_prefix) { *address, family, (uint8_t) ip_bits(family) };
 }
 
-bool
-interface_has(const struct router_interface *own, uint8_t family, const struct ip_address *address)
+struct own_address *
+interface_address(const struct router_interface *own, uint8_t family, const struct ip_address *address)
 {
     for (unsigned i = 0; i < own->n_addresses; i++) {
         const struct ip_prefix *mine = &own->addresses[i].address;
         if (mine->family == family && ip_equal(&mine->address, address)) {
-            return true;
+            return &own->addresses[i];
         }
     }
-    return false;
+    return NULL;
+}
+
+bool
+interface_has(const struct router_interface *own, uint8_t family, const struct ip_address *address)
+{
+    const struct own_address *mine = interface_address(own, family, address);
+
+    return mine && mine->state == ADDRESS_VALID;
 }
 
 static const struct own_address *
@@ -113,7 +121,8 @@ covering(const struct router_interface *own, uint8_t family, const struct ip_add
 {
     for (unsigned i = 0; i < own->n_addresses; i++) {
         struct ip_prefix link = link_of(&own->addresses[i].address);
-        if (link.family == family && ip_matches(&link, address)) {
+        if (own->addresses[i].state == ADDRESS_VALID && link.family == family
+            && ip_matches(&link, address)) {
             return &own->addresses[i];
         }
     }
@@ -133,12 +142,13 @@ interface_source(const struct router_interface *own, uint8_t family, const struc
     const struct own_address *best = covering(own, family, to);
 
     for (unsigned i = 0; !best && i < own->n_addresses; i++) {
-        if (own->addresses[i].address.family == family && !own->addresses[i].automatic) {
+        if (own->addresses[i].state == ADDRESS_VALID && own->addresses[i].address.family == family
+            && !own->addresses[i].automatic) {
             best = &own->addresses[i];
         }
     }
     for (unsigned i = 0; !best && i < own->n_addresses; i++) {
-        if (own->addresses[i].address.family == family) {
+        if (own->addresses[i].state == ADDRESS_VALID && own->addresses[i].address.family == family) {
             best = &own->addresses[i];
         }
     }
@@ -180,6 +190,9 @@ put_link(struct router_interface *own, const struct own_address *address)
 {
     struct own_routes routes = routes_of(address);
 
+    if (address->state != ADDRESS_VALID) {
+        return ROUTE_DONE;
+    }
     return routes.has_link ? router_put_own_route(own->router, ROUTE_CONNECTED, &routes.link, own->link)
                            : ROUTE_DONE;
 }
@@ -201,6 +214,9 @@ put_routes(struct router_interface *own, const struct own_address *address)
     uint32_t local = own->router->dataplane->routing.local;
     enum route_result result = ROUTE_DONE;
 
+    if (address->state != ADDRESS_VALID) {
+        return ROUTE_DONE;
+    }
     for (unsigned i = 0; i < routes.n_local && !result; i++) {
         result = router_put_own_route(own->router, ROUTE_CONNECTED, &routes.local[i], local);
     }
@@ -218,6 +234,65 @@ remove_routes(struct router_interface *own, const struct own_address *address)
     remove_link(own, address);
 }
 
+static void
+set_state(struct router_interface *own, struct own_address *address, enum address_state state)
+{
+    uint32_t *n_tentative = &own->router->dataplane->routing.n_tentative;
+
+    *n_tentative += (state == ADDRESS_TENTATIVE) - (address->state == ADDRESS_TENTATIVE);
+    address->state = state;
+    address->due_ms = 0;
+}
+
+/* An address, or the link, is another one: somebody may have it (RFC 4862, 5.4). */
+static void
+try_again(struct router_interface *own, struct own_address *address)
+{
+    if (own->detects && address->address.family == IP_V6) {
+        if (address->state == ADDRESS_VALID) {
+            remove_routes(own, address);
+        }
+        set_state(own, address, ADDRESS_TENTATIVE);
+    }
+}
+
+int
+interface_validate(struct router_interface *own, struct own_address *address)
+{
+    set_state(own, address, ADDRESS_VALID);
+    if (put_routes(own, address)) {
+        remove_routes(own, address);
+        set_state(own, address, ADDRESS_TENTATIVE);
+        return ENOMEM;
+    }
+    router_refresh_groups(own->router->dataplane);
+    return 0;
+}
+
+void
+router_conflict(struct router_interface *own, uint8_t family, const struct ip_address *address)
+{
+    struct own_address *mine = interface_address(own, family, address);
+
+    if (mine && mine->state == ADDRESS_TENTATIVE) {
+        set_state(own, mine, ADDRESS_DUPLICATE);
+    }
+}
+
+const struct ip_prefix *
+router_duplicate(const struct router *router, uint32_t index, unsigned *i)
+{
+    const struct router_interface *own = interface_own(router->dataplane, index);
+
+    while (own && own->router == router && *i < own->n_addresses) {
+        const struct own_address *address = &own->addresses[(*i)++];
+        if (address->state == ADDRESS_DUPLICATE) {
+            return &address->address;
+        }
+    }
+    return NULL;
+}
+
 static int
 add_address(struct router_interface *own, const struct ip_prefix *address, bool automatic)
 {
@@ -227,7 +302,10 @@ add_address(struct router_interface *own, const struct ip_prefix *address, bool 
         return ENOMEM;
     }
     own->addresses = grown;
-    own->addresses[own->n_addresses] = (struct own_address) { *address, automatic };
+    own->addresses[own->n_addresses] = (struct own_address) { .address = *address, .automatic = automatic };
+    if (own->detects && address->family == IP_V6) {
+        set_state(own, &own->addresses[own->n_addresses], ADDRESS_TENTATIVE);
+    }
     if (put_routes(own, &own->addresses[own->n_addresses])) {
         remove_routes(own, &own->addresses[own->n_addresses]);
         return ENOMEM;
@@ -241,8 +319,11 @@ drop_address(struct router_interface *own, unsigned i)
 {
     struct own_address gone = own->addresses[i];
 
+    set_state(own, &own->addresses[i], ADDRESS_VALID);  /* It is not asked for any more. */
     own->addresses[i] = own->addresses[--own->n_addresses];
-    remove_routes(own, &gone);
+    if (gone.state == ADDRESS_VALID) {
+        remove_routes(own, &gone);
+    }
 }
 
 int
@@ -253,7 +334,7 @@ router_add_address(struct router *router, uint32_t index, const struct ip_prefix
     if (!own || own->router != router) {
         return ENOENT;
     }
-    if (interface_has(own, address->family, &address->address)) {
+    if (interface_address(own, address->family, &address->address)) {
         return EEXIST;
     }
     if ((address->family != IP_V4 && address->family != IP_V6)
@@ -299,8 +380,12 @@ set_link_local(struct router_interface *own, uint64_t mac)
     struct ip_prefix address = link_local_of(mac);
 
     for (unsigned i = 0; i < own->n_addresses; i++) {
-        if (own->addresses[i].automatic) {
-            own->addresses[i].address = address;
+        struct own_address *mine = &own->addresses[i];
+        if (mine->automatic) {
+            if (!ip_equal(&mine->address.address, &address.address)) {
+                mine->address = address;
+                try_again(own, mine);
+            }
             return 0;
         }
     }
@@ -403,6 +488,7 @@ router_set_interface(struct router *router, uint32_t index, const struct interfa
     if (!view) {
         return ENOMEM;
     }
+    own->detects = config->detects;
     int error = set_link_local(own, config->mac);
     error = error ? error : publish_link(own, view);
     error = error ? error : bind_view(own, view->up ? view : NULL);
@@ -418,6 +504,9 @@ router_set_interface(struct router *router, uint32_t index, const struct interfa
     }
     if (was_up != view->up) {
         (view->up ? put_links : remove_links)(own);
+    }
+    for (unsigned i = 0; !was_up && view->up && i < own->n_addresses; i++) {
+        try_again(own, &own->addresses[i]);
     }
     router_refresh_groups(dataplane);
     return 0;

@@ -148,8 +148,10 @@ answers_for(void *dataplane, struct neighbour_link *link, uint8_t family,
 {
     const struct router_interface *own = own_of(dataplane, link);
 
-    if (interface_has(own, family, address)) {
-        return NEIGHBOUR_OWN;
+    const struct own_address *mine = interface_address(own, family, address);
+
+    if (mine && mine->state != ADDRESS_DUPLICATE) {
+        return mine->state == ADDRESS_VALID ? NEIGHBOUR_OWN : NEIGHBOUR_TENTATIVE;
     }
     if (!own->proxy_arp || family != IP_V4) {
         return NEIGHBOUR_NONE;
@@ -254,7 +256,8 @@ static void
 conflict(void *dataplane, struct neighbour_link *link, uint8_t family,
          const struct ip_address *address, uint64_t mac)
 {
-    (void) dataplane, (void) link, (void) family, (void) address, (void) mac;   /* It is counted. */
+    (void) mac;
+    router_conflict(own_of(dataplane, link), family, address);
 }
 
 const struct neighbour_owner router_neighbour_owner = {

@@ -9,10 +9,15 @@
 #include "neighbour.h"
 #include "router.h"
 
+/* Whether nobody else on the link has an address (RFC 4862, 5.4); others than valid ones are not used. */
+enum address_state { ADDRESS_VALID, ADDRESS_TENTATIVE, ADDRESS_DUPLICATE };
+
 /* An address of an interface, with the length of its link's prefix. */
 struct own_address {
     struct ip_prefix address;
     bool automatic;                     /* Link-local, made of the link-layer address. */
+    uint8_t state;                      /* enum address_state */
+    uint64_t due_ms;                    /* Tentative: when it becomes valid; 0: it was not asked for yet. */
 };
 
 /* The control thread's side of an interface. */
@@ -28,6 +33,7 @@ struct router_interface {
     uint32_t port;
     uint16_t vlan;
     bool proxy_arp;
+    bool detects;                       /* Its IPv6 addresses are tentative at first. */
     int host;                           /* Descriptor of its side for the host; -1: none. */
     struct own_address *addresses;
     unsigned n_addresses;
@@ -52,7 +58,14 @@ interface_own(const struct dataplane *dataplane, uint32_t index)
     return index < INTERFACES_MAX ? dataplane->routing.own[index] : NULL;
 }
 
-/* Whether an interface has that address. */
+/* An address of an interface, in any state; null: it has none such. */
+struct own_address *interface_address(const struct router_interface *own, uint8_t family,
+                                      const struct ip_address *address);
+
+/* Lets its routes be, which it has while it is valid.  Returns 0 or ENOMEM. */
+int interface_validate(struct router_interface *own, struct own_address *address);
+
+/* Whether an interface has that address, and uses it. */
 bool interface_has(const struct router_interface *own, uint8_t family,
                    const struct ip_address *address);
 
@@ -119,5 +132,11 @@ void router_redirect(struct router_interface *own, uint32_t adjacency, const uin
 
 /* Sends advertisements that are due. */
 void router_advertise(struct routing *routing, uint64_t now_ms);
+
+/* Asks for tentative addresses, and uses those for which nobody has answered. */
+void router_detect(struct dataplane *dataplane, uint64_t now_ms);
+
+/* Somebody else has an address, or wants to have it. */
+void router_conflict(struct router_interface *own, uint8_t family, const struct ip_address *address);
 
 #endif

@@ -320,13 +320,13 @@ asks_for_us(const struct router_interface *own, const uint8_t *frame, size_t len
             return false;
         }
         struct ip_address target = ip_from_v4(arp.target);
-        return interface_has(own, IP_V4, &target);
+        return interface_address(own, IP_V4, &target);
     }
     if (len < ETH_SIZE + IPV6_SIZE + ND_SIZE || frame[ETH_SIZE + IPV6_SIZE] != ND_SOLICITATION) {
         return false;
     }
     struct ip_address target = ip_read(IP_V6, frame + ETH_SIZE + IPV6_SIZE + 8);
-    return interface_has(own, IP_V6, &target);
+    return interface_address(own, IP_V6, &target);
 }
 
 /* A frame without a tag that is for us, or for everybody. */
@@ -508,6 +508,7 @@ router_tick(struct dataplane *dataplane, uint64_t now_ms)
 {
     neighbours_advance(&dataplane->routing.neighbours, now_ms);
     router_advertise(&dataplane->routing, now_ms);
+    router_detect(dataplane, now_ms);
     reassembly_advance(&dataplane->routing.reassembly, now_ms);
     for (struct router *router = dataplane->routing.routers; router; router = router->next) {
         router_follow_best(router);

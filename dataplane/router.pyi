@@ -29,6 +29,8 @@ class _InterfaceSettings(Protocol):
     @property
     def redirects(self) -> bool: ...
     @property
+    def detects(self) -> bool: ...
+    @property
     def up(self) -> bool: ...
     @property
     def nat_side(self) -> str: ...
@@ -62,6 +64,9 @@ class Router:
 
     def remove_address(self, index: int, packed: bytes, length: int) -> None:
         """Take it away."""
+
+    def duplicates(self, index: int) -> list[tuple[bytes, int]]:
+        """Return the addresses of an interface that somebody else on its link has."""
 
     def set_advertised(self, index: int, told: Advertised | None) -> None:
         """Tell hosts on the link of an interface of the router; None: no more."""

@@ -45,6 +45,7 @@ from raicho.cext.router cimport (
     interface_config,
     ip_prefix,
     ip_read,
+    ip_write,
     nd_prefix,
     nd_router,
     next_hop,
@@ -53,6 +54,7 @@ from raicho.cext.router cimport (
     router_add_interface,
     router_begin,
     router_close,
+    router_duplicate,
     router_list_groups,
     router_list_neighbours,
     router_list_routes,
@@ -163,7 +165,7 @@ cdef class Router:
         return interface_config(
             name=name, mtu=settings.mtu, mac=settings.mac, vlan=settings.vlan,
             reverse_path=REVERSE_PATHS[settings.reverse_path], proxy_arp=settings.proxy_arp,
-            redirects=settings.redirects,
+            redirects=settings.redirects, detects=settings.detects,
             nat_side=NAT_SIDES[settings.nat_side], nat=settings.nat, up=settings.up, bridge=NULL,
             port=0)
 
@@ -201,6 +203,17 @@ cdef class Router:
         cdef ip_prefix address = _address(packed, length)
 
         _check(router_remove_address(self._open(), index, &address), "address")
+
+    def duplicates(self, uint32_t index):
+        cdef const ip_prefix *each
+        cdef uint8_t address[16]
+        cdef unsigned i = 0
+
+        found = []
+        while (each := router_duplicate(self._open(), index, &i)) is not NULL:
+            ip_write(each.family, &each.address, address)
+            found.append((<bytes>address[:4 if each.family == 4 else 16], each.len))
+        return found
 
     def set_advertised(self, uint32_t index, told):
         cdef nd_router config

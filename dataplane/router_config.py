@@ -39,6 +39,7 @@ class InterfaceConfig:
     host: bool = False
     nat: str = "none"  # which side of it
     redirects: bool = True
+    detects: bool = False
     advertise: AdvertiseConfig = field(default_factory=AdvertiseConfig)
 
     @property
@@ -138,6 +139,7 @@ def _interface(router: str, row: Tree) -> InterfaceConfig:
         row.get("host", False),
         row.get("nat", "none"),
         row.get("redirects", True),
+        row.get("duplicate-address-detection", False),
         read_advertise(row.get("router-advertisements", {})),
     )
 

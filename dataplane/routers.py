@@ -6,7 +6,7 @@ enabled, its port is open and has a link; what leads there follows.
 
 import ipaddress
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,7 @@ class Settings:
     nat_side: str = "none"
     nat: int = 0  # its number
     redirects: bool = True
+    detects: bool = False
 
 
 @dataclass(slots=True)
@@ -167,6 +168,13 @@ class Routers:
             for interface in there.interfaces.values():
                 if interface.config.port == port:
                     self._set(there, interface, up=up and interface.config.enabled)
+
+    def duplicates(self) -> Iterator[tuple[str, str, str]]:
+        """Return addresses that are not used, as others have them: router, interface, address."""
+        for name, there in self.open.items():
+            for each in there.interfaces.values():
+                for text in _texts(there.router.duplicates(each.index)):
+                    yield name, each.config.name, text
 
     def hosts(self) -> Iterator[tuple[int, Callable[[], None]]]:
         """Return descriptors that have something to read, and what reads it."""
@@ -298,6 +306,7 @@ def _settings(there: Open, config: InterfaceConfig, *, up: bool) -> Settings:
         config.nat,
         there.nat if config.nat != "none" else 0,
         config.redirects,
+        config.detects,
     )
 
 
@@ -353,11 +362,17 @@ def describe(there: Open) -> list[dict[str, Any]]:
             "host": each.host is not None,
             "nat": each.settings.nat_side,
             "redirects": each.settings.redirects,
+            "duplicate-address-detection": each.settings.detects,
+            "duplicate": _texts(there.router.duplicates(each.index)),
             "router-advertisements": describe_advertise(each.config.advertise),
             **_state(there.router.interface_state(each.index)),
         }
         for name, each in there.interfaces.items()
     ]
+
+
+def _texts(addresses: Iterable[tuple[bytes, int]]) -> list[str]:
+    return [f"{ipaddress.ip_address(packed)}/{length}" for packed, length in addresses]
 
 
 def describe_routes(there: Open) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ This is the only file of the dataplane that knows the message layer.
 import asyncio
 import importlib.resources
 import logging
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -16,6 +17,7 @@ import msgspec
 
 from ..control.component import Bootstrap, Component, run
 from ..control.message import (
+    Alert,
     BulkEvent,
     BulkReply,
     BulkRequest,
@@ -61,6 +63,7 @@ class DataplaneComponent(Component):
         self._plan: Plan | None = None
         self._readers: set[int] = set()
         self._hosts: set[int] = set()
+        self._duplicates: set[tuple[str, str, str]] = set()
 
     # Life.
 
@@ -111,6 +114,7 @@ class DataplaneComponent(Component):
             self._publish_links(self.switch.look_at_virtual_links())
             self._push_events()
             self._mappings.tell_lost(self.switch.routers.nats())
+            self._tell_duplicates()
 
     # Configuration.
 
@@ -258,6 +262,17 @@ class DataplaneComponent(Component):
         for change in changes:
             log.info("port %s is %s", change.port, "up" if change.new else "down")
             self.publisher.publish("port.link", change._asdict() | {"time": time.time()})
+
+    def _tell_duplicates(self) -> None:
+        """Publish, once, that an address of a router is another host's (RFC 4862, 5.4.5)."""
+        now = set(self.switch.routers.duplicates())
+        for router, interface, address in now - self._duplicates:
+            cause = f"router {router}: somebody else has address {address} of {interface}"
+            log.warning("%s", cause)
+            self.publisher.publish(
+                f"alert.{self.identity}", Alert(self.identity, cause, os.getpid())
+            )
+        self._duplicates = now
 
     # State.
 

@@ -220,6 +220,140 @@ a_change_is_told_soon_and_the_end_at_once(void **state)
     routing_tick(r, 20000);
 }
 
+/* --- Duplicate addresses (RFC 4862, 5.4) --- */
+
+/* Lets interface 1 look for duplicates, with another address. */
+static struct ip_address
+want_address(struct routing_rig *r)
+{
+    struct interface_config config = interface_on(r->rig, 1);
+    const struct ip_prefix address = { V6(1, 0x77), IP_V6, 64 };
+
+    config.detects = true;
+    CHECK(!router_set_interface(r->router, r->index[1], &config));
+    CHECK(!router_add_address(r->router, r->index[1], &address));
+    return address.address;
+}
+
+/* A message of somebody else about an address: a question from nobody, or an answer. */
+static void
+say(struct routing_rig *r, uint8_t type, struct ip_address target)
+{
+    struct ip_address from = type == ND_SOLICITATION ? (struct ip_address) { { 0, 0 } } : target;
+    struct ip_address to = { { UINT64_C(0xff02) << 48, type == ND_SOLICITATION
+                               ? UINT64_C(0x1ff000000) | (target.word[1] & 0xffffff) : 1 } };
+    struct frame f;
+
+    frame_eth(&f, ETH_TYPE_IPV6);
+    put_be48(f.data, UINT64_C(0x333300000000) | (to.word[1] & UINT32_MAX));
+    put_be48(f.data + 6, MAC_OF_HOST(1, OTHER));
+    frame_ipv6(&f, IP_PROTO_ICMPV6);
+    uint8_t *ip = f.data + f.ip, *icmp = ip + IPV6_SIZE;
+    memset(icmp, 0, ND_SIZE);
+    f.len = (uint32_t) (icmp + ND_SIZE - f.data);
+    ip[7] = 255;
+    put_be16(ip + 4, ND_SIZE);
+    ip_write(IP_V6, &from, ip + 8);
+    ip_write(IP_V6, &to, ip + 24);
+    icmp[0] = type;
+    icmp[4] = type == ND_ADVERTISEMENT ? 0x20 : 0;
+    ip_write(IP_V6, &target, icmp + 8);
+    uint16_t sum = csum_fold(csum_add(csum_add_pseudo(0, ip, IP_PROTO_ICMPV6, ND_SIZE), icmp, ND_SIZE));
+    memcpy(icmp + 2, &sum, sizeof sum);
+    routing_put(r, 1, &f);
+}
+
+/* Asks for an address as somebody who wants to know does; returns whether the router answers. */
+static bool
+answers_for(struct routing_rig *r, struct ip_address target)
+{
+    rig_take(r->rig, 1, NULL);
+    say(r, ND_SOLICITATION, target);
+    return rig_take(r->rig, 1, NULL);
+}
+
+static unsigned
+duplicates(const struct routing_rig *r)
+{
+    unsigned n = 0, i = 0;
+
+    while (router_duplicate(r->router, r->index[1], &i)) {
+        n++;
+    }
+    return n;
+}
+
+static void
+an_address_is_asked_for_before_it_is_used(void **state)
+{
+    ROUTER;
+    struct ip_address target, wanted = want_address(r);
+    struct frame f;
+    const uint8_t *ip = f.data + ETH_SIZE;
+
+    routing_tick(r, 20);
+    assert_int_equal(rig_take(r->rig, 1, &f), 1);
+    assert_int_equal(ip[IPV6_SIZE], ND_SOLICITATION);
+    assert_int_equal(ip[7], 255);
+    assert_true(!get_be64(ip + 8) && !get_be64(ip + 16));       /* From nobody. */
+    assert_int_equal(f.len, ETH_SIZE + IPV6_SIZE + ND_SIZE);    /* It says no link-layer address. */
+    target = ip_read(IP_V6, ip + IPV6_SIZE + 8);
+    assert_true(ip_equal(&target, &wanted));
+    routing_tick(r, 900);
+    assert_int_equal(rig_take(r->rig, 1, &f), 0);
+    routing_tick(r, 200);
+    assert_true(answers_for(r, wanted));
+    assert_int_equal(duplicates(r), 0);
+}
+
+static void
+an_address_that_somebody_has_is_not_used(void **state)
+{
+    ROUTER;
+    const uint8_t types[] = { ND_SOLICITATION, ND_ADVERTISEMENT };
+
+    for (unsigned i = 0; i < 2; i++) {
+        struct ip_address wanted = want_address(r);
+        const struct ip_prefix address = { wanted, IP_V6, 64 };
+
+        routing_tick(r, 20);
+        say(r, types[i], wanted);
+        assert_int_equal(duplicates(r), 1);
+        routing_tick(r, 5000);
+        assert_int_equal(duplicates(r), 1);
+        assert_false(answers_for(r, wanted));
+        assert_int_equal(router_add_address(r->router, r->index[1], &address), EEXIST);
+        assert_int_equal(router_remove_address(r->router, r->index[1], &address), 0);
+        assert_int_equal(duplicates(r), 0);
+    }
+    assert_true(answers_for(r, V6(1, 1)));              /* The others are as they were. */
+}
+
+static void
+a_link_that_comes_again_may_be_another(void **state)
+{
+    ROUTER;
+    struct interface_config config = interface_on(r->rig, 1);
+
+    want_address(r);
+    routing_tick(r, 20);
+    routing_tick(r, 1100);
+    assert_true(answers_for(r, V6(1, 1)));
+    config.detects = true;
+    config.up = false;
+    CHECK(!router_set_interface(r->router, r->index[1], &config));
+    config.up = true;
+    CHECK(!router_set_interface(r->router, r->index[1], &config));
+    rig_take(r->rig, 1, NULL);
+    routing_tick(r, 20);
+    assert_int_equal(rig_take(r->rig, 1, NULL), 3);     /* Two addresses and the link-local one. */
+    say(r, ND_SOLICITATION, V6(1, 1));
+    assert_int_equal(duplicates(r), 1);
+    routing_tick(r, 1100);
+    assert_true(answers_for(r, V6(1, 0x77)));
+    assert_int_equal(r->rig->dataplane.routing.n_tentative, 0);
+}
+
 int
 main(void)
 {
@@ -231,6 +365,9 @@ main(void)
         TEST(redirects_have_a_rate_and_packets_have_none),
         TEST(hosts_are_told_of_the_router_again_and_again),
         TEST(a_change_is_told_soon_and_the_end_at_once),
+        TEST(an_address_is_asked_for_before_it_is_used),
+        TEST(an_address_that_somebody_has_is_not_used),
+        TEST(a_link_that_comes_again_may_be_another),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -92,6 +92,7 @@ try_interface(struct routing_rig *r, const uint8_t *data, size_t size)
                                            : REVERSE_PATH_OFF;
     config.proxy_arp = data[1] & 8;
     config.redirects = data[1] & 32;
+    config.detects = data[1] & 64;
     config.mtu = data[1] & 16 ? 1280 : MTU;
     CHECK(!router_set_interface(r->router, r->index[i], &config));
 }

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from raicho.control.message import Set
+from bench.peers.raicho import ask
+from raicho.control.message import Get, Set
 
 from .lab import Lab, Namespace, wait_until
 from .needs import needs
@@ -120,3 +121,25 @@ def test_no_host_is_told_where_redirects_are_off(link: Link) -> None:
     for _ in range(3):
         assert reached(link.host, FAR)
     assert "via 10.7.1.1" in link.host.ip("route", "get", FAR)
+
+
+def test_an_address_that_a_host_has_is_not_used(link: Link) -> None:
+    """RFC 4862, 5.4: the host answers for its address, and an alert says so."""
+    link.host.ip("address", "add", "2001:db8:1::7/64", "dev", "eth0", "nodad")
+    link.configure(**{"duplicate-address-detection": True})
+    wait_until(partial(reached, link.host, "2001:db8:1::1"), "the router", 60)
+    link.switch.commit(Set(f"{INTERFACE}/address", ["2001:db8:1::1/64", "2001:db8:1::7/64"]))
+
+    def state() -> list[str]:
+        found: dict[str, list[str]] = ask(
+            link.switch.run_dir, "dataplane", Get("/router[name='r']/interface[name='lan']")
+        ).data
+        return found["duplicate"]
+
+    wait_until(lambda: state() == ["2001:db8:1::7/64"], "the duplicate", 60)
+    wait_until(
+        lambda: "somebody else has address 2001:db8:1::7/64 of lan" in link.switch.log.read_text(),
+        "an alert",
+        60,
+    )
+    assert reached(link.host, "2001:db8:1::1")
