@@ -301,7 +301,7 @@ async def test_the_state_has_the_leaves_of_the_schema(tmp_path: Path, make_tree:
         (member,) = row["port"]
         place = {"name": "p1", "number": 7, "attached": True}
         assert member == member | place | {"pipeline": "openflow", "vlan-mode": "trunk"}
-        views = {"port", "worker", "bridge", "fdb", "multicast", "drops", "router"}
+        views = {"port", "worker", "bridge", "fdb", "multicast", "drops", "router", "tree"}
         assert set(await h.get("/")) == views
 
 
