@@ -131,10 +131,10 @@ def test_an_address_that_a_host_has_is_not_used(link: Link) -> None:
     link.switch.commit(Set(f"{INTERFACE}/address", ["2001:db8:1::1/64", "2001:db8:1::7/64"]))
 
     def state() -> list[str]:
-        found: dict[str, list[str]] = ask(
-            link.switch.run_dir, "dataplane", Get("/router[name='r']/interface[name='lan']")
-        ).data
-        return found["duplicate"]
+        (router,) = ask(link.switch.run_dir, "dataplane", Get("/router")).data
+        (interface,) = router["interface"]
+        found: list[str] = interface["duplicate"]
+        return found
 
     wait_until(lambda: state() == ["2001:db8:1::7/64"], "the duplicate", 60)
     wait_until(
