@@ -176,7 +176,7 @@ nat_bench_rate(struct nat_bench *bench, unsigned direction, bool with_nat, doubl
 double
 nat_bench_new(struct nat_bench *bench)
 {
-    nat_flush(bench->nat, 0, bench->worker->now_ms);
+    nat_flush(bench->nat, NULL, bench->worker->now_ms);
     set_time(bench->worker);
     bench->next = 0;
 

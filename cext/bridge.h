@@ -67,6 +67,7 @@ enum route_reason {
     ROUTE_REDIRECT,                     /* A copy: it leaves by the interface it came by. */
     ROUTE_GROUP,                        /* To a group to which no tree leads, not from where it came. */
     ROUTE_GROUP_TOO_BIG,                /* To a group: in the place of an adjacency, the interface whose MTU it is. */
+    ROUTE_TOO_BIG_NAT64,                /* Too big with a header of the other family. */
     ROUTE_REASONS_END,
 };
 

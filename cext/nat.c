@@ -215,7 +215,7 @@ static unsigned translate(struct nat *nat, struct worker *worker, struct packet 
 static void
 translate_first(struct batch *b, unsigned at)
 {
-    uint64_t key[2];
+    uint64_t key[NAT_FRAGMENT_WORDS];
 
     nat_fragment_key(b->packets[at], b->direction, key);
     packet_walk(b->packets[at])->key.word[W_L4] &= ~(uint64_t)FRAG_ANY;
@@ -224,13 +224,13 @@ translate_first(struct batch *b, unsigned at)
         return;
     }
     packet_walk(b->packets[at])->key.word[W_L4] |= FRAG_ANY;
-    nat_fragment_first(b->nat, b->packets[at], key, b->worker->now_ms);
+    nat_fragment_first(b->nat, key, packet_walk(b->packets[at])->key.word[W_IPV4], b->worker->now_ms);
 }
 
 static void
 translate_later(struct batch *b, unsigned at)
 {
-    uint64_t key[2];
+    uint64_t key[NAT_FRAGMENT_WORDS];
 
     nat_fragment_key(b->packets[at], b->direction, key);
     if (!nat_fragment_later(b->nat, b->packets[at], key, b->worker->now_ms)) {
@@ -321,7 +321,7 @@ look_in(struct batch *b, unsigned at)
     }
 }
 
-/* Sees who is behind the ports; packets to nobody go. */
+/* Sees who is behind the ports; packets to nobody go, and those to IPv6 do not get here (route_nat64.h). */
 static void
 look_behind(struct batch *b)
 {
@@ -331,7 +331,7 @@ look_behind(struct batch *b)
         unsigned at = b->index[i];
         uint64_t inside = atomic_load_explicit(b->behind[i], memory_order_acquire);
 
-        if (!inside) {
+        if (!inside || inside & NAT_V6) {
             leave(b, at, row_of(b->setup, address_of(b->outside[i])), DROP_nat_no_session);
             continue;
         }

@@ -5,7 +5,7 @@
  *
  * What
  * ====
- * IPv4 with TCP, UDP and ICMP queries.  A *mapping* joins an endpoint inside (address, protocol, port or
+ * IPv4 with TCP, UDP and ICMP queries; with IPv6 inside, nat64.h.  A *mapping* joins an endpoint inside (address, protocol, port or
  * ICMP id) with one outside, whoever it talks to [1, REQ-1]; a *session* is what it says to one remote
  * endpoint, with a timer of its own.  A mapping lives as long as it has sessions.  Who may come in
  * through a mapping is a choice [1, REQ-8].  Packets from inside to an outside address of the NAT itself
@@ -31,6 +31,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "ip.h"
 
 struct epoch;
 struct packet;
@@ -59,7 +61,7 @@ enum nat_timer {
 
 enum { NAT_POOLS = 16, NAT_ADDRESSES = 1024 };
 
-/* Addresses outside, and which of their ports are given away.  Addresses here are IPv4 in host order. */
+/* Addresses outside, and which of their ports are given away.  Addresses that are numbers are IPv4 in host order. */
 struct nat_pool {
     uint32_t first, last;
     uint16_t first_port, last_port;
@@ -89,6 +91,8 @@ struct nat_config {
     bool strict_tcp;                    /* A connection begins with a SYN; else any packet from inside
                                          * will do, so that connections outlive the NAT. */
     bool logs;                          /* Mappings that come and go are events. */
+    struct ip_prefix nat64;             /* Behind it hosts inside with IPv6 find all of IPv4 (nat64.h); without
+                                         * a length: they do not. */
     uint32_t timers[N_NAT_TIMERS];      /* Seconds; 0: the default. */
 };
 
@@ -101,7 +105,9 @@ struct nat_counts {
 };
 
 struct nat_session {
-    uint32_t inside, outside, remote;
+    struct ip_address inside;           /* IPv6 if inside_v6. */
+    bool inside_v6;
+    uint32_t outside, remote;
     uint16_t inside_port, outside_port, remote_port;
     uint8_t proto;
     uint8_t timer;                      /* enum nat_timer */
@@ -111,7 +117,9 @@ struct nat_session {
 /* A mapping that came or went, for a log: what RFC 6888, section 4, asks for, and no destination (REQ-12). */
 struct nat_event {
     uint64_t at_ms;
-    uint32_t inside, outside;
+    struct ip_address inside;           /* IPv6 if inside_v6. */
+    bool inside_v6;
+    uint32_t outside;
     uint16_t inside_port, outside_port;
     uint8_t proto;
     bool created;
@@ -137,8 +145,8 @@ int nat_configure(struct nat *nat, const struct nat_config *config, uint64_t now
 /* Ends sessions whose time is over, at most 'limit'; to be called often.  Returns how many. */
 size_t nat_tick(struct nat *nat, uint64_t now_ms, size_t limit);
 
-/* Ends the sessions of an inside address; 0: all.  Returns how many. */
-size_t nat_flush(struct nat *nat, uint32_t inside, uint64_t now_ms);
+/* Ends the sessions of an inside address (a prefix of all its bits); null: all.  Returns how many. */
+size_t nat_flush(struct nat *nat, const struct ip_prefix *inside, uint64_t now_ms);
 
 /* The next session behind '*position', which begins with 0; false: there is none. */
 bool nat_next(const struct nat *nat, uint64_t *position, uint64_t now_ms,

@@ -5,6 +5,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from raicho.cext.dataplane cimport nat
 from raicho.cext.epoch cimport epoch
+from raicho.cext.router cimport ip_address, ip_prefix
 
 cdef extern from "nat.h" nogil:
     cdef enum:
@@ -41,6 +42,7 @@ cdef extern from "nat.h" nogil:
         uint8_t filtering
         bint strict_tcp
         bint logs
+        ip_prefix nat64
         uint32_t timers[N_NAT_TIMERS]
 
     ctypedef struct counts_of_nat "struct nat_counts":
@@ -48,14 +50,18 @@ cdef extern from "nat.h" nogil:
         uint64_t created, ended, fragments_lost, events_lost
 
     struct nat_session:
-        uint32_t inside, outside, remote
+        ip_address inside
+        bint inside_v6
+        uint32_t outside, remote
         uint16_t inside_port, outside_port, remote_port
         uint8_t proto, timer
         uint64_t idle_ms
 
     ctypedef struct event_of_nat "struct nat_event":
         uint64_t at_ms
-        uint32_t inside, outside
+        ip_address inside
+        bint inside_v6
+        uint32_t outside
         uint16_t inside_port, outside_port
         uint8_t proto
         bint created
@@ -64,7 +70,7 @@ cdef extern from "nat.h" nogil:
     void nat_close(nat *)
     int nat_check(const nat_config *, char *why, size_t size)
     int nat_configure(nat *, const nat_config *, uint64_t now_ms, char *why, size_t size)
-    size_t nat_flush(nat *, uint32_t inside, uint64_t now_ms)
+    size_t nat_flush(nat *, const ip_prefix *inside, uint64_t now_ms)
     bint nat_next(const nat *, uint64_t *position, uint64_t now_ms, nat_session *)
     void nat_counts(const nat *, counts_of_nat *)
     bint nat_event(nat *, event_of_nat *)

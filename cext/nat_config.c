@@ -10,6 +10,7 @@
 #include <sys/random.h>
 
 #include "epoch.h"
+#include "nat64_header.h"
 #include "nat_private.h"
 
 enum { FORWARDS_MAX = 4096, HOSTS_MAX = 4096, MARGIN_MS = KV_REFRESH_MS };
@@ -37,12 +38,13 @@ open_tables(struct nat *nat, uint32_t max_sessions)
     const struct kv_config permits = { .key_words = 2, .value_words = 1,
                                        .max_entries = max_sessions };
     const struct kv_config hosts = { .key_words = 1, .value_words = 1, .max_entries = 2 * HOSTS_MAX };
-    const struct kv_config fragments = { .key_words = 2, .value_words = 1,
+    const struct kv_config fragments = { .key_words = NAT_FRAGMENT_WORDS, .value_words = 1,
                                          .max_entries = NAT_FRAGMENTS, .ttl_ms = NAT_FRAGMENT_MS };
 
     return kv_open(&nat->sessions, &sessions) || kv_open(&nat->mappings, &mappings)
            || kv_open(&nat->sources, &sources) || kv_open(&nat->permits, &permits)
-           || kv_open(&nat->hosts, &hosts) || kv_open(&nat->fragments, &fragments);
+           || kv_open(&nat->hosts, &hosts) || kv_open(&nat->fragments, &fragments)
+           || nat64_hosts_open(&nat->hosts6, max_sessions);
 }
 
 struct nat *
@@ -96,6 +98,7 @@ nat_close(struct nat *nat)
     kv_close(&nat->permits);
     kv_close(&nat->hosts);
     kv_close(&nat->fragments);
+    nat64_hosts_close(&nat->hosts6);
     nat_log_close(&nat->log);
     free(nat->held);
     free(nat);
@@ -248,6 +251,10 @@ nat_check(const struct nat_config *config, char *why, size_t size)
     if (block && (block < NAT_BLOCK || block & (block - 1))) {
         return WRONG("blocks of %u ports: it is a power of two from %d on", block, NAT_BLOCK);
     }
+    if (config->nat64.len && !nat64_prefix_is_valid(&config->nat64)) {
+        return WRONG("a prefix of %u bits for NAT64: it is IPv6, has 32, 40, 48, 56, 64 or 96 bits, none set behind "
+                     "them, and bits 64 to 71 are 0", config->nat64.len);
+    }
     int error = check_pools(config, why, size);
     error = error ? error : check_forwards(config, why, size);
     return error ? error : check_hosts(config, why, size);
@@ -324,6 +331,7 @@ new_setup(const struct nat_config *config, const struct nat_setup *old)
     setup->filtering = config->filtering;
     setup->strict_tcp = config->strict_tcp;
     setup->logs = config->logs;
+    setup->nat64 = config->nat64;
     memcpy(setup->pools, config->pools, config->n_pools * sizeof setup->pools[0]);
     setup->forwards = copy_of(config->forwards, config->n_forwards, sizeof *setup->forwards);
     setup->hosts = copy_of(config->hosts, config->n_hosts, sizeof *setup->hosts);
@@ -476,6 +484,15 @@ is_any(const struct nat_setup *setup, const uint64_t key[2], uint64_t value, uin
     return true;
 }
 
+static bool
+is_v6(const struct nat_setup *setup, const uint64_t key[2], uint64_t value, uint64_t unused)
+{
+    (void)setup;
+    (void)value;
+    (void)unused;
+    return key[0] & NAT_V6;
+}
+
 int
 nat_configure(struct nat *nat, const struct nat_config *config, uint64_t now_ms, char *why,
               size_t size)
@@ -503,6 +520,10 @@ nat_configure(struct nat *nat, const struct nat_config *config, uint64_t now_ms,
         }
     }
     nat_session_end_all(nat, now_ms, is_misplaced, 0);
+    if (setup->nat64.len != old->nat64.len
+        || !ip_equal(&setup->nat64.address, &old->nat64.address)) {      /* Hosts inside know other addresses. */
+        nat_session_end_all(nat, now_ms, is_v6, 0);
+    }
     for (unsigned i = 0; i < setup->n_forwards; i++) {
         if (!has_forward(old, &setup->forwards[i])) {
             begin_forward(nat, setup, &setup->forwards[i], now_ms);

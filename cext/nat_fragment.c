@@ -8,18 +8,27 @@
 #include "rewrite.h"
 
 void
-nat_fragment_key(const struct packet *p, enum nat_direction direction, uint64_t key[2])
+nat_fragment_key(const struct packet *p, enum nat_direction direction, uint64_t key[NAT_FRAGMENT_WORDS])
 {
     const uint8_t *ip = p->data + p->l3;
 
     key[0] = packet_walk(p)->key.word[W_IPV4];
     key[1] = (uint64_t)get_be16(ip + 4) << 16 | ip[9] << 8 | direction;
+    key[2] = key[3] = 0;
 }
 
 void
-nat_fragment_first(struct nat *nat, const struct packet *p, const uint64_t key[2], uint64_t now_ms)
+nat_fragment_first(struct nat *nat, const uint64_t key[NAT_FRAGMENT_WORDS], uint64_t value,
+                   uint64_t now_ms)
 {
-    kv_put(&nat->fragments, key, &packet_walk(p)->key.word[W_IPV4], now_ms);
+    kv_put(&nat->fragments, key, &value, now_ms);
+}
+
+/* Nobody has address 0, so that numbers of hosts are no addresses. */
+static unsigned
+way_of(const uint64_t key[NAT_FRAGMENT_WORDS], uint64_t value)
+{
+    return key[2] ? NAT_64 : value >> 32 ? key[1] & 1 : NAT_46;
 }
 
 /* Gives a later fragment the addresses that the first one got. */
@@ -31,11 +40,12 @@ follow(struct packet *p, uint64_t addresses)
 }
 
 bool
-nat_fragment_later(struct nat *nat, struct packet *p, const uint64_t key[2], uint64_t now_ms)
+nat_fragment_later(struct nat *nat, struct packet *p, const uint64_t key[NAT_FRAGMENT_WORDS],
+                   uint64_t now_ms)
 {
     uint64_t addresses;
 
-    if (!kv_get(&nat->fragments, key, now_ms, &addresses)) {
+    if (!kv_get(&nat->fragments, key, now_ms, &addresses) || way_of(key, addresses) > NAT_IN) {
         return false;
     }
     follow(p, addresses);
@@ -84,7 +94,8 @@ free_place(struct nat *nat, uint64_t now_ms)
 }
 
 void
-nat_fragment_hold(struct nat *nat, struct worker *worker, struct packet *p, const uint64_t key[2])
+nat_fragment_hold(struct nat *nat, struct worker *worker, struct packet *p,
+                  const uint64_t key[NAT_FRAGMENT_WORDS])
 {
     struct nat_held *place = NULL;
 
@@ -142,20 +153,23 @@ leader(struct packet *const *packets, unsigned n, uint64_t addresses)
 
 unsigned
 nat_fragment_release(struct nat *nat, struct worker *worker, struct packet **packets, unsigned n,
-                     unsigned room, enum nat_direction direction)
+                     unsigned room, unsigned way)
 {
     lock_held(nat);
     for (unsigned i = 0; i < NAT_HELD && n < room; i++) {
         struct nat_held *held = &nat->held[i];
         uint64_t addresses;
 
-        if (held->until_ms > worker->now_ms && (held->key[1] & 1) == direction
-            && kv_get(&nat->fragments, held->key, worker->now_ms, &addresses)) {
+        if (held->until_ms > worker->now_ms
+            && kv_get(&nat->fragments, held->key, worker->now_ms, &addresses)
+            && way_of(held->key, addresses) == way) {
             struct packet *p = packet_of(worker, leader(packets, n, addresses), held);
 
             let_go(nat, held);
             if (p) {
-                follow(p, addresses);
+                if (way <= NAT_IN) {
+                    follow(p, addresses);
+                }
                 packets[n++] = p;
             }
         }

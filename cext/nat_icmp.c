@@ -117,7 +117,7 @@ error_in(struct nat *nat, const struct nat_setup *setup, struct packet *p, struc
                  : endpoint(host, inner->ports[0], inner->proto);
     key[1] = endpoint(inner->destination,
                       inner->proto == IP_PROTO_ICMPV4 ? 0 : inner->ports[1], 0);
-    if (!host && (!row || !kv_get(&nat->sessions, key, now_ms, &unused))) {
+    if (!host && (!row || key[0] & NAT_V6 || !kv_get(&nat->sessions, key, now_ms, &unused))) {
         return DROP_nat_no_session;
     }
     rewrite_inner(inner, NAT_OUT, address_of(key[0]), port_of(key[0]));

@@ -3,12 +3,14 @@
 
 /* NAT: what its files share.  See nat.h.
  *
- * An endpoint is one word: address:32, port:16, 0:8, protocol:8; it is never 0.  ICMP queries have their id
- * as port inside and outside, and 0 as port of the remote endpoint. */
+ * An endpoint is one word: address:32, port:16, flags:8, protocol:8; it is never 0.  ICMP queries have their id
+ * as port inside and outside, and 0 as port of the remote endpoint.  A host inside that has IPv6 has its number in
+ * the place of an address (nat64.h), and NAT_V6 says so. */
 
 #include <stdatomic.h>
 
 #include "headers.h"
+#include "ip.h"
 #include "kv.h"
 #include "nat.h"
 #include "packet.h"
@@ -24,6 +26,8 @@ enum {
     NAT_BLOCK = 64,             /* Ports of the smallest block. */
     NAT_WATCHED = 16 | 32,      /* In the value of a session: any packet can change it. */
     NAT_STATIC = 0x100,         /* In what is behind a port: it is forwarded. */
+    NAT_V6 = 0x200,             /* In an endpoint inside. */
+    NAT_FRAGMENT_WORDS = 4,     /* Of the key of a fragmented packet. */
 };
 
 #define NO_DROP N_DROP_REASONS
@@ -32,6 +36,12 @@ static inline uint64_t
 endpoint(uint32_t address, uint16_t port, uint8_t proto)
 {
     return (uint64_t)address << 32 | (uint32_t)port << 16 | proto;
+}
+
+static inline uint64_t
+endpoint6(uint32_t number, uint16_t port, uint8_t proto)
+{
+    return endpoint(number, port, proto) | NAT_V6;
 }
 
 static inline uint32_t
@@ -44,6 +54,13 @@ static inline uint16_t
 port_of(uint64_t endpoint)
 {
     return (uint16_t)(endpoint >> 16);
+}
+
+/* Whose an endpoint inside is: an address, or the number of a host with IPv6. */
+static inline uint64_t
+source_of_endpoint(uint64_t inside)
+{
+    return inside >> 32 | (inside & NAT_V6 ? UINT64_C(1) << 32 : 0);
 }
 
 /* --- Outside addresses (nat_ports.c) -------------------------------------------------------------- */
@@ -109,6 +126,7 @@ struct nat_setup {
     uint16_t block;
     uint8_t filtering;
     bool strict_tcp, logs;
+    struct ip_prefix nat64;             /* Without a length: there is none. */
     struct nat_forward *forwards;
     struct nat_host *hosts;
     unsigned n_forwards, n_hosts;
@@ -150,11 +168,43 @@ void nat_log_close(struct nat_log *log);
 void nat_log_put(struct nat_log *log, const struct nat_event *event);
 bool nat_log_take(struct nat_log *log, struct nat_event *event);
 
+/* --- Hosts inside with IPv6 (nat64_host.c) ---------------------------------------------------------------- */
+
+struct nat64_host {
+    _Atomic uint64_t word[2];           /* Its address. */
+    _Atomic bool taken;
+};
+
+struct nat64_hosts {
+    struct kv numbers;                  /* Address -> {number, how often it is held}. */
+    struct nat64_host *at;              /* By number. */
+    uint32_t n;
+    _Atomic uint32_t next;              /* Where to look for a free number. */
+};
+
+/* Room for so many hosts at least.  Returns 0 or ENOMEM; to be closed in any case. */
+int nat64_hosts_open(struct nat64_hosts *hosts, uint32_t most);
+void nat64_hosts_close(struct nat64_hosts *hosts);
+
+struct ip_address nat64_host_address(const struct nat64_hosts *hosts, uint32_t number);
+
+/* The number that a host has, if it has one. */
+bool nat64_host_find(const struct nat64_hosts *hosts, const struct ip_address *address, uint64_t now_ms,
+                     uint32_t *number);
+
+/* Holds a host, which gets a number if it has none; false: there is no room. */
+bool nat64_host_take(struct nat64_hosts *hosts, const struct ip_address *address, uint64_t now_ms,
+                     uint32_t *number);
+
+/* Holds a host by its number once more; false: it is nobody's any more. */
+bool nat64_host_hold(struct nat64_hosts *hosts, uint32_t number, uint64_t now_ms);
+void nat64_host_give(struct nat64_hosts *hosts, uint32_t number, uint64_t now_ms);
+
 /* --- The NAT ------------------------------------------------------------------------------------------- */
 
 /* A fragment that came before the first one of its packet. */
 struct nat_held {
-    uint64_t key[2];                    /* As in 'fragments'. */
+    uint64_t key[NAT_FRAGMENT_WORDS];                    /* As in 'fragments'. */
     uint64_t until_ms;                  /* 0: free. */
     uint32_t len;
     uint8_t frame[NAT_HELD_SIZE];
@@ -164,10 +214,11 @@ struct nat {
     _Atomic(struct nat_setup *) setup;
     struct kv sessions;         /* {inside, remote} -> outside, with what it holds and its state of TCP. */
     struct kv mappings;         /* inside -> {outside, number of references}. */
-    struct kv sources;          /* Inside address -> {number of sessions, first endpoint of its block}. */
+    struct kv sources;          /* Source -> {number of sessions, first endpoint of its block}. */
     struct kv permits;          /* {inside, remote address} -> number of sessions. */
     struct kv hosts;            /* Address | direction << 32 -> address on the other side. */
-    struct kv fragments;        /* {source, destination}, {id, protocol, direction} -> the new addresses. */
+    struct kv fragments;        /* See nat_fragment_key() -> the new addresses. */
+    struct nat64_hosts hosts6;
     struct epoch *epoch;
     struct nat_log log;
     uint64_t secret;            /* So that ports cannot be foreseen (RFC 6056). */
@@ -175,6 +226,7 @@ struct nat {
     _Alignas(64) _Atomic uint64_t n_sessions;
     _Atomic uint64_t n_created, n_ended, n_fragments_lost;
     _Atomic uint32_t n_held, holding;   /* 'holding' is a lock of 'held'. */
+    _Atomic uint32_t next_id;           /* Of IPv4 packets that were of IPv6. */
     struct nat_held *held;
 };
 
@@ -203,6 +255,11 @@ void nat_session_prefetch(const struct nat *nat, const struct nat_setup *setup, 
 void nat_session_tcp(struct nat *nat, const uint64_t key[2], uint64_t value, uint8_t tcp_flags,
                      bool from_inside, uint64_t now_ms);
 
+/* One less in a value with the counter's number; returns whether that was the last, which is removed.  'value'
+ * gets what it was. */
+bool nat_count_down(struct kv *kv, unsigned counter, const uint64_t *key, uint64_t now_ms,
+                    uint64_t value[2]);
+
 /* Gives back what a session had that has gone. */
 void nat_session_ended(struct nat *nat, const uint64_t key[2], uint64_t value, uint64_t now_ms);
 
@@ -214,6 +271,14 @@ size_t nat_session_end_all(struct nat *nat, uint64_t now_ms,
 /* Holds a mapping that is always there, or lets go of it. */
 bool nat_mapping_fix(struct nat *nat, uint64_t inside, uint64_t outside, uint64_t now_ms);
 void nat_mapping_release(struct nat *nat, uint64_t inside, uint64_t now_ms);
+
+/* The address of an endpoint inside, of either family. */
+static inline struct ip_address
+nat_address_of(const struct nat *nat, uint64_t inside)
+{
+    return inside & NAT_V6 ? nat64_host_address(&nat->hosts6, address_of(inside))
+                           : ip_from_v4(address_of(inside));
+}
 
 /* The address on the other side of one that a host has for itself; 0: it is nobody's. */
 static inline uint32_t
@@ -274,23 +339,30 @@ is_icmp_error(uint8_t type)
 enum drop_reason nat_icmp_error(struct nat *nat, const struct nat_setup *setup, struct packet *p,
                                 enum nat_direction direction, uint64_t now_ms);
 
-/* The key of a fragmented packet, before it is translated (nat_fragment.c). */
-void nat_fragment_key(const struct packet *p, enum nat_direction direction, uint64_t key[2]);
+/* Which way a fragment goes: as enum nat_direction says, or from a family to the other. */
+enum nat_way { NAT_64 = NAT_IN + 1, NAT_46 };
+
+/* The key of a fragmented packet of IPv4, before it is translated (nat_fragment.c): {source, destination}, {id,
+ * protocol, direction}, 0, 0.  Its value are the new source and destination, or the number of a host with IPv6.
+ * Keys of IPv6 packets are other ones (nat64.c); their value are addresses. */
+void nat_fragment_key(const struct packet *p, enum nat_direction direction,
+                      uint64_t key[NAT_FRAGMENT_WORDS]);
 
 /* Notes that the first fragment with this key was translated. */
-void nat_fragment_first(struct nat *nat, const struct packet *p, const uint64_t key[2],
+void nat_fragment_first(struct nat *nat, const uint64_t key[NAT_FRAGMENT_WORDS], uint64_t value,
                         uint64_t now_ms);
 
 /* Translates a later fragment; false: the first one has not come yet. */
-bool nat_fragment_later(struct nat *nat, struct packet *p, const uint64_t key[2], uint64_t now_ms);
+bool nat_fragment_later(struct nat *nat, struct packet *p, const uint64_t key[NAT_FRAGMENT_WORDS],
+                        uint64_t now_ms);
 
 /* Keeps a copy of a packet until the first one comes; takes the packet. */
 void nat_fragment_hold(struct nat *nat, struct worker *worker, struct packet *p,
-                       const uint64_t key[2]);
+                       const uint64_t key[NAT_FRAGMENT_WORDS]);
 
-/* Puts those that can go on by now, which came in the direction, behind 'n' packets (at least one); returns
- * how many there are then. */
+/* Puts those that can go on by now, which go that way (also enum nat_direction), behind 'n' packets (at least one);
+ * returns how many there are then.  From one family to the other they are as they came. */
 unsigned nat_fragment_release(struct nat *nat, struct worker *worker, struct packet **packets,
-                              unsigned n, unsigned room, enum nat_direction direction);
+                              unsigned n, unsigned room, unsigned way);
 
 #endif

@@ -68,11 +68,11 @@ nat_session_tcp(struct nat *nat, const uint64_t key[2], uint64_t value, uint8_t 
     }
 }
 
-/* --- Counts, in the first word of a value ---------------------------------------------------------------- */
+/* --- Counts in values ---------------------------------------------------------------- */
 
-/* One less; returns whether that was the last, which is removed. 'value' gets what it was. */
-static bool
-count_down(struct kv *kv, unsigned counter, const uint64_t *key, uint64_t now_ms, uint64_t value[2])
+bool
+nat_count_down(struct kv *kv, unsigned counter, const uint64_t *key, uint64_t now_ms,
+               uint64_t value[2])
 {
     uint64_t next[2];
 
@@ -92,26 +92,37 @@ count_down(struct kv *kv, unsigned counter, const uint64_t *key, uint64_t now_ms
 
 /* --- Sources ------------------------------------------------------------------------------------------------ */
 
-/* The row to begin with for an address inside: always the same one [RFC 4787, REQ-2]. */
-static uint32_t
-first_row(const struct nat *nat, const struct nat_setup *setup, uint32_t inside)
+/* A number that a source always has, and that nobody can foresee. */
+static uint64_t
+place_of(const struct nat *nat, uint64_t source)
 {
-    return (uint32_t)(((unsigned __int128)hash_word(nat->secret, inside) * setup->n_rows) >> 64);
+    if (source >> 32) {
+        struct ip_address address = nat64_host_address(&nat->hosts6, (uint32_t)source);
+        return hash_word(hash_word(nat->secret, address.word[0]), address.word[1]);
+    }
+    return hash_word(nat->secret, source);
+}
+
+/* The row to begin with for a source: always the same one [RFC 4787, REQ-2]. */
+static uint32_t
+first_row(const struct nat *nat, const struct nat_setup *setup, uint64_t source)
+{
+    return (uint32_t)(((unsigned __int128)place_of(nat, source) * setup->n_rows) >> 64);
 }
 
 enum { TRIED_ROWS = 8 };        /* Addresses that are looked at for a port. */
 
 static bool
-choose_block(struct nat *nat, const struct nat_setup *setup, uint32_t inside, uint64_t *block)
+choose_block(struct nat *nat, const struct nat_setup *setup, uint64_t source, uint64_t *block)
 {
-    uint32_t first = first_row(nat, setup, inside);
+    uint32_t first = first_row(nat, setup, source);
 
     for (uint32_t i = 0; i < TRIED_ROWS && i < setup->n_rows; i++) {
         const struct nat_row *row = &setup->rows[(first + i) % setup->n_rows];
         uint16_t port;
 
         if (nat_block_choose(row->ports, row->first_port, row->last_port, setup->block,
-                             hash_word(nat->secret, inside), &port)) {
+                             place_of(nat, source), &port)) {
             *block = endpoint(row->ports->address, port, 1);
             return true;
         }
@@ -131,10 +142,10 @@ give_block(const struct nat_setup *setup, uint64_t block)
 
 /* Counts a session for its source, which gets a block with its first one. */
 static enum drop_reason
-take_source(struct nat *nat, const struct nat_setup *setup, uint32_t inside, uint64_t now_ms,
+take_source(struct nat *nat, const struct nat_setup *setup, uint64_t key, uint64_t now_ms,
             uint64_t *block)
 {
-    uint64_t key = inside, old[2], new[2];
+    uint64_t old[2], new[2];
 
     for (;;) {
         if (kv_get(&nat->sources, &key, now_ms, old)) {
@@ -149,7 +160,7 @@ take_source(struct nat *nat, const struct nat_setup *setup, uint32_t inside, uin
             continue;
         }
         *block = 0;
-        if (setup->block && !choose_block(nat, setup, inside, block)) {
+        if (setup->block && !choose_block(nat, setup, key, block)) {
             return DROP_nat_ports;
         }
         new[0] = 1;
@@ -166,11 +177,11 @@ take_source(struct nat *nat, const struct nat_setup *setup, uint32_t inside, uin
 }
 
 static void
-give_source(struct nat *nat, const struct nat_setup *setup, uint32_t inside, uint64_t now_ms)
+give_source(struct nat *nat, const struct nat_setup *setup, uint64_t key, uint64_t now_ms)
 {
-    uint64_t key = inside, value[2];
+    uint64_t value[2];
 
-    if (count_down(&nat->sources, 0, &key, now_ms, value)) {
+    if (nat_count_down(&nat->sources, 0, &key, now_ms, value)) {
         give_block(setup, value[1]);
     }
 }
@@ -186,7 +197,7 @@ log_mapping(struct nat *nat, const struct nat_setup *setup, uint64_t inside, uin
     }
     nat_log_put(&nat->log, &(const struct nat_event) {
         .at_ms = now_ms, .created = created, .proto = (uint8_t)inside,
-        .inside = address_of(inside), .inside_port = port_of(inside),
+        .inside_v6 = inside & NAT_V6, .inside = nat_address_of(nat, inside), .inside_port = port_of(inside),
         .outside = address_of(outside), .outside_port = port_of(outside),
     });
 }
@@ -204,7 +215,7 @@ nat_session_prefetch(const struct nat *nat, const struct nat_setup *setup, const
 {
     kv_prefetch(&nat->mappings, key);
     if (setup->n_rows && !setup->block && (uint8_t)key[0] != IP_PROTO_ICMPV4) {
-        const struct nat_row *row = &setup->rows[first_row(nat, setup, address_of(key[0]))];
+        const struct nat_row *row = &setup->rows[first_row(nat, setup, source_of_endpoint(key[0]))];
 
         nat_port_prefetch(row->ports, row->first_port, row->last_port, key[0],
                           random_of(nat, key[0], now_ms));
@@ -217,7 +228,7 @@ choose_port(struct nat *nat, const struct nat_setup *setup, uint64_t inside, uin
             uint64_t now_ms, uint64_t *outside)
 {
     uint64_t random = random_of(nat, inside, now_ms);
-    uint32_t first = setup->n_rows ? first_row(nat, setup, address_of(inside)) : 0;
+    uint32_t first = setup->n_rows ? first_row(nat, setup, source_of_endpoint(inside)) : 0;
     uint16_t port;
 
     if (block) {
@@ -302,7 +313,7 @@ give_mapping(struct nat *nat, const struct nat_setup *setup, uint64_t inside, ui
 {
     uint64_t value[2];
 
-    if (count_down(&nat->mappings, 1, &inside, now_ms, value)) {
+    if (nat_count_down(&nat->mappings, 1, &inside, now_ms, value)) {
         log_mapping(nat, setup, inside, value[0], false, now_ms);
         give_port(setup, (uint8_t)inside, value[0]);
     }
@@ -371,6 +382,19 @@ is_permitted(struct nat *nat, const uint64_t key[2], uint64_t now_ms)
 /* --- Sessions ----------------------------------------------------------------------------------------------------- */
 
 static void
+give_room(struct nat *nat, const struct nat_setup *setup, uint64_t inside, uint64_t value,
+          uint64_t now_ms)
+{
+    if (value & COUNTED) {
+        give_source(nat, setup, source_of_endpoint(inside), now_ms);
+    }
+    if (inside & NAT_V6) {
+        nat64_host_give(&nat->hosts6, address_of(inside), now_ms);
+    }
+    atomic_fetch_sub_explicit(&nat->n_sessions, 1, memory_order_relaxed);
+}
+
+static void
 give_all(struct nat *nat, const struct nat_setup *setup, const uint64_t key[2], uint64_t value,
          uint64_t now_ms)
 {
@@ -378,13 +402,10 @@ give_all(struct nat *nat, const struct nat_setup *setup, const uint64_t key[2], 
 
     if (value & PERMITS) {
         permit_key(key, permit);
-        count_down(&nat->permits, 0, permit, now_ms, unused);
+        nat_count_down(&nat->permits, 0, permit, now_ms, unused);
     }
     give_mapping(nat, setup, key[0], now_ms);
-    if (value & COUNTED) {
-        give_source(nat, setup, address_of(key[0]), now_ms);
-    }
-    atomic_fetch_sub_explicit(&nat->n_sessions, 1, memory_order_relaxed);
+    give_room(nat, setup, key[0], value, now_ms);
 }
 
 /* Puts a session for which everything was taken into the table. */
@@ -419,31 +440,24 @@ add_session(struct nat *nat, const struct nat_setup *setup, const uint64_t key[2
 
 /* Room for a session, and what its source has. */
 static enum drop_reason
-take_room(struct nat *nat, const struct nat_setup *setup, uint32_t inside, uint64_t now_ms,
+take_room(struct nat *nat, const struct nat_setup *setup, uint64_t inside, uint64_t now_ms,
           uint64_t *block, uint64_t *value)
 {
     enum drop_reason reason = NO_DROP;
 
+    if (inside & NAT_V6 && !nat64_host_hold(&nat->hosts6, address_of(inside), now_ms)) {
+        return DROP_nat_no_session;
+    }
     if (atomic_fetch_add_explicit(&nat->n_sessions, 1, memory_order_relaxed) >= nat->max_sessions) {
         reason = DROP_nat_full;
     } else if (setup->max_per_source || setup->block) {
-        reason = take_source(nat, setup, inside, now_ms, block);
-        *value |= COUNTED;
+        reason = take_source(nat, setup, source_of_endpoint(inside), now_ms, block);
+        *value |= reason == NO_DROP ? COUNTED : 0;
     }
     if (reason != NO_DROP) {
-        atomic_fetch_sub_explicit(&nat->n_sessions, 1, memory_order_relaxed);
+        give_room(nat, setup, inside, *value, now_ms);
     }
     return reason;
-}
-
-static void
-give_room(struct nat *nat, const struct nat_setup *setup, uint32_t inside, uint64_t value,
-          uint64_t now_ms)
-{
-    if (value & COUNTED) {
-        give_source(nat, setup, inside, now_ms);
-    }
-    atomic_fetch_sub_explicit(&nat->n_sessions, 1, memory_order_relaxed);
 }
 
 enum drop_reason
@@ -451,20 +465,19 @@ nat_session_out(struct nat *nat, const struct nat_setup *setup, const uint64_t k
                 uint8_t tcp_flags, uint64_t now_ms, uint64_t *value)
 {
     bool tcp = (uint8_t)key[0] == IP_PROTO_TCP, picked_up = tcp && !(tcp_flags & TCP_SYN);
-    uint32_t inside = address_of(key[0]);
     uint64_t block = 0, outside, held = 0;
     enum drop_reason reason;
 
     if (picked_up && (setup->strict_tcp || tcp_flags & TCP_RST)) {
         return DROP_nat_no_session;
     }
-    reason = take_room(nat, setup, inside, now_ms, &block, &held);
+    reason = take_room(nat, setup, key[0], now_ms, &block, &held);
     if (reason != NO_DROP) {
         return reason;
     }
     reason = take_mapping(nat, setup, key[0], block, now_ms, &outside);
     if (reason != NO_DROP) {
-        give_room(nat, setup, inside, held, now_ms);
+        give_room(nat, setup, key[0], held, now_ms);
         return reason;
     }
     *value = outside | held;
@@ -485,13 +498,13 @@ nat_session_in(struct nat *nat, const struct nat_setup *setup, const uint64_t ke
         || (!is_static && setup->filtering == NAT_BY_ADDRESS && !is_permitted(nat, key, now_ms))) {
         return DROP_nat_no_session;
     }
-    reason = take_room(nat, setup, address_of(key[0]), now_ms, &block, &held);
+    reason = take_room(nat, setup, key[0], now_ms, &block, &held);
     if (reason != NO_DROP) {
         return reason;
     }
     /* Without a forward it must be the mapping that the port belongs to. */
     if (!join_mapping(nat, key[0], now_ms, &mapped)) {
-        give_room(nat, setup, address_of(key[0]), held, now_ms);
+        give_room(nat, setup, key[0], held, now_ms);
         return DROP_nat_no_session;
     }
     *value = (outside & OUTSIDE) | held;
@@ -559,17 +572,26 @@ nat_tick(struct nat *nat, uint64_t now_ms, size_t limit)
 }
 
 static bool
-is_from(const struct nat_setup *setup, const uint64_t key[2], uint64_t value, uint64_t inside)
+is_from(const struct nat_setup *setup, const uint64_t key[2], uint64_t value, uint64_t source)
 {
     (void)setup;
     (void)value;
-    return !inside || address_of(key[0]) == inside;
+    return !source || source_of_endpoint(key[0]) == source;
 }
 
 size_t
-nat_flush(struct nat *nat, uint32_t inside, uint64_t now_ms)
+nat_flush(struct nat *nat, const struct ip_prefix *inside, uint64_t now_ms)
 {
-    return nat_session_end_all(nat, now_ms, is_from, inside);
+    uint64_t source = inside ? inside->address.word[1] : 0;
+    uint32_t number;
+
+    if (inside && inside->family == IP_V6) {
+        if (!nat64_host_find(&nat->hosts6, &inside->address, now_ms, &number)) {
+            return 0;
+        }
+        source = source_of_endpoint(endpoint6(number, 0, 0));
+    }
+    return nat_session_end_all(nat, now_ms, is_from, source);
 }
 
 bool
@@ -581,7 +603,8 @@ nat_next(const struct nat *nat, uint64_t *position, uint64_t now_ms, struct nat_
         return false;
     }
     *session = (struct nat_session) {
-        .inside = address_of(entry.key[0]), .inside_port = port_of(entry.key[0]),
+        .inside_v6 = entry.key[0] & NAT_V6, .inside = nat_address_of(nat, entry.key[0]),
+        .inside_port = port_of(entry.key[0]),
         .remote = address_of(entry.key[1]), .remote_port = port_of(entry.key[1]),
         .outside = address_of(entry.value[0]), .outside_port = port_of(entry.value[0]),
         .proto = (uint8_t)entry.key[0], .timer = (uint8_t)entry.life,

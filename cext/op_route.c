@@ -16,6 +16,7 @@
 #include "headers.h"
 #include "nat.h"
 #include "offload.h"
+#include "route_nat64.h"
 #include "router.h"
 #include "worker.h"
 
@@ -436,6 +437,49 @@ translate_out(struct worker *worker, const struct interface *from, struct sortin
     all->n = kept + out.n;
 }
 
+/* Addresses of packets that stay in a family. */
+static void
+read_destinations_ipv6(const struct batch *batch, struct ip_address *addresses)
+{
+    for (unsigned i = 0; i < batch->n; i++) {
+        const uint64_t *word = packet_walk(batch->packets[i])->key.word;
+        addresses[i] = (struct ip_address) { { word[W_IPV6_DST], word[W_IPV6_DST_LOW] } };
+    }
+}
+
+/* Packets from inside that become IPv4 (nat64.h) go their way; the others stay. */
+static void
+cross_out(struct worker *worker, const struct interface *from, struct sorting *sorting)
+{
+    struct batch out;
+    struct crossing crossing = { sorting->v6->packets, sorting->v6->n, out.packets, 0, PACKET_VECTOR };
+    uint32_t addresses[PACKET_VECTOR];
+
+    route_nat64_out(worker, from, &crossing);
+    sorting->v6->n = crossing.n;
+    read_destinations_ipv6(sorting->v6, sorting->v6_addresses);
+    out.n = crossing.n_crossed;
+    read_destinations(&out, addresses);
+    fib_lookup_ipv4(&from->router->fib, addresses, out.n, out.values);
+    dispatch(worker, from, &out, false);
+}
+
+/* The same for packets from outside that become IPv6. */
+static void
+cross_in(struct worker *worker, const struct interface *from, struct sorting *sorting)
+{
+    struct batch in;
+    struct crossing crossing = { sorting->v4->packets, sorting->v4->n, in.packets, 0, PACKET_VECTOR };
+    struct ip_address addresses[PACKET_VECTOR];
+
+    route_nat64_in(worker, from, &crossing);
+    sorting->v4->n = crossing.n;
+    in.n = crossing.n_crossed;
+    read_destinations_ipv6(&in, addresses);
+    fib_lookup_ipv6(&from->router->fib, addresses, in.n, in.values);
+    dispatch(worker, from, &in, true);
+}
+
 /* --- A vector ---------------------------------------------------------------------------------- */
 
 static void
@@ -445,6 +489,9 @@ route_ipv4(struct worker *worker, const struct interface *from, struct sorting *
         check_sources(worker, from, sorting->v4, false, sorting);
     }
     if (from->nat_side == NAT_SIDE_OUTSIDE) {
+        if (route_nat64_is_on(worker, from)) {
+            cross_in(worker, from, sorting);
+        }
         translate_in(worker, from, sorting);
     }
     fib_lookup_ipv4(&from->router->fib, sorting->v4_addresses, sorting->v4->n, sorting->v4->values);
@@ -459,6 +506,9 @@ route_ipv6(struct worker *worker, const struct interface *from, struct sorting *
 {
     if (from->reverse_path != REVERSE_PATH_OFF) {
         check_sources(worker, from, sorting->v6, true, sorting);
+    }
+    if (from->nat_side == NAT_SIDE_INSIDE && route_nat64_is_on(worker, from)) {
+        cross_out(worker, from, sorting);
     }
     fib_lookup_ipv6(&from->router->fib, sorting->v6_addresses, sorting->v6->n, sorting->v6->values);
     dispatch(worker, from, sorting->v6, true);

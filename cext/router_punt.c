@@ -14,6 +14,7 @@
 #include "fragment.h"
 #include "headers.h"
 #include "icmp.h"
+#include "nat64.h"
 #include "nd.h"
 #include "router_private.h"
 #include "worker.h"
@@ -395,6 +396,18 @@ fit(struct router_interface *own, uint32_t id, uint8_t *ip, size_t len, bool was
     }
 }
 
+/* Longer than what it leaves by takes, with a header of the other family: the MTU is said in terms of its own. */
+static void
+fit_nat64(struct router_interface *own, uint32_t id, const uint8_t *ip, size_t len, bool was_group,
+          uint64_t now_ms)
+{
+    uint32_t mtu = adjacency_at(&own->router->dataplane->routing.adjacencies, id)->mtu;
+    uint32_t for_v6 = mtu + NAT64_GROWTH > NAT64_MTU ? mtu + NAT64_GROWTH : NAT64_MTU;
+
+    router_send_error(own, ICMP_TOO_BIG, family_of(ip) == IP_V6 ? for_v6 : mtu - NAT64_GROWTH, ip, len, was_group,
+                      now_ms);
+}
+
 /* A packet that leads to a neighbour whose address is not known. */
 static void
 resolve(struct router_interface *own, uint32_t id, uint8_t *ip, size_t len, bool was_group,
@@ -471,6 +484,8 @@ pass(struct router_interface *own, enum route_reason reason, uint32_t id, uint8_
         fit(own, id, ip, ip_len, was_group, now_ms);
     } else if (reason == ROUTE_GROUP_TOO_BIG) {
         fit_group(own, id, ip, ip_len, now_ms);
+    } else if (reason == ROUTE_TOO_BIG_NAT64) {
+        fit_nat64(own, id, ip, ip_len, was_group, now_ms);
     } else {
         router_send_error(own, plain_errors[reason], 0, ip, ip_len, was_group, now_ms);
     }

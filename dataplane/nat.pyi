@@ -1,7 +1,7 @@
 """NAT: the Python face of cext/nat.h."""
 
 from collections.abc import Mapping, Sequence
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from typing import NamedTuple
 
 from .datapath import Dataplane
@@ -50,11 +50,12 @@ class NatConfig(NamedTuple):
     filtering: str = "open"  # one of FILTERINGS
     strict_tcp: bool = False  # connections begin with a SYN
     logs: bool = False  # mappings that come and go are events
+    nat64: IPv6Network | None = None  # behind it IPv6 hosts inside find IPv4
     timers: Mapping[str, int] = ...  # seconds by a name of TIMERS; others have their default
 
 class Session(NamedTuple):
     protocol: str
-    inside: IPv4Address
+    inside: IPv4Address | IPv6Address
     inside_port: int
     outside: IPv4Address
     outside_port: int
@@ -69,7 +70,7 @@ class Event(NamedTuple):
     at_ms: int
     created: bool
     protocol: str
-    inside: IPv4Address
+    inside: IPv4Address | IPv6Address
     inside_port: int
     outside: IPv4Address
     outside_port: int
@@ -113,5 +114,5 @@ class Nat:
     def events(self, limit: int = ...) -> list[Event]:
         """Take up to *limit* mappings that came and went and were not taken yet, in order."""
 
-    def flush(self, now_ms: int, inside: IPv4Address | None = None) -> int:
+    def flush(self, now_ms: int, inside: IPv4Address | IPv6Address | None = None) -> int:
         """End the sessions of an address inside, or all; return how many."""

@@ -1,7 +1,7 @@
 """NAT: the Python face of cext/nat.h."""
 
 cimport cython
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
@@ -32,10 +32,12 @@ from raicho.cext.nat cimport (
     nat_session,
 )
 
+from raicho.cext.router cimport ip_address, ip_prefix, ip_read
+
 from .datapath cimport Dataplane
 
 from collections.abc import Mapping, Sequence
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from typing import NamedTuple
 
 MAX_NATS = DATAPLANE_NATS
@@ -86,12 +88,13 @@ class NatConfig(NamedTuple):
     filtering: str = "open"
     strict_tcp: bool = False
     logs: bool = False
+    nat64: IPv6Network | None = None
     timers: Mapping[str, int] = {}
 
 
 class Session(NamedTuple):
     protocol: str
-    inside: IPv4Address
+    inside: IPv4Address | IPv6Address
     inside_port: int
     outside: IPv4Address
     outside_port: int
@@ -105,10 +108,23 @@ class Event(NamedTuple):
     at_ms: int
     created: bool
     protocol: str
-    inside: IPv4Address
+    inside: IPv4Address | IPv6Address
     inside_port: int
     outside: IPv4Address
     outside_port: int
+
+
+cdef ip_prefix _prefix(address, length) except *:
+    cdef bytes packed = address.packed
+    cdef uint8_t family = address.version
+
+    return ip_prefix(address=ip_read(family, packed), family=family, len=length)
+
+
+cdef _address(ip_address address, bint is_v6):
+    if is_v6:
+        return IPv6Address(<object> address.word[0] << 64 | address.word[1])
+    return IPv4Address(address.word[1])
 
 
 cdef nat_pool _pool(row) except *:
@@ -132,6 +148,8 @@ cdef int _configure(nat *handle, config, uint64_t now_ms) except -1:
     made.n_hosts, made.max_per_source = len(config.hosts), config.max_per_source
     made.block, made.strict_tcp = config.block, config.strict_tcp
     made.logs = config.logs
+    if config.nat64 is not None:
+        made.nat64 = _prefix(config.nat64.network_address, config.nat64.prefixlen)
     made.filtering = FILTERINGS[config.filtering]
     for name, seconds in config.timers.items():
         made.timers[<unsigned> TIMERS[name]] = seconds
@@ -216,7 +234,7 @@ cdef class Nat:
             if not nat_next(handle, &position, now_ms, &s):
                 return 0, rows
             rows.append(Session(
-                _PROTOCOL_NAMES[s.proto], IPv4Address(s.inside), s.inside_port,
+                _PROTOCOL_NAMES[s.proto], _address(s.inside, s.inside_v6), s.inside_port,
                 IPv4Address(s.outside), s.outside_port, IPv4Address(s.remote), s.remote_port,
                 _TIMER_NAMES[s.timer], s.idle_ms))
             limit -= 1
@@ -236,9 +254,16 @@ cdef class Nat:
         while limit > 0 and nat_event(handle, &e):
             limit -= 1
             rows.append(Event(
-                e.at_ms, bool(e.created), _PROTOCOL_NAMES[e.proto], IPv4Address(e.inside),
-                e.inside_port, IPv4Address(e.outside), e.outside_port))
+                e.at_ms, bool(e.created), _PROTOCOL_NAMES[e.proto],
+                _address(e.inside, e.inside_v6), e.inside_port, IPv4Address(e.outside),
+                e.outside_port))
         return rows
 
     def flush(self, uint64_t now_ms, inside=None):
-        return nat_flush(self._open(), int(inside or 0), now_ms)
+        cdef nat *handle = self._open()
+        cdef ip_prefix host
+
+        if inside is None:
+            return nat_flush(handle, NULL, now_ms)
+        host = _prefix(inside, inside.max_prefixlen)
+        return nat_flush(handle, &host, now_ms)

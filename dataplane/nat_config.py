@@ -51,6 +51,7 @@ class NatLeaves:
     block: int = 0
     strict_tcp: bool = False
     logs: bool = False
+    nat64: str = ""  # a prefix of IPv6; none: no NAT64
     pools: tuple[PoolLeaves, ...] = ()
     forwards: tuple[ForwardLeaves, ...] = ()
     hosts: Mapping[IPv4Address, IPv4Address] = field(default_factory=dict)  # outside -> inside
@@ -66,6 +67,7 @@ def read_nat(row: Tree) -> NatLeaves:
         row.get("port-block", 0),
         row.get("strict-tcp", False),
         row.get("log-mappings", False),
+        row.get("nat64", {}).get("prefix", ""),
         tuple(map(_pool, row.get("pool", ()))),
         tuple(map(_forward, row.get("forward", ()))),
         {IPv4Address(h["outside"]): IPv4Address(h["inside"]) for h in row.get("host", ())},

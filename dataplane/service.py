@@ -28,7 +28,7 @@ from ..control.message import (
     ConfigError,
     Failure,
 )
-from . import escalations, routes, sample, state
+from . import escalations, nat_listing, routes, sample, state
 from .config import BadConfig, read
 from .datapath import DONE
 from .links import EventsLost, LinkWatch
@@ -161,6 +161,10 @@ class DataplaneComponent(Component):
         if request.op in routes.OPERATIONS:
             payload = frames[0] if frames else b""
             code, text, answer = routes.answer(self.switch, request.op, request.bridge, payload)
+            return BulkReply(code, text), list(answer)
+        if request.op == nat_listing.OPERATION:
+            payload = frames[0] if frames else b""
+            code, text, answer = nat_listing.answer(self.switch, request.bridge, payload)
             return BulkReply(code, text), list(answer)
         if request.op in escalations.OPERATIONS:
             payload = frames[0] if frames else b""

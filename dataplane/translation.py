@@ -69,6 +69,7 @@ def _config(router: RouterConfig) -> NatConfig:
         filtering=nat.filtering,
         strict_tcp=nat.strict_tcp,
         logs=nat.logs,
+        nat64=ipaddress.IPv6Network(nat.nat64) if nat.nat64 else None,
         timers=dict(nat.timeouts),
     )
 
@@ -94,6 +95,7 @@ def describe(nat: NatLeaves, counts: dict[str, int]) -> dict[str, Any]:
         "port-block": nat.block,
         "strict-tcp": nat.strict_tcp,
         "log-mappings": nat.logs,
+        "nat64": {"prefix": nat.nat64 or None},
         "pool": [
             {
                 "name": pool.name,

@@ -104,7 +104,7 @@ nat_tear_down(void **state)
 
     nat_rig_forget(rig);
     CONFIG();
-    nat_flush(rig->nat, 0, rig->worker->now_ms);
+    nat_flush(rig->nat, NULL, rig->worker->now_ms);
     nat_tick(rig->nat, rig->worker->now_ms + 100000000, SIZE_MAX);
     nat_counts(rig->nat, &counts);
     assert_int_equal(counts.sessions, 0);

@@ -12,6 +12,9 @@
 enum { TCP = IP_PROTO_TCP, UDP = IP_PROTO_UDP, ICMP = IP_PROTO_ICMPV4 };
 enum { FIN = 1, SYN = 2, RST = 4, ACK = 16, PING = 0x0800, PONG = 0 };
 
+static const struct ip_prefix inside_prefix = { { { 0, INSIDE } }, IP_V4, 32 };
+static const struct ip_prefix inside2_prefix = { { { 0, INSIDE2 } }, IP_V4, 32 };
+
 /* --- Conversations ---------------------------------------------------------------------------------------- */
 
 /* RFC 3022, 2.2 and 4.1: addresses and ports both ways. */
@@ -181,7 +184,7 @@ a_source_has_a_block_of_ports(void **state)
     }
     assert_int_not_equal(blocks[0], blocks[1]);
     REFUSED(ports, NAT_OUT, UDP, INSIDE + 2, REMOTE, 9000, 53);
-    nat_flush(rig->nat, INSIDE, rig->worker->now_ms);
+    nat_flush(rig->nat, &inside_prefix, rig->worker->now_ms);
     OUT(UDP, INSIDE + 2, REMOTE, 9000, 53);
     assert_int_equal(read_tuple(rig->p).sport / 64, blocks[0]);
 }
@@ -548,7 +551,7 @@ a_full_table_harms_nobody_who_is_in_it(void **state)
         IS(UDP, REMOTE, INSIDE + i % 7, 53, (uint16_t)(5000 + i));
     }
     assert_int_equal(counts_of(rig).mappings, NAT_ROOM);
-    nat_flush(rig->nat, INSIDE, rig->worker->now_ms);
+    nat_flush(rig->nat, &inside_prefix, rig->worker->now_ms);
     OUT(UDP, INSIDE, REMOTE, 30000, 53);
 }
 
@@ -694,13 +697,13 @@ sessions_are_listed(void **state)
         assert_int_equal(session.idle_ms, 5000);
         if (session.proto == TCP) {
             assert_int_equal(session.timer, NAT_TIMER_tcp_established);
-            assert_int_equal(session.inside, INSIDE);
+            assert_int_equal(session.inside.word[1], INSIDE);
             assert_int_equal(session.inside_port, 5000);
             assert_int_equal(session.remote_port, 80);
         }
     }
     assert_int_equal(n, 51);
-    assert_int_equal(nat_flush(rig->nat, INSIDE2, rig->worker->now_ms), 50);
+    assert_int_equal(nat_flush(rig->nat, &inside2_prefix, rig->worker->now_ms), 50);
     assert_int_equal(counts_of(rig).sessions, 1);
 }
 
@@ -712,14 +715,14 @@ mappings_are_logged(void **state)
     struct nat_event event;
 
     OUT(UDP, INSIDE, REMOTE, 4000, 53);
-    nat_flush(rig->nat, 0, rig->worker->now_ms);
+    nat_flush(rig->nat, NULL, rig->worker->now_ms);
     assert_false(nat_event(rig->nat, &event));          /* Nobody wants it. */
     CONFIG(.logs = true);
     OUT(UDP, INSIDE, REMOTE, 5000, 53);
     OUT(UDP, INSIDE, REMOTE2, 5000, 53);
     assert_true(nat_event(rig->nat, &event));
     assert_true(event.created);
-    assert_int_equal(event.inside, INSIDE);
+    assert_int_equal(event.inside.word[1], INSIDE);
     assert_int_equal(event.inside_port, 5000);
     assert_int_equal(event.outside, OUTSIDE);
     assert_int_equal(event.at_ms, rig->worker->now_ms);

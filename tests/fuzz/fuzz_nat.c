@@ -3,13 +3,14 @@
  * sessions have ended, no port and no mapping is left.
  *
  * An input is a run of records: a byte that says what it is (0 out, 1 in, 2 time goes by, 3 another
- * configuration), two bytes of length, and that many bytes. */
+ * configuration; 4 more: what comes in goes to the port that somebody went out by), two bytes of length, and that
+ * many bytes. */
 
 #include "driver.h"
 
 #include "../cext/plain_sum.h"
 #include "../cext/rig.h"
-#include "nat.h"
+#include "nat64.h"
 #include "parse.h"
 
 enum { HEADER = 3, ROOM = 50, PACKETS = 128, OUTSIDE = 0x0a000002, INSIDE = 0x0a000001 };
@@ -18,6 +19,7 @@ struct nat_fuzz {
     struct epoch epoch;
     struct nat *nat;
     struct worker *worker;
+    uint16_t port;              /* The last one outside. */
 };
 
 static void
@@ -33,6 +35,7 @@ configure(struct nat_fuzz *fuzz, unsigned which)
         .hosts = &host, .n_hosts = which >> 2 & 1, .filtering = which % 3,
         .strict_tcp = which >> 3 & 1, .max_per_source = which >> 4 & 7, .block = which & 128 ? 64 : 0,
         .logs = which & 1,
+        .nat64 = { { { UINT64_C(0x20010db800000000), 0 } }, IP_V6, which & 2 ? 96 : 0 },
     }, fuzz->worker->now_ms, why, sizeof why));
 }
 
@@ -61,31 +64,90 @@ has_good_header(const struct packet *p)
     return p->l3 != NO_OFFSET && ip[0] >> 4 == 4 && plain_sum(0, ip, (ip[0] & 15) * 4u) == 0xffff;
 }
 
+/* IPv6 from inside, and IPv4 for whom it came from, cross; the others are left. */
+static unsigned
+cross(struct nat_fuzz *fuzz, enum nat_direction direction, struct packet **packets, bool *crossed)
+{
+    struct packet *p = packets[0], *out[PACKET_VECTOR];
+    const uint64_t *word = packet_walk(p)->key.word;
+    const struct ip_address to = { { word[W_IPV6_DST], word[W_IPV6_DST_LOW] } };
+    struct nat64_target target;
+    unsigned n = 1;
+    uint32_t address;
+    bool may_cut;
+
+    nat64_length(p, &may_cut);
+    *crossed = direction == NAT_OUT
+        ? p->l3 != NO_OFFSET && p->data[p->l3] >> 4 == 6 && nat64_stands_for(fuzz->nat, &to, &address)
+        : nat64_is_on(fuzz->nat) && nat64_find(fuzz->nat, p, fuzz->worker->now_ms, &target);
+    if (!*crossed) {
+        return n;
+    }
+    if (direction == NAT_OUT) {
+        out[0] = p;
+        n = nat64_out(fuzz->nat, fuzz->worker, p, 1400, 1500);
+    } else {
+        n = nat64_in(fuzz->nat, fuzz->worker, p, &target, 1500, 1400, out, PACKET_VECTOR);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        const uint8_t *ip = out[i]->data + out[i]->l3;
+
+        CHECK(out[i]->l3 != NO_OFFSET && ip[0] >> 4 == (direction == NAT_OUT ? 4 : 6));
+        CHECK(direction == NAT_IN || plain_sum(0, ip, IPV4_SIZE) == 0xffff);
+    }
+    n = nat64_release(fuzz->nat, fuzz->worker, out, n, PACKET_VECTOR, direction);
+    memcpy(packets, out, n * sizeof *packets);
+    return n;
+}
+
+/* Sends what comes in to somebody who is there. */
+static void
+aim(const struct nat_fuzz *fuzz, struct packet *p)
+{
+    if (p->l3 != NO_OFFSET && p->l4 != NO_OFFSET && p->data[p->l3] >> 4 == 4 && p->len >= p->l4 + 4u) {
+        put_be32(p->data + p->l3 + 16, OUTSIDE);
+        put_be16(p->data + p->l4 + 2, fuzz->port);
+        parse_again(p);
+    }
+}
+
 /* A frame that ends where its memory ends, so that no byte behind it is read unnoticed. */
 static void
-try_packet(struct nat_fuzz *fuzz, enum nat_direction direction, const uint8_t *data, size_t size)
+try_packet(struct nat_fuzz *fuzz, enum nat_direction direction, bool aimed, const uint8_t *data, size_t size)
 {
     struct packet *packets[PACKET_VECTOR];
-    uint8_t *frame = malloc(size ? size : 1), *own;
+    uint8_t *frame = malloc(PACKET_HEADROOM + size), *own;
+    bool crossed;
 
     if (size > PACKET_SMALL || pool_get(&fuzz->worker->small, packets, 1) != 1) {
         free(frame);
         return;
     }
     own = packets[0]->data;
-    memcpy(frame, data, size);
-    packets[0]->data = frame;
+    memcpy(frame + PACKET_HEADROOM, data, size);
+    packets[0]->data = frame + PACKET_HEADROOM;
+    packets[0]->headroom = PACKET_HEADROOM;
     packets[0]->len = (uint32_t)size;
     packets[0]->copied = false;
     memset(&packets[0]->offload, 0, sizeof packets[0]->offload);
     parse_vector(packets, 1);
 
+    if (aimed) {
+        aim(fuzz, packets[0]);
+    }
     bool good = has_good_header(packets[0]);
     struct packet *first = packets[0];
-    unsigned n = nat_translate(fuzz->nat, fuzz->worker, packets, 1, PACKET_VECTOR, direction);
+    unsigned n = cross(fuzz, direction, packets, &crossed);
 
-    for (unsigned i = 0; i < n; i++) {
+    if (!crossed) {
+        n = nat_translate(fuzz->nat, fuzz->worker, packets, 1, PACKET_VECTOR, direction);
+    }
+    for (unsigned i = 0; !crossed && i < n; i++) {
         CHECK(packets[i] != first || !good || has_good_header(first));
+    }
+    for (unsigned i = 0; i < n && direction == NAT_OUT; i++) {
+        bool has_port = packets[i]->l4 != NO_OFFSET && packets[i]->len >= packets[i]->l4 + 2u;
+        fuzz->port = has_port ? get_be16(packets[i]->data + packets[i]->l4) : fuzz->port;
     }
     first->data = own;
     packet_free(packets, n);
@@ -104,7 +166,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size_t len = (size_t)data[1] << 8 | data[2];
         len = len < size - HEADER ? len : size - HEADER;
         if (data[0] % 4 < 2) {
-            try_packet(fuzz, data[0] % 2 ? NAT_IN : NAT_OUT, data + HEADER, len);
+            try_packet(fuzz, data[0] % 2 ? NAT_IN : NAT_OUT, data[0] % 8 > 4, data + HEADER, len);
         } else if (data[0] % 4 == 2) {
             fuzz->worker->now_ms += len ? data[HEADER] * 1000u : 10;
             nat_tick(fuzz->nat, fuzz->worker->now_ms, SIZE_MAX);
@@ -115,7 +177,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size -= HEADER + len;
     }
     configure(fuzz, 0);
-    nat_flush(fuzz->nat, 0, fuzz->worker->now_ms);
+    nat_flush(fuzz->nat, NULL, fuzz->worker->now_ms);
     fuzz->worker->now_ms += 10000000;
     nat_tick(fuzz->nat, fuzz->worker->now_ms, SIZE_MAX);
     nat_counts(fuzz->nat, &counts);
@@ -173,6 +235,15 @@ fuzz_seed(unsigned i, uint8_t *buf, size_t cap)
         add_record(&f, i % 2, sample.data, sample.len);
         put_be16(sample.data + sample.ip + 6, 0x2000);
         add_record(&f, i % 2, sample.data, sample.len);
+    }
+    byte = 2;
+    add_record(&f, 3, &byte, 1);
+    frame_sample(&sample, i % N_SAMPLES);
+    if (sample.ip && sample.data[sample.ip] >> 4 == 6) {         /* Somebody who is not behind the prefix. */
+        sample.data[sample.ip + 15] = 7;
+        add_record(&f, 0, sample.data, sample.len);
+        frame_sample(&sample, i / N_SAMPLES % 2 ? SAMPLE_tcp : SAMPLE_udp);
+        add_record(&f, 5, sample.data, sample.len);
     }
     add_record(&f, 2, &byte, 1);
     CHECK(f.len <= cap);

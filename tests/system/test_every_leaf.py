@@ -119,6 +119,7 @@ VALUES: dict[str, Any] = {
     "/raicho/router/interface/address": ["192.0.2.1/24", "2001:db8::1/64"],
     "/raicho/router/interface/router-advertisements/prefix": ["2001:db8:7::/64"],
     "/raicho/router/nat/port-block": 128,
+    "/raicho/router/nat/nat64/prefix": "64:ff9b::/96",
     "/raicho/router/nat/pool/interface": "if1",
     "/raicho/router/nat/pool/first": "192.0.2.6",
     "/raicho/router/nat/pool/last": "192.0.2.7",

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import zmq
 
-from bench.peers.raicho import ask
-from raicho.control.message import Event, Get, Set, Subscriber
+from raicho.control.message import Event, Set, Subscriber
 
 from .lab import PATIENCE, Lab, wait_until
+from .natted import ASK, ECHO, FETCH, SERVE, counts, run, serve
 from .needs import needs
 from .pinging import Pinging, ping
 from .routed import Routed, stand, v4
@@ -26,45 +26,6 @@ NAT = "/raicho/router[name='r']/nat"
 OUTSIDE = v4(2, 1)  # the router's own address there
 COMMITS = 100
 
-SERVE = """
-import http.server, socketserver, sys
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        body = self.client_address[0].encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-    def log_message(self, *args):
-        pass
-server = socketserver.ThreadingTCPServer((sys.argv[1], 8080), Handler)
-print("listening", flush=True)
-server.serve_forever()
-"""
-FETCH = """
-import sys, urllib.request
-for _ in range(int(sys.argv[2])):
-    with urllib.request.urlopen(sys.argv[1], timeout=10) as answer:
-        print(answer.read().decode())
-"""
-ECHO = """
-import socket, sys
-server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-server.bind((sys.argv[1], 5353))
-print("listening", flush=True)
-while True:
-    data, address = server.recvfrom(65535)
-    server.sendto(address[0].encode() + b" " + data, address)
-"""
-ASK = """
-import socket, sys
-client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-client.settimeout(10)
-client.sendto(b"x" * int(sys.argv[2]), (sys.argv[1], 5353))
-data, _ = client.recvfrom(65535)
-name, _, rest = data.partition(b" ")
-print(name.decode(), len(rest))
-"""
 # Says a line each 20 ms over one connection, and hears it again.
 HOLD = """
 import socket, sys, time
@@ -111,23 +72,6 @@ def routed(folder: Path) -> Iterator[Routed]:
         wait_until(lambda: ping(found.hosts[0], v4(2, 2), "-c", "1").answered, "a ping", 30)
         yield found
         print(found.switch.log.read_text())
-
-
-def serve(routed: Routed, program: str, address: str, host: int = 1) -> None:
-    log = routed.folder / f"server{host}-{abs(hash(program)) % 1000}"
-    argv = [sys.executable, "-c", program, address]
-    routed.lab.start(argv, log, routed.hosts[host], environment())
-    wait_until(lambda: "listening" in log.read_text(), "a server")
-
-
-def run(routed: Routed, program: str, *arguments: object, host: int = 0) -> str:
-    return routed.hosts[host].run(sys.executable, "-c", program, *map(str, arguments), timeout=60)
-
-
-def counts(routed: Routed) -> dict[str, int]:
-    row = ask(routed.switch.run_dir, "dataplane", Get("/raicho/router[name='r']")).data
-    found: dict[str, int] = row["nat"]["counts"]
-    return found
 
 
 def test_web_pages_come_through(routed: Routed) -> None:
