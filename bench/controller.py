@@ -3,6 +3,7 @@
 import select
 import socket
 import struct
+import threading
 from collections.abc import Callable, Sequence
 from typing import Self
 
@@ -11,6 +12,7 @@ HELLO, ERROR, ECHO_REQUEST, ECHO_REPLY, PACKET_IN = 0, 1, 2, 3, 10
 MULTIPART_REQUEST, MULTIPART_REPLY, BARRIER_REQUEST, BARRIER_REPLY = 18, 19, 20, 21
 FLOW, MORE = 1, 1
 CHUNK = 1 << 20
+BREAK = 1.0  # seconds between looks at the socket while nothing is exchanged
 TIMEOUT = 120.0  # seconds without a byte from the switch after which it counts as dead
 
 
@@ -25,9 +27,15 @@ ALL_FLOWS = message(MULTIPART_REQUEST, struct.pack("!HH4x", FLOW, 0) + ANY)
 
 
 class Controller:
-    """Waits for one switch and talks to it."""
+    """Waits for one switch and talks to it.
+
+    A switch that waits for its turn may ask whether its controller is still there, whatever it was
+    told about that (Open vSwitch does after five seconds): a thread answers.
+    """
 
     def __init__(self) -> None:
+        self._turn, self._over = threading.Lock(), threading.Event()
+        self._idle = threading.Thread(target=self._answer_between_turns, daemon=True)
         self._listening = socket.create_server(("127.0.0.1", 0))
         self._listening.settimeout(30)
         self._rest = b""
@@ -41,6 +49,9 @@ class Controller:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self._over.set()
+        if self._idle.is_alive():
+            self._idle.join()
         self._listening.close()
         if hasattr(self, "_socket"):
             self._socket.close()
@@ -52,6 +63,7 @@ class Controller:
         self._socket.setblocking(False)
         self.exchange(message(HELLO), lambda found: None if found[1] == HELLO else b"")
         self.write(b"")
+        self._idle.start()
 
     def write(self, data: bytes) -> None:
         """Write 'data' and wait until all of it is in force."""
@@ -100,13 +112,27 @@ class Controller:
     def exchange(self, data: bytes, each: Callable[[memoryview], bytes | None]) -> None:
         """Write 'data', and what 'each' makes of every message that comes; None ends it."""
         waiting = memoryview(data)
-        while True:
-            waiting = self._write(waiting)
-            answers = [self._answer(found, each) for found in self._read(bool(waiting))]
-            if None in answers:
-                return
-            if more := b"".join(answer for answer in answers if answer):
-                waiting = memoryview(bytes(waiting) + more)
+        with self._turn:
+            while True:
+                waiting = self._write(waiting)
+                answers = [self._answer(found, each) for found in self._read(bool(waiting))]
+                if None in answers:
+                    return
+                if more := b"".join(answer for answer in answers if answer):
+                    waiting = memoryview(bytes(waiting) + more)
+
+    def _answer_between_turns(self) -> None:
+        """Read what comes while nothing is exchanged, and forget it but for echo requests."""
+        while not self._over.wait(BREAK):
+            if self._turn.acquire(blocking=False):
+                try:
+                    while select.select([self._socket], [], [], 0)[0]:
+                        for found in self._read(writing=False):
+                            self._write(memoryview(self._answer(found, lambda _: b"") or b""))
+                except OSError:
+                    return  # the next exchange says what is wrong
+                finally:
+                    self._turn.release()
 
     def _answer(
         self, found: memoryview, each: Callable[[memoryview], bytes | None]
