@@ -41,10 +41,12 @@ enum adjacency_kind {
     ADJACENCY_BLACKHOLE,        /* Dropped without a word. */
     ADJACENCY_UNREACHABLE,      /* Host unreachable. */
     ADJACENCY_PROHIBIT,         /* Administratively prohibited. */
+    ADJACENCY_PUSH,             /* Labels in front, then by another one (push.h). */
 };
 
 enum {
-    ADJACENCY_HEADER = 32,      /* Bytes of header: Ethernet, a VLAN tag, three labels. */
+    ADJACENCY_HEADER = 32,      /* Bytes of header: Ethernet, a VLAN tag; labels are those of a push. */
+    ADJACENCY_LABELS = 4,       /* Of a push. */
     ADJACENCY_PAGE = 1024,      /* Ids in a page. */
     ADJACENCY_PAGES = 4096,
     ADJACENCY_MAX = ADJACENCY_PAGE * ADJACENCY_PAGES,
@@ -69,6 +71,11 @@ struct adjacency {
         struct {
             uint32_t n_buckets;                 /* GROUP: a power of two. */
             uint32_t *buckets;                  /* Ids, none of them a group; behind this. */
+        };
+        struct {
+            uint32_t under;                     /* PUSH: the id by which it goes on. */
+            uint8_t n_labels;
+            uint32_t labels[ADJACENCY_LABELS];  /* The innermost first. */
         };
     };
 };

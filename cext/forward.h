@@ -64,17 +64,23 @@ forward_count_down(uint8_t *ip, bool v6)
     put_be16(ip + 10, (uint16_t) (sum + (sum >= 0xffff)));
 }
 
-/* The longest packet that will be on the link: a segment, if it is to be cut. */
+/* Bytes behind offset 'at' of the longest packet that will be on the link: a segment, if it is to be cut. */
 static inline uint32_t
-forward_length(const struct packet *p)
+forward_length_behind(const struct packet *p, uint32_t at)
 {
-    uint32_t len = p->len - p->l3;
+    uint32_t len = p->len - at;
 
-    if (p->offload.gso_type && p->offload.hdr_len > p->l3) {
-        uint32_t segment = p->offload.hdr_len - p->l3 + (uint32_t) p->offload.gso_size;
+    if (p->offload.gso_type && p->offload.hdr_len > at) {
+        uint32_t segment = p->offload.hdr_len - at + (uint32_t) p->offload.gso_size;
         return segment < len ? segment : len;
     }
     return len;
+}
+
+static inline uint32_t
+forward_length(const struct packet *p)
+{
+    return forward_length_behind(p, p->l3);
 }
 
 /* Cuts off what is behind the network layer's packet. */
@@ -107,6 +113,19 @@ forward_to_bridge(struct worker *worker, struct packet *p, struct bridge *bridge
     p->in_port = PORT_LOCAL;
     parse_again(p);
     worker_normal(worker, p);
+}
+
+/* Lets a packet leave by an interface, counted, with the header of an adjacency in front; takes it. */
+static inline void
+forward_leave(struct worker *worker, const struct interface *to, const struct adjacency *by, struct packet *p)
+{
+    counter_add(&worker->counters, by->counter, 1, p->len, worker->now_ms);
+    counter_add(&worker->counters, to->sent, 1, p->len, worker->now_ms);
+    if (by->kind == ADJACENCY_BRIDGE) {
+        forward_to_bridge(worker, p, by->bridge);
+    } else {
+        worker_send(worker, by->to, p);
+    }
 }
 
 #endif

@@ -6,6 +6,9 @@
  * An IPv4 address is the low 32 bits of word[1]; all other bits of it are 0.  A prefix has no bits
  * behind its length.
  *
+ * What leads somewhere by an MPLS label is a route too.  Its "prefix" is the label, a number in word[1], and
+ * always of length 20.
+ *
  * Reference: RFC 4632 (IPv4 prefixes), RFC 4291 (IPv6) */
 
 #include <stdbool.h>
@@ -13,7 +16,9 @@
 
 #include "bytes.h"
 
-enum ip_family { IP_V4 = 4, IP_V6 = 6 };
+enum ip_family { IP_V4 = 4, IP_V6 = 6, IP_LABEL = 20 };
+
+enum { IP_LABEL_LEN = 20 };
 
 struct ip_address {
     uint64_t word[2];
@@ -43,19 +48,19 @@ ip_from_v4(uint32_t address)
     return (struct ip_address) { { 0, address } };
 }
 
-/* From the 4 or 16 bytes of a header, in network order. */
+/* From the 4 or, of IPv6, 16 bytes of a header, in network order. */
 static inline struct ip_address
 ip_read(uint8_t family, const uint8_t *at)
 {
-    return family == IP_V4 ? ip_from_v4(get_be32(at))
-                           : (struct ip_address) { { get_be64(at), get_be64(at + 8) } };
+    return family == IP_V6 ? (struct ip_address) { { get_be64(at), get_be64(at + 8) } }
+                           : ip_from_v4(get_be32(at));
 }
 
 /* To 4 or 16 bytes in network order. */
 static inline void
 ip_write(uint8_t family, const struct ip_address *address, uint8_t *at)
 {
-    if (family == IP_V4) {
+    if (family != IP_V6) {
         put_be32(at, (uint32_t) address->word[1]);
     } else {
         put_be64(at, address->word[0]);
@@ -96,6 +101,10 @@ ip_matches(const struct ip_prefix *prefix, const struct ip_address *address)
 static inline bool
 ip_prefix_is_valid(const struct ip_prefix *prefix)
 {
+    if (prefix->family == IP_LABEL) {
+        return prefix->len == IP_LABEL_LEN && !prefix->address.word[0]
+               && prefix->address.word[1] >> IP_LABEL_LEN == 0;
+    }
     if ((prefix->family != IP_V4 && prefix->family != IP_V6) || prefix->len > ip_bits(prefix->family)) {
         return false;
     }

@@ -63,17 +63,34 @@ struct cut {
     uint8_t csum;               /* Offset of the checksum in that header. */
 };
 
-/* Returns the offset behind the Ethernet header, VLAN tags and MPLS shims;
- * above p->len if the frame ends before. */
+/* Returns the offset of the Ethernet type behind VLAN tags; above p->len if the frame ends before. */
 static uint32_t
-find_ip(const struct packet *p)
+find_type(const struct packet *p)
 {
     uint32_t at = ETH_TYPE_AT;
 
     while (at + 2 <= p->len && is_vlan_type(get_be16(p->data + at))) {
         at += VLAN_SIZE;
     }
-    if (at + 2 > p->len) {
+    return at + 2 <= p->len ? at : UINT32_MAX;
+}
+
+bool
+offload_has_labels(const struct packet *p)
+{
+    uint32_t at = find_type(p);
+
+    return at != UINT32_MAX && is_mpls_type(get_be16(p->data + at));
+}
+
+/* Returns the offset behind the Ethernet header, VLAN tags and MPLS shims;
+ * above p->len if the frame ends before. */
+static uint32_t
+find_ip(const struct packet *p)
+{
+    uint32_t at = find_type(p);
+
+    if (at == UINT32_MAX) {
         return UINT32_MAX;
     }
 

@@ -39,6 +39,10 @@ void offload_checksum(struct packet *p);
 unsigned offload_segment(struct packet *p, struct pool *small, struct pool *large,
                          struct packet *out[], unsigned limit);
 
+/* Whether labels are in front of what is to be cut: kernels cut there only if they know MPLS, and drop it
+ * otherwise. */
+bool offload_has_labels(const struct packet *p);
+
 /* How many packets that would make; 1 for one that it could not cut or need not. */
 uint32_t offload_segments(const struct packet *p);
 

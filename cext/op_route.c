@@ -52,19 +52,13 @@ forward(struct worker *worker, const struct interface *from, struct packet *p,
         return;
     }
     forward_count_down(p->data + p->l3, v6);
-    counter_add(&worker->counters, by->counter, 1, p->len, worker->now_ms);
-    counter_add(&worker->counters, to->sent, 1, p->len, worker->now_ms);
-    if (by->kind == ADJACENCY_BRIDGE) {
-        forward_to_bridge(worker, p, by->bridge);
-    } else {
-        worker_send(worker, by->to, p);
-    }
+    forward_leave(worker, to, by, p);
 }
 
 /* What becomes of packets that are not simply forwarded. */
-static void
-except(struct worker *worker, const struct interface *from, struct packet *p,
-       const struct adjacency *by, uint32_t id)
+void
+worker_except(struct worker *worker, const struct interface *from, struct packet *p,
+              const struct adjacency *by, uint32_t id)
 {
     static const uint8_t reasons[] = {
         [ADJACENCY_NO_ROUTE] = ROUTE_NO_ROUTE, [ADJACENCY_LINK] = ROUTE_RESOLVE,
@@ -72,6 +66,12 @@ except(struct worker *worker, const struct interface *from, struct packet *p,
         [ADJACENCY_UNREACHABLE] = ROUTE_UNREACHABLE, [ADJACENCY_PROHIBIT] = ROUTE_PROHIBIT,
     };
 
+    if (by->kind == ADJACENCY_PUSH) {
+        by = worker_push(worker, from, p, id);
+        if (!by) {
+            return;
+        }
+    }
     if (by->kind == ADJACENCY_BLACKHOLE || by->kind == ADJACENCY_GROUP) {
         worker_drop(worker, &p, 1, DROP_blackhole);
     } else {
@@ -145,7 +145,7 @@ dispatch_one(struct worker *worker, const struct interface *from, struct packet 
     } else if (by->kind == ADJACENCY_BRIDGE) {
         forward(worker, from, p, by, id, v6);
     } else {
-        except(worker, from, p, by, id);
+        worker_except(worker, from, p, by, id);
     }
 }
 
@@ -289,6 +289,10 @@ sort_others(struct worker *worker, const struct interface *from, struct packet *
         worker_drop(worker, &p, 1, DROP_not_ours);
     } else if (type == ETH_TYPE_IPV4 || type == ETH_TYPE_IPV6) {
         sort_ip(worker, from, p, type == ETH_TYPE_IPV6, to_group, sorting);
+    } else if (type == ETH_TYPE_MPLS && !to_group) {
+        if (worker_label(worker, from, p)) {
+            sort_ip(worker, from, p, p->data[p->l3] >> 4 == 6, false, sorting);
+        }
     } else {
         worker_punt_route(worker, p, ROUTE_LOCAL, forward_cookie(0, from));
     }

@@ -39,18 +39,6 @@ move_offsets(struct packet *p, int n)
     move_offset(&p->l4, n);
 }
 
-/* Notes that the headers grew ('n' > 0) or shrank in front of what is left to hardware. */
-static void
-move_offload(struct packet *p, int n)
-{
-    if (p->offload.flags & OFFLOAD_NEEDS_CSUM && p->offload.csum_start + n >= 0) {
-        p->offload.csum_start = (uint16_t)(p->offload.csum_start + n);
-    }
-    if (p->offload.gso_type && p->offload.hdr_len + n >= 0) {
-        p->offload.hdr_len = (uint16_t)(p->offload.hdr_len + n);
-    }
-}
-
 /* Makes room of 'n' bytes behind the first 'keep'. */
 static bool
 insert(struct packet *p, unsigned keep, unsigned n)
@@ -59,7 +47,7 @@ insert(struct packet *p, unsigned keep, unsigned n)
         return false;
     }
     memmove(p->data, p->data + n, keep);
-    move_offload(p, (int)n);
+    rewrite_move_offload(p, (int)n);
     p->stale |= STALE_KEY;
     return true;
 }
@@ -70,7 +58,7 @@ take(struct packet *p, unsigned keep, unsigned n)
 {
     memmove(p->data + n, p->data, keep);
     packet_pull(p, n);
-    move_offload(p, -(int)n);
+    rewrite_move_offload(p, -(int)n);
     p->stale |= STALE_KEY;
 }
 

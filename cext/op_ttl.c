@@ -16,25 +16,6 @@ enum {
 
 /* --- One header ------------------------------------------------------------------------------ */
 
-static uint8_t
-ip_ttl(const uint8_t *ip)
-{
-    return ip[0] >> 4 == 4 ? ip[8] : ip[7];
-}
-
-static void
-ip_set_ttl(uint8_t *ip, uint8_t ttl)
-{
-    if (ip[0] >> 4 == 4) {
-        uint16_t ttl_proto;
-
-        memcpy(&ttl_proto, (const uint8_t[]){ ttl, ip[9] }, sizeof ttl_proto);
-        rewrite_ipv4_word(ip, 8, ttl_proto);
-    } else {
-        ip[7] = ttl;
-    }
-}
-
 /* Returns the IP header, or null. */
 static uint8_t *
 outer_ip(const struct packet *p)
@@ -102,7 +83,7 @@ copy_ttl_out(struct packet *p, const uint8_t *action)
     if (inner.shim) {
         outer_shim(p)[SHIM_TTL] = inner.shim[SHIM_TTL];
     } else if (inner.ip) {
-        outer_shim(p)[SHIM_TTL] = ip_ttl(inner.ip);
+        outer_shim(p)[SHIM_TTL] = rewrite_ttl(inner.ip);
     }
 }
 
@@ -115,7 +96,7 @@ copy_ttl_in(struct packet *p, const uint8_t *action)
     if (inner.shim) {
         inner.shim[SHIM_TTL] = outer_shim(p)[SHIM_TTL];
     } else if (inner.ip) {
-        ip_set_ttl(inner.ip, outer_shim(p)[SHIM_TTL]);
+        rewrite_set_ttl(inner.ip, outer_shim(p)[SHIM_TTL]);
     }
 }
 
@@ -135,7 +116,7 @@ set_nw_ttl(struct packet *p, const uint8_t *action)
     uint8_t *ip = outer_ip(p);
 
     if (ip) {
-        ip_set_ttl(ip, action[TTL_AT]);
+        rewrite_set_ttl(ip, action[TTL_AT]);
     }
 }
 
@@ -163,10 +144,10 @@ dec_nw_ttl(struct packet *p)
     if (!ip) {
         return true;
     }
-    if (ip_ttl(ip) <= 1) {
+    if (rewrite_ttl(ip) <= 1) {
         return false;
     }
-    ip_set_ttl(ip, ip_ttl(ip) - 1);
+    rewrite_set_ttl(ip, rewrite_ttl(ip) - 1);
     return true;
 }
 

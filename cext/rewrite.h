@@ -69,6 +69,18 @@ has_itag(const struct packet *p)
     return p->l2_5 != NO_OFFSET && get_be16(p->data + p->eth_type_at) == ETH_TYPE_PBB;
 }
 
+/* Notes that the headers grew ('n' > 0) or shrank in front of what is left to hardware. */
+static inline void
+rewrite_move_offload(struct packet *p, int n)
+{
+    if (p->offload.flags & OFFLOAD_NEEDS_CSUM && p->offload.csum_start + n >= 0) {
+        p->offload.csum_start = (uint16_t) (p->offload.csum_start + n);
+    }
+    if (p->offload.gso_type && p->offload.hdr_len + n >= 0) {
+        p->offload.hdr_len = (uint16_t) (p->offload.hdr_len + n);
+    }
+}
+
 /* Returns the version of the IP header at l3, or 0. */
 static inline unsigned
 ip_version(const struct packet *p)
@@ -102,6 +114,25 @@ rewrite_ipv4(uint8_t *ip, unsigned at, const void *new, size_t n)
     if (memcmp(ip + at, new, n)) {
         csum_update(ip + IPV4_CSUM, ip + at, new, n);
         memcpy(ip + at, new, n);
+    }
+}
+
+static inline uint8_t
+rewrite_ttl(const uint8_t *ip)
+{
+    return ip[0] >> 4 == 4 ? ip[8] : ip[7];
+}
+
+static inline void
+rewrite_set_ttl(uint8_t *ip, uint8_t ttl)
+{
+    if (ip[0] >> 4 == 4) {
+        uint16_t ttl_proto;
+
+        memcpy(&ttl_proto, (const uint8_t[]){ ttl, ip[9] }, sizeof ttl_proto);
+        rewrite_ipv4_word(ip, 8, ttl_proto);
+    } else {
+        ip[7] = ttl;
     }
 }
 

@@ -70,6 +70,7 @@ routing_close(struct dataplane *dataplane)
     reassembly_close(&routing->reassembly);
     idmap_close(&routing->users);
     buffer_close(&routing->escalated);
+    idmap_close(&routing->pushes);
     epoch_synchronize(&dataplane->epoch);
     epoch_reclaim(&dataplane->epoch);
     adjacency_table_close(&routing->adjacencies);
@@ -125,6 +126,7 @@ router_close(struct router *router)
     fib_close(&router->fib);
     escalation_close(router);
     tib_close(&router->tib);
+    lib_close(&router->lib);
     free(router);
     epoch_reclaim(&dataplane->epoch);
 }

@@ -5,10 +5,10 @@
  *
  * What
  * ====
- * A router has a RIB, in which every source of routes has its own, and the FIBs made of the best of
- * them.  Routes name next-hop groups by (source, id); a group is an adjacency.  Addresses of interfaces
- * make routes of their own: to the link, and to us.  Neighbours on a link are host routes.  What goes to
- * multicast groups takes the trees of its TIB.
+ * A router has a RIB, in which every source of routes has its own, and the FIBs and the LIB (lib.h) made of
+ * the best of them.  What becomes of a label is a route like others.  Routes name next-hop groups by
+ * (source, id); a group is an adjacency.  Addresses of interfaces make routes of their own: to the link, and
+ * to us.  Neighbours on a link are host routes.  What goes to multicast groups takes the trees of its TIB.
  *
  * Interfaces have an index that is theirs in the whole dataplane.
  *
@@ -18,6 +18,7 @@
  *
  * Reference: RFC 1812; RFC 8200; RFC 4861 */
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,16 +29,19 @@
 #include "idmap.h"
 #include "interface.h"
 #include "ip.h"
+#include "lib.h"
 #include "rib.h"
 #include "tib.h"
 
 struct dataplane;
 struct nd_router;
 struct punt;
+struct push;
 
 enum {
     ROUTER_NAME_MAX = 64,
     ROUTER_MEMBERS_MAX = 256,           /* Next hops of a group. */
+    NEXT_HOP_LABELS = 4,
 };
 
 /* Where routes come from.  Those from ROUTE_FREE on are nobody's. */
@@ -51,7 +55,7 @@ enum next_hop_kind {
     NEXT_HOP_LINK,                      /* The destination is on the interface's link. */
     NEXT_HOP_BLACKHOLE, NEXT_HOP_UNREACHABLE, NEXT_HOP_PROHIBIT,
     NEXT_HOP_RECURSIVE,                 /* By what leads to the gateway. */
-    NEXT_HOP_LOCAL,
+    NEXT_HOP_LOCAL,                     /* Here.  A label ends here: what is below it is looked up. */
 };
 
 struct next_hop {
@@ -60,12 +64,15 @@ struct next_hop {
     uint16_t weight;                    /* At least 1. */
     uint32_t interface;                 /* 0: none. */
     struct ip_address gateway;
+    uint8_t n_labels;
+    uint32_t labels[NEXT_HOP_LABELS];   /* To push, the outermost first; implicit null stands for none. */
 };
 
 /* A next hop of a group, and the neighbour it leads to, held; null: to none, or it is down. */
 struct group_member {
     struct next_hop hop;
     struct neighbour *neighbour;
+    struct push *push;                  /* Held; null: it has no labels. */
 };
 
 /* A group of next hops, as its source knows it. */
@@ -103,8 +110,10 @@ struct router {
     char name[ROUTER_NAME_MAX];
     struct dataplane *dataplane;
     struct fib fib;
+    struct lib lib;
     struct rib rib;
     struct tib tib;                     /* Trees of groups. */
+    _Atomic bool pipe;                  /* Labels hide the time to live below them (RFC 3443, 3.2). */
     struct idmap groups[256];           /* Next-hop groups, by source. */
     uint32_t n_groups, n_recursive;
     bool changed;                       /* A best route, since recursive next hops were looked up. */
@@ -112,6 +121,13 @@ struct router {
     unsigned n_escalations;
     _Atomic(struct escalation_watch *) watch;   /* What workers look for; null: nothing. */
 };
+
+/* How labels treat times to live: as a pipe, or else uniform. */
+static inline void
+router_set_pipe(struct router *router, bool pipe)
+{
+    atomic_store_explicit(&router->pipe, pipe, memory_order_relaxed);
+}
 
 /* Returns null without memory. */
 struct router *router_open(struct dataplane *dataplane, const char *name);

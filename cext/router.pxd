@@ -30,6 +30,12 @@ cdef extern from "routing.h" nogil:
     const interface *interface_at(const routing *, uint32_t index)
 
 cdef extern from "ip.h" nogil:
+    cdef enum:
+        IP_V4
+        IP_V6
+        IP_LABEL
+        IP_LABEL_LEN
+
     struct ip_address:
         uint64_t word[2]
 
@@ -40,6 +46,10 @@ cdef extern from "ip.h" nogil:
 
     ip_address ip_read(uint8_t family, const uint8_t *)
     void ip_write(uint8_t family, const ip_address *, uint8_t *)
+
+cdef extern from "lib.h" nogil:
+    struct lib:
+        uint32_t n
 
 cdef extern from "rib.h" nogil:
     cdef enum:
@@ -91,12 +101,14 @@ cdef extern from "router.h" nogil:
 
     cdef enum:
         ROUTER_MEMBERS_MAX
+        NEXT_HOP_LABELS
         NEXT_HOP_GATEWAY
         NEXT_HOP_LINK
         NEXT_HOP_BLACKHOLE
         NEXT_HOP_UNREACHABLE
         NEXT_HOP_PROHIBIT
         NEXT_HOP_RECURSIVE
+        NEXT_HOP_LOCAL
 
     struct next_hop:
         uint8_t kind
@@ -104,6 +116,8 @@ cdef extern from "router.h" nogil:
         uint16_t weight
         uint32_t interface
         ip_address gateway
+        uint8_t n_labels
+        uint32_t labels[4]
 
     struct escalation
 
@@ -111,9 +125,11 @@ cdef extern from "router.h" nogil:
         dataplane *dataplane
         rib rib
         tib tib
+        lib lib
         uint32_t n_groups
         escalation *escalations
 
+    void router_set_pipe(router *, bint pipe)
     router *router_open(dataplane *, const char *name)
     void router_close(router *)
     int router_add_interface(router *, const interface_config *, uint32_t *index)

@@ -234,6 +234,10 @@ unreachable(void *dataplane, struct neighbour *neighbour, uint16_t eth_type, con
 {
     struct router_interface *own = own_of(dataplane, neighbour->link);
     uint8_t family = eth_type == ETH_TYPE_IPV4 ? IP_V4 : IP_V6;
+
+    if (eth_type == ETH_TYPE_MPLS) {
+        return;                         /* Who sent it may not be known here (RFC 3032, 2.3). */
+    }
     struct ip_address sender = ip_read(family, packet + (family == IP_V4 ? 12 : 8));
     struct router_interface *back = own ? interface_towards(own->router, family, &sender) : NULL;
 

@@ -16,6 +16,7 @@
 #include "icmp.h"
 #include "nat64.h"
 #include "nd.h"
+#include "push.h"
 #include "router_private.h"
 #include "worker.h"
 
@@ -94,15 +95,16 @@ router_send(struct dataplane *dataplane, uint32_t interface, const uint8_t *fram
 
 /* Behind the header of an adjacency. */
 static void
-send_behind(struct dataplane *dataplane, const struct adjacency *by, const uint8_t *ip, size_t len)
+send_behind(struct dataplane *dataplane, const struct adjacency *by, uint16_t type, const uint8_t *packet,
+            size_t len)
 {
     const struct interface *view = interface_at(&dataplane->routing, by->interface);
     uint8_t frame[FRAME_MAX];
 
     if (view && view->up && by->header_len + len <= sizeof frame) {
         memcpy(frame, by->header, by->header_len);
-        put_be16(frame + by->header_len - 2, type_of(ip));
-        memcpy(frame + by->header_len, ip, len);
+        put_be16(frame + by->header_len - 2, type);
+        memcpy(frame + by->header_len, packet, len);
         inject(dataplane, view, frame, by->header_len + len);
     }
 }
@@ -123,29 +125,51 @@ send_on_link(struct dataplane *dataplane, uint32_t interface, const uint8_t *ip,
     }
 }
 
-void
-router_send_by(struct router *router, uint32_t id, const uint8_t *ip, size_t len, uint64_t now_ms)
+/* By one that is no group and puts no labels in front. */
+static void
+send_by(struct dataplane *dataplane, const struct adjacency *by, uint16_t type, const uint8_t *packet,
+        size_t len, uint64_t now_ms)
 {
-    struct dataplane *dataplane = router->dataplane;
-    const struct adjacency *by = adjacency_at(&dataplane->routing.adjacencies, id);
-
-    if (by->kind == ADJACENCY_GROUP) {
-        by = adjacency_at(&dataplane->routing.adjacencies, by->buckets[0]);
-    }
     switch (by->kind) {
     case ADJACENCY_REWRITE:
     case ADJACENCY_BRIDGE:
-        send_behind(dataplane, by, ip, len);
+        send_behind(dataplane, by, type, packet, len);
         break;
     case ADJACENCY_LINK:
-        send_on_link(dataplane, by->interface, ip, len, now_ms);
+        if (type != ETH_TYPE_MPLS) {
+            send_on_link(dataplane, by->interface, packet, len, now_ms);
+        }
         break;
     case ADJACENCY_INCOMPLETE:
-        neighbour_send(&dataplane->routing.neighbours, by->neighbour, type_of(ip), ip, len, now_ms);
+        neighbour_send(&dataplane->routing.neighbours, by->neighbour, type, packet, len, now_ms);
         break;
     default:
         break;
     }
+}
+
+void
+router_send_by(struct router *router, uint32_t id, const uint8_t *ip, size_t len, uint64_t now_ms)
+{
+    struct dataplane *dataplane = router->dataplane;
+    uint8_t labelled[FRAME_MAX], ttl = ip[family_of(ip) == IP_V4 ? 8 : 7];
+    const struct label_marks marks = {
+        .traffic_class = label_class_of(ip), .ttl = router->pipe ? LABEL_TTL_OF_PIPES : ttl,
+        .tunnel_ttl = router->pipe ? LABEL_TTL_OF_PIPES : ttl, .bottom = true,
+    };
+    struct label_way way;
+
+    if (!label_way_find(&dataplane->routing.adjacencies, id, 0, &way)
+        || way.n * MPLS_SIZE + len > sizeof labelled) {
+        return;
+    }
+    if (!way.n) {
+        send_by(dataplane, way.by, type_of(ip), ip, len, now_ms);
+        return;
+    }
+    size_t shims = label_write(labelled, &way, &marks);
+    memcpy(labelled + shims, ip, len);
+    send_by(dataplane, way.by, ETH_TYPE_MPLS, labelled, shims + len, now_ms);
 }
 
 /* Sends a packet of ours, in as many fragments as it takes, by an adjacency, or to a host on the link of an
@@ -513,6 +537,9 @@ router_punt(struct dataplane *dataplane, const struct punt *punt, uint64_t now_m
         escalation_tell(own, ROUTE_SEEN, frame, len, now_ms);
     } else if (punt->reason == ROUTE_REDIRECT) {
         router_redirect(own, id, frame + ETH_SIZE, ip_length(frame + ETH_SIZE, len - ETH_SIZE), now_ms);
+    } else if (get_be16(frame + ETH_TYPE_AT) == ETH_TYPE_MPLS) {
+        send_by(dataplane, adjacency_at(&dataplane->routing.adjacencies, id), ETH_TYPE_MPLS,
+                frame + ETH_SIZE, len - ETH_SIZE, now_ms);
     } else {
         pass(own, punt->reason, id, frame, len, now_ms);
     }

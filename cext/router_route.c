@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "ecmp.h"
+#include "push.h"
 #include "router_private.h"
 
 /* The groups that follow an adjacency. */
@@ -102,12 +103,28 @@ add_way(struct ways *ways, uint32_t id, uint16_t weight)
 }
 
 static void
-let_go(struct dataplane *dataplane, struct group_member *member)
+let_go_neighbour(struct dataplane *dataplane, struct group_member *member)
 {
     if (member->neighbour) {
         router_release_neighbour(dataplane, member->neighbour);
         member->neighbour = NULL;
     }
+}
+
+static void
+let_go_push(struct dataplane *dataplane, struct group_member *member)
+{
+    if (member->push) {
+        push_release(dataplane, member->push);
+        member->push = NULL;
+    }
+}
+
+static void
+let_go(struct dataplane *dataplane, struct group_member *member)
+{
+    let_go_neighbour(dataplane, member);
+    let_go_push(dataplane, member);
 }
 
 /* Holds the neighbour at the gateway on an interface instead of the one it held; 0 if the interface is
@@ -119,9 +136,37 @@ hold(struct dataplane *dataplane, struct group_member *member, uint32_t interfac
     struct neighbour *neighbour = own && interface_view(own)->up
         ? router_hold_neighbour(own, member->hop.family, &member->hop.gateway) : NULL;
 
-    let_go(dataplane, member);
+    let_go_neighbour(dataplane, member);
     member->neighbour = neighbour;
     return neighbour ? neighbour->adjacency : 0;
+}
+
+/* The labels of a next hop that are in packets.  Returns how many. */
+static unsigned
+labels_of(const struct next_hop *hop, uint32_t labels[NEXT_HOP_LABELS])
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < hop->n_labels; i++) {
+        if (hop->labels[i] != LABEL_IMPLICIT_NULL) {
+            labels[n++] = hop->labels[i];
+        }
+    }
+    return n;
+}
+
+/* The adjacency that puts a member's labels in front of what 'under' gets: that one itself if there are none.
+ * 0 for 0, or without memory. */
+static uint32_t
+behind_labels(struct dataplane *dataplane, struct group_member *member, uint32_t under)
+{
+    uint32_t labels[NEXT_HOP_LABELS];
+    unsigned n = labels_of(&member->hop, labels);
+    struct push *push = under && n ? push_hold(dataplane, under, labels, n) : NULL;
+
+    let_go_push(dataplane, member);
+    member->push = push;
+    return !n ? under : push ? push->id : 0;
 }
 
 static void
@@ -133,18 +178,18 @@ add_recursive(struct router *router, struct next_hop_group *group, struct group_
     uint32_t id = fib_lookup(&router->fib, member->hop.family, &member->hop.gateway);
     const struct adjacency *by = adjacency_at(table, id);
 
-    if (id == group->adjacency || !id) {
-        let_go(dataplane, member);
-    } else if (by->kind == ADJACENCY_LINK) {
-        id = hold(dataplane, member, by->interface);
-        if (id) {
-            add_way(ways, id, member->hop.weight);
-        }
-    } else if (by->kind == ADJACENCY_GROUP) {
+    if (by->kind == ADJACENCY_LINK) {
+        id = behind_labels(dataplane, member, hold(dataplane, member, by->interface));
+    } else {
+        bool leads_on = id != group->adjacency && by->kind != ADJACENCY_LOCAL;
+        let_go_neighbour(dataplane, member);
+        id = behind_labels(dataplane, member, leads_on ? id : 0);
+    }
+    if (id && by->kind == ADJACENCY_GROUP && !member->push) {
         for (uint32_t i = 0; i < by->n_buckets; i++) {
             add_way(ways, by->buckets[i], member->hop.weight);
         }
-    } else if (by->kind != ADJACENCY_LOCAL) {
+    } else if (id) {
         add_way(ways, id, member->hop.weight);
     }
 }
@@ -164,7 +209,7 @@ add_member(struct router *router, struct next_hop_group *group, struct group_mem
 
     switch (member->hop.kind) {
     case NEXT_HOP_GATEWAY:
-        id = hold(dataplane, member, member->hop.interface);
+        id = behind_labels(dataplane, member, hold(dataplane, member, member->hop.interface));
         break;
     case NEXT_HOP_LINK:
         id = own && interface_view(own)->up ? own->link : 0;
@@ -285,6 +330,21 @@ free_group(struct router *router, struct next_hop_group *group)
     free(group);
 }
 
+/* RFC 3031, 3.10: a packet with a label goes to a router, not to whatever host is on a link.  Special-purpose
+ * labels but the nulls say something else than where a packet goes (RFC 7274). */
+static bool
+labels_are_good(const struct next_hop *hop)
+{
+    for (unsigned i = 0; i < hop->n_labels; i++) {
+        uint32_t label = hop->labels[i];
+        if (label > LABEL_MAX || (label < LABEL_FREE && label != LABEL_IPV4_NULL && label != LABEL_IPV6_NULL
+                                  && label != LABEL_IMPLICIT_NULL)) {
+            return false;
+        }
+    }
+    return !hop->n_labels || hop->kind == NEXT_HOP_GATEWAY || hop->kind == NEXT_HOP_RECURSIVE;
+}
+
 static enum route_result
 check_members(struct router *router, const struct next_hop *members, uint32_t n)
 {
@@ -294,7 +354,8 @@ check_members(struct router *router, const struct next_hop *members, uint32_t n)
 
         if (members[i].kind < NEXT_HOP_GATEWAY || members[i].kind > NEXT_HOP_LOCAL
             || (!members[i].family && (members[i].kind == NEXT_HOP_GATEWAY
-                                       || members[i].kind == NEXT_HOP_RECURSIVE))) {
+                                       || members[i].kind == NEXT_HOP_RECURSIVE))
+            || !labels_are_good(&members[i])) {
             return ROUTE_BAD;
         }
         if (by_interface && !own) {
@@ -346,6 +407,7 @@ enter(struct router *router, struct next_hop_group *group, struct next_hop_group
     }
     if (old) {
         group->n_routes = old->n_routes;
+        router->changed = true;
         idmap_remove(map, old);
     }
     while (idmap_insert(map, &dataplane->epoch, group)) {
@@ -425,19 +487,30 @@ is_own(uint8_t source)
     return source == ROUTE_CONNECTED || source == ROUTE_NEIGHBOUR;
 }
 
+static uint32_t
+adjacency_of(const struct router *router, const struct rib_route *route)
+{
+    const struct next_hop_group *group = is_own(route->source)
+        ? NULL : idmap_find(&router->groups[route->source], route->via);
+
+    return group ? group->adjacency : route->via;
+}
+
 int
 router_best_changed(const struct rib_route *old, const struct rib_route *new, void *router_)
 {
+    const struct ip_prefix *prefix = &(new ? new : old)->prefix;
     struct router *router = router_;
 
+    if (prefix->family == IP_LABEL) {
+        return lib_put(&router->lib, (uint32_t) prefix->address.word[1], new ? adjacency_of(router, new) : 0);
+    }
     router->changed = true;
     if (!new) {
         fib_remove(&router->fib, &old->prefix);
         return 0;
     }
-    const struct next_hop_group *group = is_own(new->source)
-        ? NULL : idmap_find(&router->groups[new->source], new->via);
-    return fib_put(&router->fib, &new->prefix, group ? group->adjacency : new->via);
+    return fib_put(&router->fib, &new->prefix, adjacency_of(router, new));
 }
 
 void
@@ -473,6 +546,9 @@ router_put_route(struct router *router, uint8_t source, const struct ip_prefix *
         .prefix = *prefix, .source = source, .distance = distance, .metric = metric, .via = via,
     };
 
+    if (prefix->family == IP_LABEL && prefix->address.word[1] < LABEL_FREE) {
+        return ROUTE_BAD;
+    }
     if (!group) {
         return ROUTE_NO_GROUP;
     }

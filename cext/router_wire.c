@@ -2,12 +2,13 @@
  *
  * All numbers are in network order.
  *
- * A route, 32 bytes: op (1 put, 2 remove) at 0, family (4, 6) 1, length of the prefix 2, source 3, group of
- * next hops 4, metric 8, distance 12, 3 bytes of 0, prefix 16 (of IPv4 the first 4 bytes).
+ * A route, 32 bytes: op (1 put, 2 remove) at 0, family (4, 6; 20: a label) 1, length of the prefix 2 (20), source
+ * 3, group of next hops 4, metric 8, distance 12, 3 bytes of 0, prefix 16 (of IPv4 the first 4 bytes, with the
+ * label as a number in them for a label).
  *
  * A group of next hops, 8 bytes: op 0, source 1, number of members 2, id 4; and for each member 40
  * bytes: kind (enum next_hop_kind) 0, family of the gateway (0: none) 1, weight 2, interface 4, gateway 8,
- * labels to push 24 (4 of 4 bytes; 0xffffffff: none). */
+ * labels to push 24 (4 of 4 bytes, the outermost first; 0xffffffff: none, nor any behind it). */
 
 #include "bytes.h"
 #include "router_private.h"
@@ -20,12 +21,18 @@ enum {
     AHEAD = 8,                      /* Routes for which the cache is asked before it is their turn. */
 };
 
+static bool
+is_family(uint8_t family)
+{
+    return family == IP_V4 || family == IP_V6 || family == IP_LABEL;
+}
+
 static enum route_result
 route_record(struct router *router, const uint8_t *at)
 {
     struct ip_prefix prefix = { .family = at[1], .len = at[2] };
 
-    if (prefix.family != IP_V4 && prefix.family != IP_V6) {
+    if (!is_family(prefix.family)) {
         return ROUTE_BAD;
     }
     prefix.address = ip_read(prefix.family, at + 16);
@@ -43,10 +50,12 @@ prefetch_record(const struct router *router, const uint8_t *at)
 {
     struct ip_prefix prefix = { .family = at[1], .len = at[2] };
 
-    if (prefix.family == IP_V4 || prefix.family == IP_V6) {
+    if (is_family(prefix.family)) {
         prefix.address = ip_read(prefix.family, at + 16);
         rib_prefetch(&router->rib, &prefix);
-        fib_prefetch(&router->fib, &prefix);
+        if (prefix.family != IP_LABEL) {
+            fib_prefetch(&router->fib, &prefix);
+        }
     }
 }
 
@@ -64,6 +73,22 @@ router_route_mod(struct router *router, const uint8_t *records, size_t size, uin
     return n;
 }
 
+/* Returns false if one comes behind none. */
+static bool
+read_labels(const uint8_t *at, struct next_hop *member)
+{
+    for (unsigned i = 0; i < NEXT_HOP_LABELS; i++, at += 4) {
+        uint32_t label = get_be32(at);
+        if (label != NO_LABEL && member->n_labels < i) {
+            return false;
+        }
+        if (label != NO_LABEL) {
+            member->labels[member->n_labels++] = label;
+        }
+    }
+    return true;
+}
+
 static bool
 read_member(const uint8_t *at, struct next_hop *member)
 {
@@ -77,7 +102,7 @@ read_member(const uint8_t *at, struct next_hop *member)
         }
         member->gateway = ip_read(member->family, at + 8);
     }
-    return get_be32(at + 24) == NO_LABEL;       /* Nothing pushes labels yet. */
+    return read_labels(at + 24, member);
 }
 
 static enum route_result
@@ -177,8 +202,8 @@ put_group(struct buffer *out, const struct next_hop_group *group)
         if (hop->family) {
             ip_write(hop->family, &hop->gateway, at + 8);
         }
-        for (unsigned j = 0; j < 4; j++) {
-            put_be32(at + 24 + 4 * j, NO_LABEL);
+        for (unsigned j = 0; j < NEXT_HOP_LABELS; j++) {
+            put_be32(at + 24 + 4 * j, j < hop->n_labels ? hop->labels[j] : NO_LABEL);
         }
     }
 }

@@ -37,6 +37,7 @@ struct routing {
     struct buffer escalated;    /* Copies that have not been taken: struct escalated. */
     uint32_t last_escalation;   /* Id that was handed out last. */
     struct idmap users;         /* Groups, by the adjacency that is their only member. */
+    struct idmap pushes;
     struct router *routers;     /* All of them, a list. */
     struct router_interface *advertising;       /* Interfaces whose hosts are told of the router, a list. */
     uint32_t n_tentative;       /* Addresses that are asked for. */
@@ -68,5 +69,20 @@ void worker_route_group(struct worker *worker, const struct interface *interface
 /* Whether an adjacency leads out by an interface; by any if 'loose'. */
 bool route_leads_to(const struct adjacency_table *table, uint32_t id, const struct interface *interface,
                     bool loose);
+
+/* Does with an IP packet what an adjacency says that sends it nowhere; takes it. */
+void worker_except(struct worker *worker, const struct interface *from, struct packet *p,
+                   const struct adjacency *by, uint32_t id);
+
+/* --- Labels (worker_label.c) --------------------------------------------------------------------- */
+
+/* Sends an IP packet by a push.  Returns null if it has taken the packet, else what the push leads to that
+ * sends it nowhere. */
+const struct adjacency *worker_push(struct worker *worker, const struct interface *from,
+                                    struct packet *p, uint32_t id);
+
+/* Forwards a packet with labels that came by an interface.  Returns true if its labels end here: then it is
+ * an IP packet now, to be looked up.  Else it has taken it. */
+bool worker_label(struct worker *worker, const struct interface *from, struct packet *p);
 
 #endif

@@ -54,6 +54,9 @@
     X(tree_incoming, "to a group, not by the interface by which its tree comes in") \
     X(tree_outgoing, "to a group whose tree has no other interface that is up") \
     X(blackhole,    "its route says so")                                    \
+    X(label,        "nobody has told what becomes of its label")            \
+    X(label_stack,  "a stack of labels that is cut, or too high")           \
+    X(label_mtu,    "longer, with its labels, than the link takes")         \
     X(punt_rate,    "over the rate of what goes to the control thread of a router")   \
     X(nat_full,     "NAT: no room for another session")                     \
     X(nat_limit,    "NAT: its source has as many sessions as it may")       \

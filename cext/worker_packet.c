@@ -235,7 +235,7 @@ worker_send(struct worker *worker, struct attachment *to, struct packet *packet)
         hand_over(worker, by, packet);
         return;
     }
-    if (packet->offload.gso_type && !(takes & PORT_TAKES_GSO)) {
+    if (packet->offload.gso_type && (!(takes & PORT_TAKES_GSO) || offload_has_labels(packet))) {
         segment(worker, packet, send_piece, to);
         return;
     }

@@ -8,6 +8,8 @@ from .bridge import Bridge
 
 LOCAL: int  # the "port" of an interface that is on a bridge itself
 STATIC: int  # the source of static routes
+LABEL: int  # the family of a route of a label, whose prefix is the label in four bytes
+LABEL_LENGTH: int  # of its prefix
 NAT_SIDES: dict[str, int]  # what nat_side may be
 KINDS: dict[str, int]  # of next hops
 REASONS: dict[str, int]  # why packets are escalated; as bits, 1 << n
@@ -80,21 +82,26 @@ class Router:
     def interface_state(self, index: int) -> dict[str, Any]:
         """Return what an interface is like, and what it has counted."""
 
+    def set_pipe(self, pipe: bool) -> None:
+        """Let labels hide the time to live of what is below them, or not (RFC 3443)."""
+
     def put_static(
         self,
         id: int,
-        hops: Sequence[tuple[str, int, bytes, int]],
+        hops: Sequence[tuple[str, int, bytes, int, Sequence[int]]],
+        family: int,
         packed: bytes,
         length: int,
         distance: int,
         metric: int,
     ) -> None:
-        """Put a static route by next hops: kind (of KINDS), interface, address, weight.
+        """Put a static route by next hops: kind (of KINDS), interface, address, weight, labels.
 
-        *id* is that of its group, and no other's.  ValueError says what is wrong.
+        Labels are pushed, the first one outermost.  *family* is 4, 6 or LABEL.  *id* is that of
+        its group, and no other's.  ValueError says what is wrong.
         """
 
-    def remove_static(self, id: int, packed: bytes, length: int) -> None:
+    def remove_static(self, id: int, family: int, packed: bytes, length: int) -> None:
         """Remove a static route and its group."""
 
     def route_mod(self, records: bytes) -> bytes:
@@ -151,4 +158,4 @@ class Router:
         """Return trees of a source (0: of all), and where to go on; 0: that was the end."""
 
     def counts(self) -> dict[str, int]:
-        """Return how many prefixes, routes, groups of next hops and trees there are."""
+        """Return how many prefixes, labels, routes, groups of next hops and trees there are."""

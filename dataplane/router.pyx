@@ -23,13 +23,19 @@ from raicho.cext.escalation cimport (
 )
 from raicho.cext.router cimport (
     INTERFACE_NAME,
+    IP_LABEL,
+    IP_LABEL_LEN,
+    IP_V4,
+    IP_V6,
     NAT_SIDE_INSIDE,
     NAT_SIDE_NONE,
     NAT_SIDE_OUTSIDE,
     NEIGHBOUR_RECORD,
     NEXT_HOP_BLACKHOLE,
     NEXT_HOP_GATEWAY,
+    NEXT_HOP_LABELS,
     NEXT_HOP_LINK,
+    NEXT_HOP_LOCAL,
     NEXT_HOP_PROHIBIT,
     NEXT_HOP_RECURSIVE,
     NEXT_HOP_UNREACHABLE,
@@ -72,6 +78,7 @@ from raicho.cext.router cimport (
     router_set_advertised,
     router_set_host,
     router_set_interface,
+    router_set_pipe,
     router_sweep,
 )
 from raicho.cext.stats cimport counter_read, counter_sum
@@ -86,6 +93,7 @@ cdef enum:
 
 LOCAL = 0xFFFFFFFE      # The "port" of an interface that is on a bridge itself.
 STATIC = ROUTE_STATIC
+LABEL, LABEL_LENGTH = IP_LABEL, IP_LABEL_LEN
 REVERSE_PATHS = {
     "off": REVERSE_PATH_OFF, "loose": REVERSE_PATH_LOOSE, "strict": REVERSE_PATH_STRICT,
 }
@@ -96,7 +104,7 @@ NAT_SIDES = {
 KINDS = {
     "gateway": NEXT_HOP_GATEWAY, "link": NEXT_HOP_LINK, "recursive": NEXT_HOP_RECURSIVE,
     "blackhole": NEXT_HOP_BLACKHOLE, "unreachable": NEXT_HOP_UNREACHABLE,
-    "prohibit": NEXT_HOP_PROHIBIT,
+    "prohibit": NEXT_HOP_PROHIBIT, "local": NEXT_HOP_LOCAL,
 }
 REASONS = {
     "local": ROUTE_LOCAL - ROUTE_LOCAL, "resolve": ROUTE_RESOLVE - ROUTE_LOCAL,
@@ -263,29 +271,28 @@ cdef class Router:
             "tx_packets": sent.packets, "tx_bytes": sent.bytes,
         }
 
+    def set_pipe(self, bint pipe):
+        router_set_pipe(self._open(), pipe)
+
     # Static routes.
 
-    def put_static(self, uint32_t id, hops not None, const uint8_t[::1] packed not None,
-                   uint8_t length, uint8_t distance, uint32_t metric):
+    def put_static(self, uint32_t id, hops not None, uint8_t family,
+                   const uint8_t[::1] packed not None, uint8_t length, uint8_t distance,
+                   uint32_t metric):
         cdef next_hop members[ROUTER_MEMBERS_MAX]
-        cdef ip_prefix prefix = _address(packed, length)
+        cdef ip_prefix prefix = _prefix(family, packed, length)
         cdef uint32_t n = len(hops), i
-        cdef const uint8_t[::1] gateway
 
         if not 0 < n <= ROUTER_MEMBERS_MAX:
             raise ValueError(f"a route has 1 to {ROUTER_MEMBERS_MAX} next hops, not {n}")
-        for i, (kind, interface, address, weight) in enumerate(hops):
-            members[i] = next_hop(kind=KINDS[kind], family=0, weight=weight, interface=interface,
-                                  gateway=prefix.address)
-            if address:
-                gateway = address
-                members[i].gateway = _address(gateway, 0).address
-                members[i].family = _address(gateway, 0).family
+        for i, (kind, interface, address, weight, labels) in enumerate(hops):
+            _read_hop(&members[i], kind, interface, address, weight, labels)
         self._refuse(router_put_group(self._open(), STATIC, id, members, n))
         self._refuse(router_put_route(self.handle, STATIC, &prefix, distance, metric, id))
 
-    def remove_static(self, uint32_t id, const uint8_t[::1] packed not None, uint8_t length):
-        cdef ip_prefix prefix = _address(packed, length)
+    def remove_static(self, uint32_t id, uint8_t family, const uint8_t[::1] packed not None,
+                      uint8_t length):
+        cdef ip_prefix prefix = _prefix(family, packed, length)
 
         self._refuse(router_remove_route(self._open(), STATIC, &prefix))
         self._refuse(router_remove_group(self.handle, STATIC, id))
@@ -419,8 +426,9 @@ cdef class Router:
     def counts(self):
         cdef const router *handle = self._open()
 
-        return {"prefixes": handle.rib.n_prefixes, "routes": handle.rib.n_routes,
-                "next_hops": handle.n_groups, "trees": handle.tib.n}
+        return {"prefixes": handle.rib.n_prefixes - handle.lib.n, "labels": handle.lib.n,
+                "routes": handle.rib.n_routes, "next_hops": handle.n_groups,
+                "trees": handle.tib.n}
 
 
 cdef int _check_subscription(int error) except -1:
@@ -434,8 +442,29 @@ cdef ip_prefix _address(const uint8_t[::1] packed, uint8_t length) except *:
 
     if size not in (4, 16):
         raise ValueError(f"an address has 4 or 16 bytes, not {size}")
-    family = 4 if size == 4 else 6
+    return _prefix(IP_V4 if size == 4 else IP_V6, packed, length)
+
+
+cdef ip_prefix _prefix(uint8_t family, const uint8_t[::1] packed, uint8_t length) except *:
+    if packed.shape[0] != (16 if family == IP_V6 else 4):
+        raise ValueError(f"{packed.shape[0]} bytes are no prefix of family {family}")
     return ip_prefix(address=ip_read(family, &packed[0]), family=family, len=length)
+
+
+cdef int _read_hop(next_hop *hop, str kind, uint32_t index, bytes address, uint16_t weight,
+                   labels) except -1:
+    cdef ip_prefix gateway
+    cdef uint32_t i
+    if len(labels) > NEXT_HOP_LABELS:
+        raise ValueError(f"a next hop has at most {NEXT_HOP_LABELS} labels, not {len(labels)}")
+    hop.kind, hop.interface, hop.weight, hop.family = KINDS[kind], index, weight, 0
+    if address:
+        gateway = _address(address, 0)
+        hop.family, hop.gateway = gateway.family, gateway.address
+    for i, label in enumerate(labels):
+        hop.labels[i] = label
+    hop.n_labels = len(labels)
+    return 0
 
 
 cdef bytes _bytes(buffer *out):

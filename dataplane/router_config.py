@@ -60,13 +60,14 @@ class HopConfig:
     address: str = ""
     interface: str = ""
     weight: int = 1
+    labels: tuple[int, ...] = ()  # to push, the outermost first
 
 
 @dataclass(frozen=True, slots=True)
 class RouteConfig:
-    """A static route."""
+    """A static route: of a prefix, or of a label that packets come with."""
 
-    prefix: str
+    prefix: str | int
     distance: int = 1
     metric: int = 0
     discard: str = ""
@@ -80,7 +81,9 @@ class RouterConfig:
     name: str
     host_namespace: str = ""
     interfaces: Mapping[str, InterfaceConfig] = field(default_factory=dict)
-    routes: Mapping[str, RouteConfig] = field(default_factory=dict)
+    routes: Mapping[str | int, RouteConfig] = field(default_factory=dict)
+    labels: Mapping[str | int, RouteConfig] = field(default_factory=dict)
+    label_ttl: str = "uniform"
     nat: NatLeaves = field(default_factory=NatLeaves)
     trees: Mapping[tuple[str, str], TreeConfig] = field(default_factory=dict)
 
@@ -112,11 +115,14 @@ def read_router(row: Tree) -> RouterConfig:
     name = row["name"]
     interfaces = (_interface(name, each) for each in row.get("interface", ()))
     routes = (_route(each) for each in row.get("route", ()))
+    labels = (_label(each) for each in row.get("label", ()))
     return RouterConfig(
         name,
         row.get("host-namespace", ""),
         {interface.name: interface for interface in interfaces},
         {route.prefix: route for route in routes},
+        {label.prefix: label for label in labels},
+        row.get("label-ttl", "uniform"),
         read_nat(row.get("nat", {})),
         {tree.key: tree for tree in map(read_tree, row.get("tree", ()))},
     )
@@ -150,12 +156,25 @@ def _route(row: Tree) -> RouteConfig:
         row.get("distance", 1),
         row.get("metric", 0),
         row.get("discard", ""),
-        tuple(
-            HopConfig(
-                hop["id"], hop.get("address", ""), hop.get("interface", ""), hop.get("weight", 1)
-            )
-            for hop in row.get("next-hop", ())
-        ),
+        _hops(row),
+    )
+
+
+def _label(row: Tree) -> RouteConfig:
+    ends = "local" if row.get("ends-here", False) else ""
+    return RouteConfig(row["label"], discard=ends, hops=_hops(row))
+
+
+def _hops(row: Tree) -> tuple[HopConfig, ...]:
+    return tuple(
+        HopConfig(
+            hop["id"],
+            hop.get("address", ""),
+            hop.get("interface", ""),
+            hop.get("weight", 1),
+            tuple(hop.get("label", ())),
+        )
+        for hop in row.get("next-hop", ())
     )
 
 
@@ -255,10 +274,22 @@ def _wrong_routes(router: RouterConfig) -> Iterator[tuple[str, str]]:
             yield f"{path}/prefix", str(error)
             continue
         for hop in route.hops:
-            if hop.interface and hop.interface not in router.interfaces:
-                yield f"{path}/next-hop", f"the router has no interface {hop.interface}"
-            try:
-                if hop.address and ipaddress.ip_address(hop.address).version < version:
-                    yield f"{path}/next-hop", "an IPv6 route by an IPv4 next hop"
-            except ValueError as error:
-                yield f"{path}/next-hop", str(error)
+            yield from _wrong_hop(router, path, hop, version)
+    for label in router.labels.values():
+        for hop in label.hops:
+            yield from _wrong_hop(router, f"{router.path}/label[label='{label.prefix}']", hop, 4)
+
+
+def _wrong_hop(
+    router: RouterConfig, path: str, hop: HopConfig, version: int
+) -> Iterator[tuple[str, str]]:
+    if hop.interface and hop.interface not in router.interfaces:
+        yield f"{path}/next-hop", f"the router has no interface {hop.interface}"
+    if hop.labels and not hop.address:
+        yield f"{path}/next-hop", "labels are for a next hop that has an address"
+    try:
+        # What is below a label is no matter of the family of who it is sent to.
+        if hop.address and not hop.labels and ipaddress.ip_address(hop.address).version < version:
+            yield f"{path}/next-hop", "an IPv6 route by an IPv4 next hop"
+    except ValueError as error:
+        yield f"{path}/next-hop", str(error)

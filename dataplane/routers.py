@@ -17,13 +17,15 @@ from .config import BadConfig, Config
 from .datapath import Dataplane
 from .host import HostSide, exists
 from .nat import Nat
-from .router import LOCAL, STATIC, Router
+from .router import LABEL, LABEL_LENGTH, LOCAL, STATIC, Router
 from .router_config import InterfaceConfig, RouteConfig, RouterConfig
 from .translation import Translation, check_nat, free_number, is_used
 
 BAD_ROUTER = 0xFFFE0003  # of bulk operations, and not OpenFlow's: no such router
 
-Way = tuple[str, int, bytes, int]  # kind, index of the interface, address, weight
+# Kind, index of the interface, address, weight, labels.
+Way = tuple[str, int, bytes, int, tuple[int, ...]]
+Destination = str | int  # a prefix, or a label
 
 log = logging.getLogger(__name__)
 
@@ -63,9 +65,9 @@ class Open:
     router: Router
     home: Bridge
     interfaces: dict[str, Interface] = field(default_factory=dict)
-    routes: dict[str, RouteConfig] = field(default_factory=dict)
-    hops: dict[str, list[Way]] = field(default_factory=dict)  # theirs, by index
-    ids: dict[str, int] = field(default_factory=dict)  # groups of static routes, by prefix
+    routes: dict[Destination, RouteConfig] = field(default_factory=dict)  # of labels too
+    hops: dict[Destination, list[Way]] = field(default_factory=dict)  # theirs, by index
+    ids: dict[Destination, int] = field(default_factory=dict)  # groups of static routes
     last_id: int = 0
     trees: dict[tuple[str, str], bytes] = field(default_factory=dict)  # records, by key
     translation: Translation | None = None
@@ -261,10 +263,12 @@ class Routers:
     # Static routes.
 
     def _settle_routes(self, there: Open, wanted: RouterConfig) -> None:
-        for prefix in there.routes.keys() - wanted.routes.keys():
-            there.router.remove_static(there.ids.pop(prefix), *_packed(prefix))
+        there.router.set_pipe(wanted.label_ttl == "pipe")
+        routes = {**wanted.routes, **wanted.labels}
+        for prefix in there.routes.keys() - routes.keys():
+            there.router.remove_static(there.ids.pop(prefix), *_destination(prefix))
             del there.routes[prefix], there.hops[prefix]
-        for prefix, route in wanted.routes.items():
+        for prefix, route in routes.items():
             hops = _hops(route, there.interfaces)
             if there.routes.get(prefix) == route and there.hops[prefix] == hops:
                 continue
@@ -274,7 +278,7 @@ class Routers:
             there.router.put_static(
                 there.ids[prefix],
                 hops,
-                *_packed(prefix),
+                *_destination(prefix),
                 route.distance,
                 route.metric,
             )
@@ -334,15 +338,23 @@ def _packed(text: str) -> tuple[bytes, int]:
     return address.ip.packed, address.network.prefixlen
 
 
+def _destination(prefix: Destination) -> tuple[int, bytes, int]:
+    """Return family, bytes and length of what a static route is of."""
+    if isinstance(prefix, int):
+        return LABEL, prefix.to_bytes(4), LABEL_LENGTH
+    network = ipaddress.ip_network(prefix)
+    return network.version, network.network_address.packed, network.prefixlen
+
+
 def _hops(route: RouteConfig, interfaces: Mapping[str, Interface]) -> list[Way]:
     if route.discard:
-        return [(route.discard, 0, b"", 1)]
+        return [(route.discard, 0, b"", 1, ())]
     hops = []
     for hop in route.hops:
         address = ipaddress.ip_address(hop.address).packed if hop.address else b""
         kind = "link" if not address else "gateway" if hop.interface else "recursive"
         index = interfaces[hop.interface].index if hop.interface else 0
-        hops.append((kind, index, address, hop.weight))
+        hops.append((kind, index, address, hop.weight, hop.labels))
     return hops
 
 
@@ -383,17 +395,36 @@ def describe_routes(there: Open) -> list[dict[str, Any]]:
             "distance": route.distance,
             "metric": route.metric,
             "discard": route.discard or None,
-            "next-hop": [
-                {
-                    "id": hop.id,
-                    "address": hop.address or None,
-                    "interface": hop.interface or None,
-                    "weight": hop.weight,
-                }
-                for hop in route.hops
-            ],
+            "next-hop": _describe_hops(route),
         }
         for route in there.routes.values()
+        if isinstance(route.prefix, str)
+    ]
+
+
+def describe_labels(there: Open) -> list[dict[str, Any]]:
+    """Return the static labels of a router as rows with the names of the schema."""
+    return [
+        {
+            "label": route.prefix,
+            "ends-here": bool(route.discard),
+            "next-hop": _describe_hops(route),
+        }
+        for route in there.routes.values()
+        if isinstance(route.prefix, int)
+    ]
+
+
+def _describe_hops(route: RouteConfig) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": hop.id,
+            "address": hop.address or None,
+            "interface": hop.interface or None,
+            "weight": hop.weight,
+            "label": list(hop.labels),
+        }
+        for hop in route.hops
     ]
 
 

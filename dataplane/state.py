@@ -9,7 +9,7 @@ from . import trees
 from .bridging import BLOCKED, Member, Multicast
 from .openflow import now_ms
 from .queues import QueueConfig
-from .routers import describe, describe_routes, describe_trees
+from .routers import describe, describe_labels, describe_routes, describe_trees
 from .switch import Switch
 from .translation import describe as describe_nat
 from .worker import DROP_REASONS, former_totals
@@ -193,6 +193,8 @@ def _routers(switch: Switch) -> Rows:
             "interface": describe(there),
             "route": describe_routes(there),
             "tree": describe_trees(switch.config.routers[name]),
+            "label": describe_labels(there),
+            "label-ttl": switch.config.routers[name].label_ttl,
             "nat": describe_nat(
                 switch.config.routers[name].nat,
                 there.translation.nat.counts() if there.translation else {},

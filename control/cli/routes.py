@@ -19,6 +19,7 @@ T = TypeVar("T")
 Names = dict[int, str]  # of interfaces, by the dataplane's number
 
 DISCARDS = ("blackhole", "unreachable", "prohibit")
+MAX_LABELS = 4  # of a next hop
 AWAY = ("TIMEOUT", "UNAVAILABLE", "NOT_FOUND")  # the datastore, or what it knows
 
 
@@ -38,16 +39,20 @@ class Way(click.ParamType["Via"]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> "Via":
-        """Read ADDRESS, ADDRESS@INTERFACE or @INTERFACE, each with *WEIGHT or without."""
+        """Read ADDRESS, ADDRESS@INTERFACE or @INTERFACE, then *WEIGHT, then +LABELS, if any."""
         from ipaddress import ip_address
 
-        way, _, weight = str(value).partition("*")
+        whole, plus, labels = str(value).partition("+")
+        way, _, weight = whole.partition("*")
         address, _, interface = way.partition("@")
         try:
             packed = ip_address(address).packed if address else b""
-            via = Via(packed, interface, int(weight or 1))
+            pushed = tuple(map(_label, labels.split("/"))) if plus else ()
+            via = Via(packed, interface, int(weight or 1), pushed)
         except ValueError as error:
             self.fail(f"{value!r}: {error}", param, ctx)
+        if pushed and (not address or len(pushed) > MAX_LABELS):
+            self.fail(f"{value!r}: up to {MAX_LABELS} labels, and an address", param, ctx)
         if not way or not 1 <= via.weight <= 0xFFFF:
             self.fail(f"{value!r} is not ADDRESS, ADDRESS@INTERFACE or @INTERFACE", param, ctx)
         return via
@@ -59,6 +64,15 @@ class Via(NamedTuple):
     gateway: bytes
     interface: str
     weight: int
+    labels: tuple[int, ...]
+
+
+def _label(text: str) -> int:
+    """Read a label to push; ValueError if it is none."""
+    from ..message.routes import IMPLICIT_NULL, IPV4_NULL, IPV6_NULL, read_label
+
+    number = int(text)
+    return number if number in (IPV4_NULL, IPV6_NULL, IMPLICIT_NULL) else read_label(text)
 
 
 @route.command()
@@ -70,9 +84,10 @@ class Via(NamedTuple):
     "ways",
     type=Way(),
     multiple=True,
-    metavar="ADDRESS[@INTERFACE][*WEIGHT]",
-    help="A next hop; flows are spread over several by weight.",
+    metavar="ADDRESS[@INTERFACE][*WEIGHT][+LABEL/...]",
+    help="A next hop, and the MPLS labels for it; flows are spread over several by weight.",
 )
+@click.option("--pop", is_flag=True, help="The label ends here: look up what is below it.")
 @click.option("--discard", type=click.Choice(DISCARDS), help="Drop packets instead.")
 @click.option(
     "--distance",
@@ -92,16 +107,22 @@ def add(
     router: str,
     prefix: str,
     ways: Sequence[Via],
+    pop: bool,
     discard: str | None,
     distance: int,
     metric: int,
 ) -> None:
-    """Let packets for PREFIX go --via one or several next hops, or --discard them."""
-    from ..message.routes import Group, Source, group_id, pack_group
+    """Let packets for PREFIX go --via one or several next hops, or --discard them.
 
-    if bool(ways) == bool(discard):
-        raise click.UsageError("a route has either --via or --discard")
-    hops = _hops(router, ways, discard)
+    PREFIX may be an MPLS label, as label:100.
+    """
+    from ..message.routes import LABEL_TEXT, Group, Source, group_id, pack_group
+
+    if bool(ways) + bool(discard) + pop != 1:
+        raise click.UsageError("a route has either --via or --discard, or of a label --pop")
+    if pop and not prefix.startswith(LABEL_TEXT):
+        raise click.UsageError(f"--pop is for a label, {LABEL_TEXT}NUMBER")
+    hops = _hops(router, ways, "local" if pop else discard)
     ident = group_id(hops)
     record = _route(prefix, ident, metric=metric, distance=distance)
 
@@ -238,6 +259,7 @@ def _hops(router: str, ways: Sequence[Via], discard: str | None) -> "tuple[Hop, 
             numbers.get(way.interface, 0),
             way.gateway,
             way.weight,
+            way.labels,
         )
         for way in ways
     )

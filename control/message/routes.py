@@ -9,6 +9,9 @@ of the bridge.  Numbers are in network byte order.
     routes, next_hops,         the source (0: all), a byte, and two numbers: where to begin and
     neighbours                 how many at most; answered by where to go on (0: end), and records
 
+A route may be one of an MPLS label: what comes with it goes by the next hops, without it and with
+theirs.  Its prefix is the label, written label:100 here.
+
 Every record of the first three is answered by a number of four bytes, 0 or one of ERRORS.  A group
 of next hops belongs to its source.  Putting one that is there replaces it, at once, for all routes
 that name it.
@@ -31,19 +34,22 @@ ROUTE_API = "dataplane.bulk"  # the name by which the registry knows the endpoin
 BATCH = 8192  # records of a request
 MAX_HOPS = 256  # members of a group
 NO_LABEL, MAX_LABELS = 0xFFFFFFFF, 4
+LABEL, LABEL_LENGTH, LABEL_TEXT = 20, 20, "label:"  # the family of routes of labels
+LEAST_LABEL, GREATEST_LABEL = 16, 0xFFFFF  # below are special-purpose labels (RFC 7274)
+IPV4_NULL, IPV6_NULL, IMPLICIT_NULL = 0, 2, 3  # RFC 3032, section 2.1
 PUT, REMOVE = 1, 2
 
 ROUTE = np.dtype(
     [
         ("op", "u1"),
-        ("family", "u1"),  # 4 or 6
+        ("family", "u1"),  # 4, 6 or LABEL
         ("length", "u1"),  # bits
         ("source", "u1"),
         ("via", ">u4"),  # the id of a group of next hops of the same source
         ("metric", ">u4"),
         ("distance", "u1"),
         ("zero", "V3"),
-        ("prefix", "V16"),  # of IPv4 the first four bytes, then zeros
+        ("prefix", "V16"),  # of IPv4, and of a label, the first four bytes, then zeros
     ]
 )
 NEIGHBOUR = np.dtype(
@@ -90,7 +96,7 @@ class Kind(enum.IntEnum):
     UNREACHABLE = 4
     PROHIBIT = 5
     RECURSIVE = 6  # a router that another route leads to
-    LOCAL = 7  # the destination is here
+    LOCAL = 7  # the destination is here; a label ends, and what is below it is looked up
 
 
 class State(enum.IntEnum):
@@ -147,11 +153,23 @@ def pack_route(
     prefix: str, via: int, source: int, *, op: int = PUT, metric: int = 0, distance: int = 1
 ) -> bytes:
     """Return the record of a route; ValueError if the prefix is none."""
-    network = ip_network(prefix)
-    address = network.network_address.packed
-    return _ROUTE.pack(
-        op, network.version, network.prefixlen, source, via, metric, distance, address
-    )
+    family, length, address = _read_prefix(prefix)
+    return _ROUTE.pack(op, family, length, source, via, metric, distance, address)
+
+
+def _read_prefix(text: str) -> tuple[int, int, bytes]:
+    if text.startswith(LABEL_TEXT):
+        return LABEL, LABEL_LENGTH, read_label(text.removeprefix(LABEL_TEXT)).to_bytes(4)
+    network = ip_network(text)
+    return network.version, network.prefixlen, network.network_address.packed
+
+
+def read_label(text: str) -> int:
+    """Read a label that routes may be of; ValueError if it is none."""
+    number = int(text)
+    if not LEAST_LABEL <= number <= GREATEST_LABEL:
+        raise ValueError(f"{number} is no label from {LEAST_LABEL} to {GREATEST_LABEL}")
+    return number
 
 
 def pack_neighbour(
@@ -207,12 +225,14 @@ def family_of(address: bytes) -> int:
 
 def cut(family: int, address: bytes) -> bytes:
     """Return the bytes of a field that are the address."""
-    return address[: {4: 4, 6: 16}.get(family, 0)]
+    return address[: {4: 4, 6: 16, LABEL: 4}.get(family, 0)]
 
 
 def prefix_text(record: Any) -> str:
     """Write the prefix of a record of a route."""
     address = cut(record["family"], record["prefix"].tobytes())
+    if record["family"] == LABEL:
+        return f"{LABEL_TEXT}{int.from_bytes(address)}"
     return f"{ip_address(address)}/{record['length']}"
 
 

@@ -11,7 +11,7 @@ import msgspec
 from ..message import CallError
 from ..message.routes import Ask, RouteClient, Source, address_bytes
 from .encode import neighbour
-from .events import Event, Link, Neighbour, NextHop, Route, Routes
+from .events import NO_TABLE, Event, Link, Neighbour, NextHop, Route, Routes
 from .fpm_server import FpmServer, FpmServers, Listener
 from .kernel import Kernel
 from .kernel_routes import KernelRoutes, for_a_router
@@ -192,7 +192,7 @@ class Adapter:
             take(event)
 
     def _take_fpm_routes(self, like: Route, keys: list[bytes]) -> None:
-        if like.table != self.settings.routing.table:
+        if like.table not in (NO_TABLE, self.settings.routing.table):
             return
         if like.removed:
             for key in keys:

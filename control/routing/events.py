@@ -7,13 +7,15 @@ from typing import NamedTuple
 
 from ..message.routes import Hop
 
+NO_TABLE = 0
+
 
 class Route(NamedTuple):
     """A route was put (also over one that is there) or removed."""
 
     removed: bool
-    key: bytes  # of 18 bytes: family (4 or 6), length in bits, prefix as routes.ROUTE has it
-    table: int
+    key: bytes  # of 18 bytes: family, length in bits, prefix as routes.ROUTE has them
+    table: int  # NO_TABLE: that of labels, of which there is one
     protocol: int  # who installed it, as rtnetlink numbers them (RTPROT_*)
     metric: int
     next_hop: int  # the id of a next hop, 0: none; hops count more

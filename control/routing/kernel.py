@@ -17,7 +17,7 @@ from .events import Done, Event
 from .namespace import inside
 from .netlink import decode
 
-GROUPS = (1, 3, 7, 11)  # RTNLGRP_*: links, neighbours, routes of both families
+GROUPS = (1, 3, 7, 11, 27)  # RTNLGRP_*: links, neighbours, routes of both families, of labels
 DUMPS = (GET_LINK, GET_NEIGHBOUR, GET_ROUTE)  # links first: the rest names them
 SOL_NETLINK, ADD_MEMBERSHIP, SO_RCVBUFFORCE = 270, 1, 33
 BUFFER = 64 << 20  # bytes of events that wait: 100 000 routes come faster than they are read

@@ -5,7 +5,8 @@ Zebra tells of its own by FPM, so those that it wrote into the kernel are left o
 
 from collections.abc import Iterable
 
-from .events import Route
+from ..message.routes import LABEL
+from .events import NO_TABLE, Route
 from .protocols import ZEBRA
 
 MAIN, LOCAL_TABLE = 254, 255  # the latter has the host's own addresses
@@ -13,6 +14,7 @@ FAMILY_AND_LENGTH = 2  # bytes of a key before its prefix
 _SUSPECT = {  # first bytes of addresses, by family
     4: frozenset((0x7F, *range(0xE0, 0x100))),
     6: frozenset((0x00, 0xFE, 0xFF)),
+    LABEL: frozenset(),
 }
 _LOOPBACK = {4: (b"\x7f", 8), 6: (bytes(15) + b"\1", 128)}
 
@@ -21,7 +23,7 @@ class KernelRoutes:
     """Turn routes by prefix and metric into the best one of each prefix."""
 
     def __init__(self, table: int, with_zebra: bool) -> None:
-        self._tables = frozenset((table, *((LOCAL_TABLE,) if table == MAIN else ())))
+        self._tables = frozenset((NO_TABLE, table, *((LOCAL_TABLE,) if table == MAIN else ())))
         self._without = frozenset() if with_zebra else ZEBRA
         self._routes: dict[bytes, dict[tuple[int, int], Route]] = {}
 
@@ -78,6 +80,8 @@ def is_of_the_host_alone(key: bytes) -> bool:
     Link-local addresses of IPv6 are on every link; a router has no route to them, but to its own.
     """
     family, length = key[:FAMILY_AND_LENGTH]
+    if family == LABEL:
+        return False
     prefix, least = _LOOPBACK[family]
     address = key[FAMILY_AND_LENGTH:]
     if address.startswith(prefix) and length >= least:

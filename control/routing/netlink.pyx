@@ -14,8 +14,8 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memcmp, memcpy, memset
 
-from ..message.routes import MAX_HOPS, MAX_LABELS, Hop, Kind
-from .events import Done, Link, Neighbour, NextHop, Route, Routes
+from ..message.routes import LABEL, LABEL_LENGTH, LEAST_LABEL, MAX_HOPS, MAX_LABELS, Hop, Kind
+from .events import NO_TABLE, Done, Link, Neighbour, NextHop, Route, Routes
 
 cdef enum:
     HEADER = 16
@@ -27,6 +27,7 @@ cdef enum:
     CLONED = 0x200              # a route that the kernel made of another
     INET = 2
     INET6 = 10
+    AF_MPLS = 28
     MPLS = 1                    # LWTUNNEL_ENCAP_MPLS
     MPLS_DST = 1                # MPLS_IPTUNNEL_DST
     BOTTOM = 0x100              # of a label stack
@@ -53,6 +54,7 @@ cdef enum:
     RTA_MULTIPATH = 9
     RTA_TABLE = 15
     RTA_VIA = 18
+    RTA_NEWDST = 19
     RTA_ENCAP_TYPE = 21
     RTA_ENCAP = 22
     RTA_NH_ID = 30
@@ -76,7 +78,10 @@ cdef enum:
 cdef dict KINDS = {1: None, 2: Kind.LOCAL, 6: Kind.BLACKHOLE, 7: Kind.UNREACHABLE, 8: Kind.PROHIBIT}
 cdef object GATEWAY = Kind.GATEWAY, LINK = Kind.LINK, RECURSIVE = Kind.RECURSIVE
 cdef object BLACKHOLE = Kind.BLACKHOLE
+cdef tuple HERE = (Hop(Kind.LOCAL),)
 cdef Py_ssize_t max_hops = MAX_HOPS, max_labels = MAX_LABELS
+cdef uint8_t label_family = LABEL, label_length = LABEL_LENGTH
+cdef uint32_t least_label = LEAST_LABEL
 
 cdef struct Span:
     const uint8_t *at           # null: it is not there
@@ -97,6 +102,10 @@ cdef inline uint32_t u32(const uint8_t *at) noexcept:
     cdef uint32_t value
     memcpy(&value, at, sizeof(value))
     return value
+
+
+cdef inline uint32_t big_endian(const uint8_t *at) noexcept:
+    return <uint32_t>at[0] << 24 | at[1] << 16 | at[2] << 8 | at[3]
 
 
 def decode(bytes data not None, list events not None):
@@ -246,21 +255,29 @@ cdef bytes gateway(const Span *own, const Span *via):
 cdef tuple labels(const Span *kind, const Span *encapsulation):
     """Return the labels to push, the outermost first; other encapsulations are not known."""
     cdef Span spans[N_ATTRIBUTES]
-    cdef const Span *stack = &spans[MPLS_DST]
-    cdef const uint8_t *at
-    cdef Py_ssize_t n
-    cdef uint32_t entry
     if encapsulation.at == NULL:
         return ()
     if kind.at == NULL or kind.size != 2 or u16(kind.at) != MPLS:
         raise _Malformed
     attributes(encapsulation.at, encapsulation.size, spans)
-    if stack.at == NULL or stack.size & 3 or stack.size > 4 * max_labels:
+    if spans[MPLS_DST].at == NULL:
+        raise _Malformed
+    return stack_of(&spans[MPLS_DST])
+
+
+cdef tuple stack_of(const Span *stack):
+    """Return the labels of a stack, the outermost first; none where there is none."""
+    cdef const uint8_t *at
+    cdef Py_ssize_t n
+    cdef uint32_t entry
+    if stack.at == NULL:
+        return ()
+    if stack.size & 3 or stack.size > 4 * max_labels:
         raise _Malformed
     found = []
     for n in range(stack.size // 4):
         at = stack.at + 4 * n
-        entry = <uint32_t>at[0] << 24 | at[1] << 16 | at[2] << 8 | at[3]
+        entry = big_endian(at)
         found.append(entry >> 12)
         if entry & BOTTOM:
             break
@@ -280,6 +297,8 @@ cdef object route(bint removed, const uint8_t *at, Py_ssize_t size):
     cdef uint32_t table
     if size < 12:
         raise _Malformed
+    if at[0] == AF_MPLS:
+        return label_route(removed, at, size)
     if (at[0] != INET and at[0] != INET6) or at[2] or at[3] or u32(at + 8) & CLONED:
         return None
     if at[7] not in KINDS and not (removed and not at[7]):
@@ -306,6 +325,51 @@ cdef object route(bint removed, const uint8_t *at, Py_ssize_t size):
     )
 
 
+cdef object label_route(bint removed, const uint8_t *at, Py_ssize_t size):
+    """Read what becomes of packets with a label: a route without its family's table.
+
+    Special-purpose labels have a meaning of their own and need no route.
+    """
+    cdef Span spans[N_ATTRIBUTES]
+    cdef uint8_t key[18]
+    cdef uint32_t label
+    attributes(at + 12, size - 12, spans)
+    if at[1] != label_length or spans[RTA_DST].at == NULL or spans[RTA_DST].size != 4:
+        raise _Malformed
+    if at[7] != 1 and not removed:
+        return None
+    label = big_endian(spans[RTA_DST].at) >> 12
+    if label < least_label:
+        return None
+    memset(key, 0, sizeof(key))
+    key[0], key[1] = label_family, label_length
+    key[3], key[4], key[5] = label >> 16, label >> 8 & 0xFF, label & 0xFF
+    found = () if spans[RTA_NH_ID].at != NULL else label_hops(spans)
+    return Route(
+        removed,
+        PyBytes_FromStringAndSize(<const char *>key, sizeof(key)),
+        NO_TABLE,
+        at[5],
+        number(&spans[RTA_PRIORITY]),
+        number(&spans[RTA_NH_ID]),
+        found,
+    )
+
+
+cdef tuple label_hops(const Span *spans):
+    """Return where a label leads: it ends where no other router is named."""
+    cdef uint32_t interface = number(&spans[RTA_OIF])
+    if spans[RTA_MULTIPATH].at != NULL:
+        return tuple([
+            each if each.gateway else HERE[0]
+            for each in multipath(spans[RTA_MULTIPATH].at, spans[RTA_MULTIPATH].size)
+        ])
+    cdef bytes router = gateway(&spans[RTA_GATEWAY], &spans[RTA_VIA])
+    if not router:
+        return HERE
+    return (hop(interface, router, 1, stack_of(&spans[RTA_NEWDST])),)
+
+
 cdef tuple hops(object kind, const Span *spans):
     """Return the next hops that a route has itself."""
     cdef uint32_t interface = number(&spans[RTA_OIF])
@@ -328,7 +392,7 @@ cdef tuple multipath(const uint8_t *at, Py_ssize_t left):
         if size < 8 or size > left or len(found) == max_hops:
             raise _Malformed
         attributes(at + 8, size - 8, spans)
-        stack = labels(&spans[RTA_ENCAP_TYPE], &spans[RTA_ENCAP])
+        stack = labels(&spans[RTA_ENCAP_TYPE], &spans[RTA_ENCAP]) or stack_of(&spans[RTA_NEWDST])
         router = gateway(&spans[RTA_GATEWAY], &spans[RTA_VIA])
         found.append(hop(u32(at + 4), router, at[3] + 1, stack))
         size = min(left, (size + 3) & ~3)

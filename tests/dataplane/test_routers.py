@@ -29,6 +29,7 @@ from raicho.dataplane.datapath import DONE
 from raicho.dataplane.openflow import BAD_LEN
 from raicho.dataplane.router import STATIC
 from raicho.dataplane.router_config import default_mac
+from raicho.dataplane.routers import describe_labels
 
 from .conftest import tree as make
 
@@ -58,11 +59,19 @@ class Routed:
         ports: Any = PORTS,
         routes: Any = (),
         trees: Any = (),
+        labels: Any = (),
+        ttl: str = "uniform",
         **bridges: Any,
     ) -> None:
         tree = make(ports, **bridges)
-        router = {"name": "r", "interface": list(interfaces), "route": list(routes)}
-        router["tree"] = list(trees)
+        router = {
+            "name": "r",
+            "interface": list(interfaces),
+            "route": list(routes),
+            "tree": list(trees),
+            "label": list(labels),
+            "label-ttl": ttl,
+        }
         tree["raicho"]["router"] = [router]
         commit(self.rig, tree)
 
@@ -387,3 +396,62 @@ def ask(routed: Routed, op: str, payload: bytes) -> Any:
 def test_trees_that_cannot_be(routed: Routed, leaves: dict[str, Any], reason: str) -> None:
     with pytest.raises(BadConfig, match=reason):
         routed.configure(interface(1), interface(2), trees=[tree(**leaves)])
+
+
+# Labels.
+
+
+def shim(label: int, ttl: int) -> bytes:
+    return (label << 12 | 0x100 | ttl).to_bytes(4, "big")
+
+
+def labelled(frame: bytes, label: int) -> bytes:
+    return frame[:12] + b"\x88\x47" + shim(label, 64) + frame[14:]
+
+
+def sent(routed: Routed, frame: bytes, port: str = "p2") -> bytes:
+    """Return what leaves behind the addresses when a frame comes in."""
+    routed.rig.put("p1", frame)
+    routed.rig.turn()
+    (out,) = routed.rig.take(port)
+    return bytes(out[12:])
+
+
+def test_static_labels_come_change_and_go(routed: Routed) -> None:
+    """P4: push by a route, swap, pop for the next router, and the end of a path (RFC 3031)."""
+    frame, by = packet("if1", "192.0.2.1"), {"address": "10.0.2.9", "interface": "if2"}
+
+    def configure(label: dict[str, Any], *pushed: int, ttl: str = "uniform") -> None:
+        route = {"prefix": "192.0.2.0/24", "next-hop": [{"id": 1, **by, "label": list(pushed)}]}
+        labels = [{"label": 100, **label}]
+        routed.configure(interface(1), interface(2), routes=[route], labels=labels, ttl=ttl)
+
+    configure({"next-hop": [{"id": 1, **by, "label": [200]}]}, 300)
+    assert routed.router.counts()["labels"] == 1
+    assert sent(routed, frame)[:6] == b"\x88\x47" + shim(300, 63)
+    assert sent(routed, labelled(frame, 100))[:6] == b"\x88\x47" + shim(200, 63)
+    configure({"next-hop": [{"id": 1, **by}]})
+    assert sent(routed, labelled(frame, 100))[:3] == b"\x08\x00\x45"
+    configure({"ends-here": True}, 300, ttl="pipe")
+    assert sent(routed, labelled(frame, 100))[:6] == b"\x88\x47" + shim(300, 255)
+    row = describe_labels(routed.rig.switch.routers.open["r"])
+    assert row == [{"label": 100, "ends-here": True, "next-hop": []}]
+    routed.configure(interface(1), interface(2))
+    assert routed.router.counts()["labels"] == 0
+    routed.rig.put("p1", labelled(frame, 100))
+    routed.rig.turn()
+    assert routed.rig.take("p2") == []
+
+
+@pytest.mark.parametrize(
+    ("hop", "why"),
+    [
+        ({"address": "10.0.2.9", "interface": "if9"}, "no interface if9"),
+        ({"interface": "if2", "label": [200]}, "has an address"),
+        ({"address": "no"}, "does not appear"),
+    ],
+)
+def test_next_hops_of_labels_make_sense(routed: Routed, hop: dict[str, Any], why: str) -> None:
+    label = {"label": 100, "next-hop": [{"id": 1, **hop}]}
+    with pytest.raises(BadConfig, match=why):
+        routed.configure(interface(1), interface(2), labels=[label])

@@ -7,7 +7,7 @@
 
 #include "driver.h"
 
-#include "../cext/routing.h"
+#include "../cext/labels.h"
 
 enum { HEADER = 3, MAX_RESULTS = 64, RENEW = 256 /* Inputs that a router serves. */ };
 
@@ -244,6 +244,48 @@ seed_route(unsigned i, uint8_t *buf)
     return n + add(buf + n, 1, f.data + ETH_SIZE, f.len - ETH_SIZE);
 }
 
+/* A next hop with labels, two or four, a label that leads there and one that ends here, and packets that take
+ * them. */
+static size_t
+seed_label(unsigned i, uint8_t *buf)
+{
+    uint8_t group[8 + 40] = { 1, ROUTE_FPM, 0, 1, 0, 0, 0, 1 }, here[8 + 40] = { 1, ROUTE_FPM, 0, 1, 0, 0, 0, 2 };
+    uint8_t labels[2][ROUTE_RECORD] = { { 1, IP_LABEL, IP_LABEL_LEN, ROUTE_FPM, 0, 0, 0, 1 },
+                                        { 1, IP_LABEL, IP_LABEL_LEN, ROUTE_FPM, 0, 0, 0, 2 } };
+    uint8_t neighbour[NEIGHBOUR_RECORD] = { 1, 4 };
+    const struct ip_address gateway = V4(10, 0, 2, 9);
+    struct frame f;
+    size_t n = 0;
+
+    here[8] = NEXT_HOP_LOCAL;
+    memset(here + 8 + 24, 0xff, 16);
+    group[8] = i & 1 ? NEXT_HOP_RECURSIVE : NEXT_HOP_GATEWAY;
+    group[9] = 4;
+    put_be32(group + 8 + 4, 2);
+    ip_write(IP_V4, &gateway, group + 8 + 8);
+    memset(group + 8 + 24, 0xff, 16);
+    for (unsigned j = 0; j < (i & 2 ? 4 : 2); j++) {
+        put_be32(group + 8 + 24 + 4 * j, LABEL_FREE + j);
+    }
+    put_be32(labels[0] + 16, 100);
+    put_be32(labels[1] + 16, 101);
+    put_be32(neighbour + 4, 2);
+    ip_write(IP_V4, &gateway, neighbour + 8);
+    put_be48(neighbour + 24, MAC_OF_HOST(2, 9));
+    n += add(buf + n, 3, group, sizeof group);
+    n += add(buf + n, 3, here, sizeof here);
+    n += add(buf + n, 2, labels, sizeof labels);
+    if (i & 4) {
+        n += add(buf + n, 4, neighbour, sizeof neighbour);
+    }
+    udp_packet(&f, 1, IP_V4, V4(10, 0, 1, 9), V4(10, 0, 2, 9), 64, 30);
+    add_stack(&f, &(const struct stack) { 3, { { 101, 0, 9 }, { i & 8 ? 0 : 100, 0, 9 }, { 100, 0, 9 } } });
+    f.data[f.len++] = 0;                        /* By port 1. */
+    n += add(buf + n, 0, f.data, f.len);
+    n += add(buf + n, 6, "\5", 1);
+    return n + add(buf + n, 0, f.data, f.len);
+}
+
 /* One of each kind of frame. */
 static size_t
 seed_frame(unsigned i, uint8_t *buf)
@@ -262,7 +304,7 @@ size_t
 fuzz_seed(unsigned i, uint8_t *buf, size_t cap)
 {
     static uint8_t seed[8192];
-    size_t n = i < 16 ? seed_route(i, seed) : seed_frame(i - 16, seed);
+    size_t n = i < 16 ? seed_route(i, seed) : i < 32 ? seed_label(i - 16, seed) : seed_frame(i - 32, seed);
 
     if (n > cap) {
         return 0;

@@ -48,6 +48,8 @@ KEYS = {
     "/raicho/router/route": "[prefix='198.51.100.0/24']",
     "/raicho/router/route/next-hop": "[id='1']",
     "/raicho/router/tree": "[group='239.1.1.1'][source='*']",
+    "/raicho/router/label": "[label='100']",
+    "/raicho/router/label/next-hop": "[id='1']",
     "/raicho/log/component": "[name='dataplane']",
     "/raicho/log/component/topic": "[name='dataplane.switch']",
 }
@@ -88,9 +90,13 @@ BASE = {
                     "host": [{"outside": "192.0.2.8", "inside": "10.0.0.8"}],
                 },
                 "route": [
-                    {"prefix": "198.51.100.0/24", "next-hop": [{"id": 1, "interface": "if1"}]}
+                    {
+                        "prefix": "198.51.100.0/24",
+                        "next-hop": [{"id": 1, "interface": "if1", "address": "192.0.2.8"}],
+                    }
                 ],
                 "tree": [{"group": "239.1.1.1", "source": "*"}],
+                "label": [{"label": 100, "next-hop": [{"id": 1, "address": "192.0.2.8"}]}],
             }
         ],
     }
@@ -131,6 +137,10 @@ VALUES: dict[str, Any] = {
     "/raicho/router/route/next-hop/interface": "if1",
     "/raicho/router/tree/incoming-interface": "if1",
     "/raicho/router/tree/outgoing-interface": ["if1"],
+    "/raicho/router/route/next-hop/label": [200, 300],
+    "/raicho/router/label/next-hop/address": "192.0.2.9",
+    "/raicho/router/label/next-hop/interface": "if1",
+    "/raicho/router/label/next-hop/label": [200],
     "/raicho/bridge/tls/private-key": "{folder}/a.key",
     "/raicho/bridge/tls/certificate": "{folder}/a.pem",
     "/raicho/bridge/tls/ca-certificate": "{folder}/a.pem",
@@ -142,6 +152,7 @@ BESIDE: dict[str, list[tuple[str, Any]]] = {
     "/raicho/port/xdp-mode": [(f"{P1}/kind", "af_xdp")],
     "/raicho/router/interface/bridge": [(f"{R}/interface[name='if1']/port", GONE)],
     "/raicho/router/nat/pool/interface": [(f"{R}/nat/pool[name='wan']/first", GONE)],
+    "/raicho/router/label/ends-here": [(f"{R}/label[label='100']/next-hop", GONE)],
     "/raicho/router/route/discard": [(f"{R}/route[prefix='198.51.100.0/24']/next-hop", GONE)],
     "/raicho/bridge/port/vlan-mode": [(f"{BR0}/port[name='p1']/vlan", 7)],
 }

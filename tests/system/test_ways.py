@@ -147,6 +147,13 @@ OBJECTS: dict[str, tuple[list[list[str]], dict[str, Any]]] = {
             [
                 "config",
                 "set",
+                f"{R}/label[label='100']",
+                '{"next-hop": [{"id": 1, "address": "10.0.0.9", "label": [200, 300]}]}',
+            ],
+            ["config", "set", f"{R}/label[label='101']/ends-here", "true"],
+            [
+                "config",
+                "set",
                 f"{R}/tree[group='239.1.1.1'][source='*']",
                 '{"outgoing-interface": ["i1"], "local": true}',
             ],
@@ -162,6 +169,13 @@ OBJECTS: dict[str, tuple[list[list[str]], dict[str, Any]]] = {
                     "interface": [{"name": "i1", "port": "n1"}],
                     "route": [
                         {"prefix": "192.0.2.0/24", "next-hop": [{"id": 1, "interface": "i1"}]}
+                    ],
+                    "label": [
+                        {
+                            "label": 100,
+                            "next-hop": [{"id": 1, "address": "10.0.0.9", "label": [200, 300]}],
+                        },
+                        {"label": 101, "ends-here": True},
                     ],
                     "tree": [
                         {

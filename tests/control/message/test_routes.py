@@ -65,6 +65,18 @@ def test_a_route_lies_on_the_wire_as_documented() -> None:
     assert (prefix_text(read), read["op"], read["via"]) == ("2001:db8::/32", REMOVE, 7)
 
 
+def test_a_label_is_a_route_of_its_own_family() -> None:
+    record = pack_route("label:1048575", 7, Source.FPM)
+    assert record.hex(" ", 4) == (
+        "01141405 00000007 00000000 01000000 000fffff 00000000 00000000 00000000"
+    )
+    (read,) = np.frombuffer(record, ROUTE)
+    assert prefix_text(read) == "label:1048575"
+    for wrong in ("label:15", "label:1048576", "label:", "label:x"):
+        with pytest.raises(ValueError, match=r"label|invalid literal"):
+            pack_route(wrong, 7, Source.FPM)
+
+
 def test_a_neighbour_lies_on_the_wire_as_documented() -> None:
     record = pack_neighbour(bytes([192, 0, 2, 1]), 9, bytes.fromhex("020000000001"))
     assert record.hex(" ", 4) == (

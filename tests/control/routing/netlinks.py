@@ -34,6 +34,30 @@ def route(
     return message(24 + op, 0x501, 0, body, [(1, prefix), *attributes])
 
 
+def stack(*labels: int) -> bytes:
+    """Return entries of a label stack, the outermost first (RFC 3032)."""
+    bottom = len(labels) - 1
+    return b"".join((n << 12 | (i == bottom) << 8).to_bytes(4) for i, n in enumerate(labels))
+
+
+def label_route(
+    label: int,
+    attributes: Iterable[Attribute] = (),
+    *,
+    op: int = NEW,
+    kind: int = 1,
+    length: int = 20,
+) -> bytes:
+    """Return RTM_NEWROUTE or RTM_DELROUTE of a label, as zebra writes it."""
+    body = struct.pack("=BBBBBBBBI", 28, length, 0, 0, 254, 11, 0, kind, 0)
+    return message(24 + op, 0x501, 0, body, [(1, stack(label)), *attributes])
+
+
+def over(gateway: bytes) -> list[Attribute]:
+    """Return the attribute of a next hop of any family."""
+    return [(18, struct.pack("=H", FAMILIES[len(gateway)]) + gateway)]
+
+
 def by(next_hop: int) -> list[Attribute]:
     """Return the attributes of a route by a next hop with an id."""
     return [(30, u32(next_hop))]

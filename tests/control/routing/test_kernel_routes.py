@@ -5,7 +5,7 @@ from ipaddress import ip_network
 import pytest
 
 from raicho.control.message.routes import Hop, Kind
-from raicho.control.routing.events import Route
+from raicho.control.routing.events import NO_TABLE, Route
 from raicho.control.routing.kernel_routes import LOCAL_TABLE, MAIN, KernelRoutes
 
 BOOT, BGP = 3, 186
@@ -35,6 +35,13 @@ def test_the_least_metric_wins_and_the_next_one_follows_it() -> None:
     assert routes.take(near._replace(removed=True)) == far
     gone = far._replace(removed=True)
     assert routes.take(gone) == gone
+
+
+def test_labels_are_taken_whatever_table_the_router_has() -> None:
+    """P4: a namespace has one table of them."""
+    label = Route(False, bytes([20, 20, 0, 0, 0, 100]) + bytes(12), NO_TABLE, BOOT, 0, 0, (ONE,))
+    assert KernelRoutes(1000, with_zebra=False).take(label) == label
+    assert KernelRoutes(1000, with_zebra=False).take(route()) is None
 
 
 def test_the_ways_of_a_route_may_go_one_by_one() -> None:

@@ -74,6 +74,24 @@ def test_a_next_hop_that_changes_is_one_record() -> None:
     assert set(tables.hops(FPM).values()) == {our(gateway(4))}
 
 
+def test_labels_are_routes_like_others() -> None:
+    """P4: of their own family, by next hops with labels or by none, and gone as they came."""
+    memory, tables = Memory(FPM), Tables()
+    name = bytes([20, 20, 0, 0, 0, 100]) + bytes(12)
+    swap = Hop(Kind.GATEWAY, 3, bytes([10, 0, 0, 1]), 1, (200, 300))
+    memory.put_route(Route(False, name, 0, 11, 0, 0, (swap,)))
+    tell(tables, memory.batch(resolve))
+    (hops,) = tables.hops(FPM).values()
+    assert list(tables.hops(FPM)) == [name]
+    assert (hops[0].interface, hops[0].labels) == (103, (200, 300))
+    memory.put_route(Route(False, name, 0, 11, 0, 0, (Hop(Kind.LOCAL),)))
+    tell(tables, memory.batch(resolve))
+    assert list(tables.hops(FPM).values()) == [(Hop(Kind.LOCAL),)]
+    memory.remove_route(name)
+    tell(tables, memory.batch(resolve))
+    assert (tables.hops(FPM), tables.groups) == ({}, {})
+
+
 def test_a_group_follows_its_members_and_weights() -> None:
     memory, tables = Memory(FPM), Tables()
     memory.take_next_hop(single(21, gateway(3)))

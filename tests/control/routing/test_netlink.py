@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from raicho.control.message.routes import Hop, Kind
 from raicho.control.routing.encode import message
 from raicho.control.routing.events import (
+    NO_TABLE,
     Done,
     Event,
     Link,
@@ -22,11 +23,25 @@ from raicho.control.routing.events import (
 from raicho.control.routing.fpm import BadFrame, Framer
 from raicho.control.routing.netlink import decode
 
-from .netlinks import DEL, attribute, by, frame, group, next_hop, route, through, u32
+from .netlinks import (
+    DEL,
+    attribute,
+    by,
+    frame,
+    group,
+    label_route,
+    next_hop,
+    over,
+    route,
+    stack,
+    through,
+    u32,
+)
 
 V4, V6 = ip_address("198.51.100.0").packed, ip_address("2001:db8::").packed
 GATEWAY, GATEWAY6 = ip_address("192.0.2.1").packed, ip_address("fe80::1").packed
 KEY4, KEY6 = b"\4\x18" + V4 + bytes(12), b"\6\x20" + V6
+KEY_OF_100 = bytes([20, 20, 0, 0, 0, 100]) + bytes(12)
 
 
 def only(data: bytes) -> Event:
@@ -84,6 +99,61 @@ def test_labels_are_pushed_outermost_first() -> None:
     assert told == NextHop(False, 9, Hop(Kind.GATEWAY, 3, GATEWAY, 1, (100, 200)), ())
 
 
+def test_a_label_is_a_route() -> None:
+    """P4: swap, push, pop for the next router, and the end of a path (RFC 3031, 3.10)."""
+    by_3 = [*over(GATEWAY), (4, u32(3))]
+    cases = [
+        ([(19, stack(200)), *by_3], Hop(Kind.GATEWAY, 3, GATEWAY, 1, (200,))),
+        ([(19, stack(200, 300)), *by_3], Hop(Kind.GATEWAY, 3, GATEWAY, 1, (200, 300))),
+        (by_3, Hop(Kind.GATEWAY, 3, GATEWAY)),
+        ([*over(GATEWAY6), (4, u32(3))], Hop(Kind.GATEWAY, 3, GATEWAY6)),
+        ([(4, u32(1))], Hop(Kind.LOCAL)),
+    ]
+    for attributes, hop in cases:
+        told = only(label_route(100, attributes))
+        assert told == Route(False, KEY_OF_100, NO_TABLE, 11, 0, 0, (hop,))
+    assert only(label_route(100, by(7))) == Route(False, KEY_OF_100, NO_TABLE, 11, 0, 7, ())
+    removed = only(label_route(100, op=DEL, kind=0))
+    assert isinstance(removed, Route)
+    assert (removed.removed, removed.key) == (True, KEY_OF_100)
+
+
+#: As pyroute2 0.9 encodes them.
+ENCODED = {
+    "swap and push": (
+        "440000001800000000000000000000001c140000fe0b000100000000080001000006410"
+        "00c001300000c80000012c1000a00120002000a00000900000800040003000000",
+        (Hop(Kind.GATEWAY, 3, bytes([10, 0, 0, 9]), 1, (200, 300)),),
+    ),
+    "push by a route": (
+        "4c00000018000000000000000000000002180000feba00010000000008000100c6336400080005000a0000"
+        "0908000400030000000600150001000000100016000c00010000064000000c8100",
+        (Hop(Kind.GATEWAY, 3, bytes([10, 0, 0, 9]), 1, (100, 200)),),
+    ),
+    "the end": (
+        "2c0000001800000000000000000000001c140000fe0b00010000000008000100fffff1000800040001000000",
+        (Hop(Kind.LOCAL),),
+    ),
+    "several ways": (
+        "640000001800000000000000000000001c140000fe0b0001000000000800010000065100400009001c000000"
+        "0300000008001300000c81000a00120002000a00000900002000000104000000160012000a00fe8000000000"
+        "000000000000000000010000",
+        (
+            Hop(Kind.GATEWAY, 3, bytes([10, 0, 0, 9]), 1, (200,)),
+            Hop(Kind.GATEWAY, 4, GATEWAY6, 2),
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ENCODED)
+def test_labels_are_read_as_others_write_them(name: str) -> None:
+    data, expected = ENCODED[name]
+    told = only(bytes.fromhex(data))
+    assert isinstance(told, Route)
+    assert told.hops == expected
+
+
 def test_next_hops_and_groups() -> None:
     told = only(next_hop(21, through(3, GATEWAY6)))
     assert told == NextHop(False, 21, Hop(Kind.GATEWAY, 3, GATEWAY6), ())
@@ -114,7 +184,9 @@ def test_what_is_not_routed_here_is_ignored() -> None:
         route(V4, 24, kind=3),
         route(V4, 24, kind=5),
         route(V4, 24, flags=0x200),
-        message(24, 0, 0, struct.pack("=BBBBBBBBI", 28, 20, 0, 0, 254, 186, 0, 1, 0)),
+        label_route(100, kind=8),
+        label_route(3),
+        message(24, 0, 0, struct.pack("=BBBBBBBBI", 7, 24, 0, 0, 254, 186, 0, 1, 0)),
         message(99, 0, 0, b""),
     ]
     events: list[Event] = []
@@ -130,6 +202,10 @@ def test_a_malformed_message_costs_no_other() -> None:
         route(V4, 24, [(6, b"\1")]),
         route(V4, 24, [(9, struct.pack("=HBBi", 99, 0, 0, 1))]),
         route(V4, 24, [(4, u32(3)), (22, b"")]),
+        label_route(100, [(19, b"123"), *over(GATEWAY)]),
+        label_route(100, [(19, bytes(20)), *over(GATEWAY)]),
+        label_route(100, length=19),
+        message(24, 0, 0, struct.pack("=BBBBBBBBI", 28, 20, 0, 0, 254, 186, 0, 1, 0)),
         next_hop(0),
         next_hop(1, [(2, b"1234567")]),
         message(104, 0, 0, b""),
@@ -153,6 +229,7 @@ SEEDS = [
     route(V6, 32, [(4, u32(3)), (21, struct.pack("=H", 1)), (22, attribute(1, bytes(8)))]),
     next_hop(20, group([(21, 1), (22, 2)])),
     next_hop(21, through(3, GATEWAY6)),
+    label_route(100, [(19, stack(200, 300)), (18, struct.pack("=H", 2) + GATEWAY), (4, u32(3))]),
 ]
 
 
