@@ -1,10 +1,10 @@
 /* Routers under ThreadSanitizer: two workers forward while the control thread changes neighbours, groups, routes,
- * addresses and interfaces.  A frame that leaves has the receiver and the sender of one adjacency, never
+ * trees, addresses and interfaces.  A frame that leaves has the receiver and the sender of one adjacency, never
  * halves of two, and what comes in is accounted for. */
 
 #include "threads.h"
 
-#include "routing.h"
+#include "trees.h"
 
 enum { N_STEPS = 4000, IN = 1, OUT = 2, ELSEWHERE = 3, N_HOSTS = 8 };
 
@@ -13,6 +13,7 @@ struct traffic {
     _Atomic bool done;
     pthread_t thread;
     uint64_t n_taken[RIG_PORTS + 1];
+    uint64_t n_to_groups;
 };
 
 static void
@@ -28,6 +29,7 @@ take(struct traffic *traffic)
             CHECK(to == 0xffffffffffff || to >> 40 & 1
                   || (to >= MAC_OF_HOST(port, 0) && to < MAC_OF_HOST(port, N_HOSTS)));
             traffic->n_taken[port]++;
+            traffic->n_to_groups += to >> 24 == 0x01005e;
         }
     }
     while (port_memory_take(&traffic->t->ports[IN], out.data, sizeof out.data, NULL)) {
@@ -42,7 +44,9 @@ make_traffic(void *traffic_)
     struct frame f;
 
     for (unsigned i = 0; !atomic_load(&traffic->done); i++) {
-        if (i & 1) {
+        if (i % 4 == 2) {
+            group_packet(&f, IN, IP_V4, V4(10, 0, IN, 9), GROUP4(i / 4 % 4), 64, 30);
+        } else if (i & 1) {
             udp_packet(&f, IN, IP_V6, V6(IN, 9), V6(77, i % 256), 64, 30);
         } else {
             udp_packet(&f, IN, IP_V4, V4(10, 0, IN, 9), V4(192, 0, i % 4, i % 256), 64, 30);
@@ -111,6 +115,24 @@ change_routes(struct router *router, const uint32_t index[], unsigned i)
     }
 }
 
+/* A tree of the sender or of any, from nowhere to both interfaces; or none. */
+static void
+change_trees(const struct routing_rig *r, unsigned i)
+{
+    const struct tree_words words = {
+        .op = i % 3 ? 1 : 2, .source = i % 2 ? ROUTE_STATIC : ROUTE_FPM, .incoming = i % 5 ? IN : 0,
+        .outgoing = (i / 4 % 4) << OUT, .group = GROUP4(i % 4),
+        .from = i / 8 % 2 ? V4(10, 0, IN, 9) : any_source, .is_local = i % 7 == 0,
+    };
+    uint8_t record[TREE_RECORD + 4 * RIG_PORTS], result[4];
+
+    CHECK(router_tree_mod(r->router, record, tree_write(r, &words, record), result, 1) == 1);
+    if (i % 100 == 0) {
+        tib_begin(&r->router->tib, ROUTE_FPM);
+        tib_sweep(&r->router->tib, ROUTE_FPM);
+    }
+}
+
 static void
 change_interface(struct threads *t, struct router *router, const uint32_t index[], unsigned i)
 {
@@ -140,7 +162,8 @@ main(void)
     struct threads *t = threads_new();
     struct router *router = router_open(&t->dataplane, "r");
     struct traffic traffic = { .t = t };
-    uint32_t index[RIG_PORTS + 1];
+    struct routing_rig r = { .router = router };
+    uint32_t *index = r.index;
 
     set_up(t, router, index);
     CHECK(!pthread_create(&traffic.thread, NULL, make_traffic, &traffic));
@@ -148,6 +171,7 @@ main(void)
         unsigned port = OUT + i % 2;
         put_neighbour(router, index[port], port, i & 2 ? IP_V6 : IP_V4, i % N_HOSTS, threads_now());
         change_routes(router, index, i);
+        change_trees(&r, i);
         if (i % 50 == 0) {
             change_interface(t, router, index, i / 50);
         }
@@ -160,6 +184,7 @@ main(void)
     atomic_store(&traffic.done, true);
     pthread_join(traffic.thread, NULL);
     CHECK(traffic.n_taken[OUT]);
+    CHECK(traffic.n_to_groups);
     router_close(router);
     threads_free(t);
     printf("%llu and %llu packets, %u changes\n", (unsigned long long) traffic.n_taken[OUT],

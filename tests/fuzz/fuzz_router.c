@@ -8,6 +8,7 @@
 #include "driver.h"
 
 #include "../cext/labels.h"
+#include "../cext/trees.h"
 
 enum { HEADER = 3, MAX_RESULTS = 64, RENEW = 256 /* Inputs that a router serves. */ };
 
@@ -70,6 +71,27 @@ try_groups(struct routing_rig *r, const uint8_t *data, size_t size)
 }
 
 static void
+try_trees(struct routing_rig *r, const uint8_t *data, size_t size)
+{
+    uint8_t results[4 * MAX_RESULTS];
+
+    check_results(results, router_tree_mod(r->router, data, size, results, MAX_RESULTS));
+}
+
+/* One byte: the source whose trees are marked, and of the odd ones swept. */
+static void
+try_sweep(struct routing_rig *r, const uint8_t *data, size_t size)
+{
+    uint8_t source = size ? data[0] >> 1 : ROUTE_FPM;
+
+    if (size && data[0] & 1) {
+        tib_sweep(&r->router->tib, source);
+    } else {
+        tib_begin(&r->router->tib, source);
+    }
+}
+
+static void
 try_neighbours(struct routing_rig *r, const uint8_t *data, size_t size)
 {
     uint8_t results[4 * MAX_RESULTS];
@@ -105,6 +127,7 @@ try_time(struct routing_rig *r, const uint8_t *data, size_t size)
 
 static void (*const kinds[])(struct routing_rig *, const uint8_t *, size_t) = {
     try_packet, try_ip, try_routes, try_groups, try_neighbours, try_interface, try_time,
+    try_trees, try_sweep,
 };
 
 /* --- What holds then --------------------------------------------------------------------------- */
@@ -140,6 +163,9 @@ check_lists(struct routing_rig *r)
     } while (cursor);
     do {
         router_list_neighbours(r->router, r->rig->now, &cursor, 3, &out);
+    } while (cursor);
+    do {
+        router_list_trees(r->router, 0, &cursor, 2, &out);
     } while (cursor);
     CHECK(!out.failed);
     buffer_close(&out);
@@ -286,6 +312,28 @@ seed_label(unsigned i, uint8_t *buf)
     return n + add(buf + n, 0, f.data, f.len);
 }
 
+/* A tree by interfaces 2 and 3, and a packet that takes it. */
+static size_t
+seed_tree(unsigned i, uint8_t *buf)
+{
+    static const struct routing_rig indices = { .index = { 0, 1, 2, 3 } };
+    bool v6 = i & 1;
+    struct ip_address group = v6 ? GROUP6(1) : GROUP4(1), from = v6 ? V6(1, 9) : V4(10, 0, 1, 9);
+    const struct tree_words words = {
+        .source = ROUTE_FPM, .family = v6 ? IP_V6 : IP_V4, .incoming = i & 2 ? 1 : 0, .outgoing = 0xe,
+        .group = group, .from = i & 4 ? from : any_source, .is_local = i & 1,
+    };
+    uint8_t record[TREE_RECORD + 12];
+    struct frame f;
+    size_t n = add(buf, 7, record, tree_write(&indices, &words, record));
+
+    group_packet(&f, 1, words.family, from, group, 64, i & 8 ? 1400 : 30);
+    n += add(buf + n, 1, f.data + ETH_SIZE, f.len - ETH_SIZE);
+    n += add(buf + n, 5, "\1\21", 2);
+    n += add(buf + n, 0, f.data, f.len);
+    return n + add(buf + n, 8, i & 8 ? "\12" : "\13", 1);
+}
+
 /* One of each kind of frame. */
 static size_t
 seed_frame(unsigned i, uint8_t *buf)
@@ -304,7 +352,8 @@ size_t
 fuzz_seed(unsigned i, uint8_t *buf, size_t cap)
 {
     static uint8_t seed[8192];
-    size_t n = i < 16 ? seed_route(i, seed) : i < 32 ? seed_label(i - 16, seed) : seed_frame(i - 32, seed);
+    size_t n = i < 16 ? seed_route(i, seed) : i < 32 ? seed_label(i - 16, seed)
+               : i < 48 ? seed_tree(i - 32, seed) : seed_frame(i - 48, seed);
 
     if (n > cap) {
         return 0;

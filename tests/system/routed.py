@@ -10,8 +10,6 @@ from .lab import Lab, Namespace, wait_until
 from .pinging import reached
 from .switch import Switch
 
-NETS = (1, 2)
-
 
 def v4(net: int, host: int) -> str:
     return f"10.7.{net}.{host}"
@@ -34,7 +32,7 @@ class Routed:
     def configure(self, **leaves: object) -> None:
         """Make the router, with more leaves of all its interfaces."""
         ops = []
-        for net in NETS:
+        for net in range(1, len(self.hosts) + 1):
             device = f"p{net}"
             ops.append(Set(f"/raicho/port[name='{device}']", _port(device)))
             value = {
@@ -55,11 +53,11 @@ def _port(device: str) -> dict[str, str]:
     return {"kind": "af_packet", "device": device}
 
 
-def stand(lab: Lab, folder: Path) -> Routed:
+def stand(lab: Lab, folder: Path, links: int = 2) -> Routed:
     """A switch that runs without configuration, and hosts that expect it to be their router."""
     place = lab.namespace("sw")
     hosts = []
-    for net in NETS:
+    for net in range(1, links + 1):
         host = lab.namespace(f"h{net}", ipv6=True)
         lab.cable(host, "eth0", place, f"p{net}")
         host.ip("address", "add", f"{v4(net, 2)}/24", "dev", "eth0")
