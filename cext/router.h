@@ -46,7 +46,9 @@ enum {
 
 /* Where routes come from.  Those from ROUTE_FREE on are nobody's. */
 enum route_source {
-    ROUTE_CONNECTED = 1, ROUTE_STATIC, ROUTE_NEIGHBOUR, ROUTE_KERNEL, ROUTE_FPM, ROUTE_FREE = 16,
+    ROUTE_CONNECTED = 1, ROUTE_STATIC, ROUTE_NEIGHBOUR, ROUTE_KERNEL, ROUTE_FPM,
+    ROUTE_MEMBERSHIP,                   /* Trees only: hosts on our links have joined. */
+    ROUTE_FREE = 16,
 };
 
 /* Kinds of next hops. */
@@ -114,6 +116,7 @@ struct router {
     struct rib rib;
     struct tib tib;                     /* Trees of groups. */
     _Atomic bool pipe;                  /* Labels hide the time to live below them (RFC 3443, 3.2). */
+    uint64_t members_refused;           /* Changes of members for which the trees had no room. */
     struct idmap groups[256];           /* Next-hop groups, by source. */
     uint32_t n_groups, n_recursive;
     bool changed;                       /* A best route, since recursive next hops were looked up. */
@@ -160,6 +163,10 @@ const struct ip_prefix *router_duplicate(const struct router *router, uint32_t i
 /* Tells hosts on the link of an interface of the router, and what 'config' has for them, or with null no more;
  * what is kept there is ignored.  0 or ENOENT. */
 int router_set_advertised(struct router *router, uint32_t index, const struct nd_router *config);
+
+/* Asks on the link of an interface which groups hosts are in, and makes trees to them (router_members.c), or no
+ * longer.  0, ENOENT or ENOMEM. */
+int router_set_listening(struct router *router, uint32_t index, bool listens, uint64_t now_ms);
 
 /* --- Routes (router_route.c) ------------------------------------------------------------------- */
 

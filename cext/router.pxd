@@ -144,6 +144,7 @@ cdef extern from "router.h" nogil:
     int router_put_route(router *, uint8_t source, const ip_prefix *, uint8_t distance,
                          uint32_t metric, uint32_t group)
     int router_remove_route(router *, uint8_t source, const ip_prefix *)
+    int router_set_listening(router *, uint32_t index, bint listens, uint64_t now_ms)
     void router_begin(router *, uint8_t source)
     uint32_t router_sweep(router *, uint8_t source)
     void router_punt(dataplane *, const punt *, uint64_t now_ms)

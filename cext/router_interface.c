@@ -603,6 +603,7 @@ router_remove_interface(struct router *router, uint32_t index)
     uint32_t received = view->received, sent = view->sent;
 
     router_set_advertised(router, index, NULL);
+    router_set_listening(router, index, false, 0);
     while (bind_view(own, NULL)) {
         epoch_synchronize(&dataplane->epoch);
     }

@@ -5,6 +5,7 @@
 
 #include "dataplane.h"
 #include "icmp.h"
+#include "membership.h"
 #include "nd.h"
 #include "neighbour.h"
 #include "router.h"
@@ -25,6 +26,8 @@ struct router_interface {
     struct router *router;
     uint32_t index;
     struct neighbour_link neighbours;
+    struct membership *members;         /* Of groups; null: it does not ask. */
+    struct router_interface *next_listening;
     struct nd_router advertised;        /* What the link's hosts are told, if it names this. */
     struct router_interface *next_advertising;
     struct icmp_limits icmp;
@@ -138,5 +141,12 @@ void router_detect(struct dataplane *dataplane, uint64_t now_ms);
 
 /* Somebody else has an address, or wants to have it. */
 void router_conflict(struct router_interface *own, uint8_t family, const struct ip_address *address);
+
+/* --- Members of groups (router_members.c) --- */
+
+/* What hosts, or other routers, may say of groups. */
+void router_hear_members(struct router_interface *own, const uint8_t *packet, size_t len, uint64_t now_ms);
+
+void router_advance_members(struct routing *routing, uint64_t now_ms);
 
 #endif

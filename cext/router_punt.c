@@ -369,6 +369,9 @@ take(struct router_interface *own, const uint8_t *frame, size_t len, uint64_t no
     } else {
         of_link = false;
     }
+    if (is_ip && !of_link) {
+        router_hear_members(own, frame + ETH_SIZE, len - ETH_SIZE, now_ms);
+    }
     if (own->host < 0 && is_ip && !of_link) {
         take_ip(own, frame, len, now_ms);
         return;
@@ -551,6 +554,7 @@ router_tick(struct dataplane *dataplane, uint64_t now_ms)
     neighbours_advance(&dataplane->routing.neighbours, now_ms);
     router_advertise(&dataplane->routing, now_ms);
     router_detect(dataplane, now_ms);
+    router_advance_members(&dataplane->routing, now_ms);
     reassembly_advance(&dataplane->routing.reassembly, now_ms);
     for (struct router *router = dataplane->routing.routers; router; router = router->next) {
         router_follow_best(router);

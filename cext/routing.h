@@ -39,6 +39,7 @@ struct routing {
     struct idmap users;         /* Groups, by the adjacency that is their only member. */
     struct idmap pushes;
     struct router *routers;     /* All of them, a list. */
+    struct router_interface *listening;         /* Interfaces that ask for members of groups, a list. */
     struct router_interface *advertising;       /* Interfaces whose hosts are told of the router, a list. */
     uint32_t n_tentative;       /* Addresses that are asked for. */
     const struct program *output;       /* Sends a packet to the port in its arguments. */

@@ -68,7 +68,8 @@ tree_record(struct router *router, const uint8_t *at, uint16_t n)
 {
     uint8_t source = at[1], family = at[2];
 
-    if ((family != IP_V4 && family != IP_V6) || source < ROUTE_STATIC || source == ROUTE_NEIGHBOUR) {
+    if ((family != IP_V4 && family != IP_V6) || source < ROUTE_STATIC || source == ROUTE_NEIGHBOUR
+        || source == ROUTE_MEMBERSHIP) {
         return ROUTE_BAD;
     }
     const struct tree_key key = { ip_read(family, at + AT_GROUP), ip_read(family, at + AT_SOURCE) };

@@ -73,6 +73,9 @@ class Router:
     def set_advertised(self, index: int, told: Advertised | None) -> None:
         """Tell hosts on the link of an interface of the router; None: no more."""
 
+    def set_listening(self, index: int, listens: bool, now_ms: int) -> None:
+        """Ask on the link of an interface who is in which groups, and make trees to them."""
+
     def set_host(self, index: int, descriptor: int) -> None:
         """Let a tap's descriptor be the host's side of an interface; -1: it has none."""
 

@@ -78,6 +78,7 @@ from raicho.cext.router cimport (
     router_set_advertised,
     router_set_host,
     router_set_interface,
+    router_set_listening,
     router_set_pipe,
     router_sweep,
 )
@@ -246,6 +247,9 @@ cdef class Router:
                 prefix=_address(view, length), valid_s=settings.valid_lifetime,
                 preferred_s=settings.preferred_lifetime, on_link=True, autonomous=autonomous)
         _check(router_set_advertised(self._open(), index, &config), "interface")
+
+    def set_listening(self, uint32_t index, bint listens, uint64_t now_ms):
+        _check(router_set_listening(self._open(), index, listens, now_ms), "interface")
 
     def set_host(self, uint32_t index, int descriptor):
         if index not in self.bridges:

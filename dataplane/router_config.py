@@ -40,6 +40,7 @@ class InterfaceConfig:
     nat: str = "none"  # which side of it
     redirects: bool = True
     detects: bool = False
+    multicast: bool = False
     advertise: AdvertiseConfig = field(default_factory=AdvertiseConfig)
 
     @property
@@ -146,6 +147,7 @@ def _interface(router: str, row: Tree) -> InterfaceConfig:
         row.get("nat", "none"),
         row.get("redirects", True),
         row.get("duplicate-address-detection", False),
+        row.get("multicast", False),
         read_advertise(row.get("router-advertisements", {})),
     )
 

@@ -140,6 +140,8 @@ class Routers:
                 up = config.enabled and (bool(config.bridge) or has_link(config.port))
                 try:
                     self._settle(there, router, config, bridges, up=up)
+                    index = there.interfaces[config.name].index
+                    there.router.set_listening(index, config.multicast, now_ms)
                 except (OSError, ValueError) as error:
                     raise BadConfig(config.path, str(error)) from error
             self._settle_routes(there, router)
@@ -376,6 +378,7 @@ def describe(there: Open) -> list[dict[str, Any]]:
             "redirects": each.settings.redirects,
             "duplicate-address-detection": each.settings.detects,
             "duplicate": _texts(there.router.duplicates(each.index)),
+            "multicast": each.config.multicast,
             "router-advertisements": describe_advertise(each.config.advertise),
             **_state(there.router.interface_state(each.index)),
         }

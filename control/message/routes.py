@@ -84,6 +84,7 @@ class Source(enum.IntEnum):
     NEIGHBOUR = 3
     KERNEL = 4
     FPM = 5
+    MEMBERSHIP = 6  # trees only: hosts on the links have joined
     OPERATOR = 16
 
 

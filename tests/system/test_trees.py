@@ -4,10 +4,12 @@ RFC 7761, section 4.2; RFC 1112, sections 6 and 7: sockets that send to a group 
 """
 
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,7 +52,7 @@ if ":" in group:
 else:
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     level, join = socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP
-    s.setsockopt(level, socket.IP_RECVTTL, 1)
+    s.setsockopt(level, 12, 1)  # IP_RECVTTL of <linux/in.h>
     member = socket.inet_aton(group) + bytes(4) + index
 s.bind((group, 5000))
 s.setsockopt(level, join, member)
@@ -67,17 +69,18 @@ class Trees:
     def __init__(self, routed: Routed, group: str) -> None:
         self.routed, self.group = routed, group
         self.path = f"/raicho/router[name='r']/tree[group='{group}'][source='*']"
-        self.logs = {
-            i: self._start(i, RECEIVE, f"received{i}") for i in range(1, len(routed.hosts))
-        }
+        self.receivers, self.logs = {}, {}
+        for i in range(1, len(routed.hosts)):
+            self.receivers[i], self.logs[i] = self._start(i, RECEIVE, f"received{i}")
         for log in self.logs.values():
             wait_until(partial(_has, log, "joined"), "the receivers to join")
 
-    def _start(self, host: int, script: str, name: str, *more: str) -> Path:
+    def _start(
+        self, host: int, script: str, name: str, *more: str
+    ) -> tuple[subprocess.Popen[bytes], Path]:
         log = self.routed.folder / name
         argv = [sys.executable, "-c", script, self.group, *more]
-        self.routed.lab.start(argv, log, self.routed.hosts[host], environment())
-        return log
+        return self.routed.lab.start(argv, log, self.routed.hosts[host], environment()), log
 
     def send(self, text: str, host: int = 0) -> None:
         """Send packets with this text from now on."""
@@ -95,7 +98,7 @@ class Trees:
     def wait_heard(self, host: int, text: str) -> None:
         wait_until(lambda: len(self.heard(host, text)) >= ENOUGH, f"packets {text} at {host}")
 
-    def shown(self) -> dict[str, int]:
+    def shown(self) -> dict[str, Any]:
         (row,) = json.loads(self.routed.switch.cli("show", "trees", "--json"))
         return dict(row)
 
@@ -140,6 +143,21 @@ def test_who_sends_by_another_interface_is_not_heard(trees: Trees) -> None:
     trees.send("first")
     trees.wait_heard(2, "first")
     assert trees.heard(2, "astray") == []
+
+
+def test_who_joins_is_heard_of(trees: Trees) -> None:
+    """RFC 3376, RFC 3810: the kernel as a host that joins and leaves; no tree is configured."""
+    for i in (2, 3):
+        name = f"/raicho/router[name='r']/interface[name='if{i}']/multicast"
+        trees.routed.switch.commit(Set(name, value=True))
+    trees.send("first")
+    for host in (1, 2):
+        trees.wait_heard(host, "first")
+    assert sorted(trees.shown()["outgoing-interface"]) == ["if2", "if3"]
+    trees.receivers[1].kill()
+    wait_until(lambda: trees.shown()["outgoing-interface"] == ["if3"], "the host to be gone")
+    trees.send("second")
+    trees.wait_heard(2, "second")
 
 
 def test_nobody_hears_it_without_a_tree(trees: Trees) -> None:

@@ -1,0 +1,188 @@
+/* Members on the links of a router: what hosts say makes trees (RFC 3376, section 6; RFC 3810, section 7; P4). */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "membership.h"
+#include "membership_packets.h"
+#include "trees.h"
+
+enum { QUERY_MS = 125000, ANSWER_MS = 10000, GONE_MS = 2 * QUERY_MS + ANSWER_MS, LEAVE_MS = 2000 };
+
+static int
+set_up(void **state)
+{
+    struct routing_rig *r = routing_new();
+
+    for (unsigned i = 2; i <= 3; i++) {
+        CHECK(!router_set_listening(r->router, r->index[i], true, r->rig->now));
+    }
+    *state = r;
+    return 0;
+}
+
+static int
+tear_down(void **state)
+{
+    routing_free(*state);
+    return 0;
+}
+
+#define ROUTER struct routing_rig *r = *state
+
+static void
+wait(struct routing_rig *r, uint64_t ms)
+{
+    for (uint64_t at = 0; at < ms; at += 100) {
+        routing_tick(r, 100);
+        for (unsigned i = 1; i <= 3; i++) {
+            rig_take(r->rig, i, NULL);
+        }
+    }
+}
+
+static void
+say(struct routing_rig *r, unsigned i, uint8_t family, unsigned change)
+{
+    struct frame report = { .len = 0 }, f;
+
+    membership_report(&report, family);
+    membership_add_record(&report, family, change, membership_group_at(family, 1), 0);
+    membership_finish(&report);
+    if (family == IP_V4) {
+        put_be32(report.data + 12, 0x0a000009 | i << 8);
+        put_be32(report.data + 16, 0xe0000016);
+        csum_ipv4(report.data);
+    }
+    frame_eth(&f, family == IP_V4 ? ETH_TYPE_IPV4 : ETH_TYPE_IPV6);
+    put_be48(f.data, family == IP_V4 ? 0x01005e000016 : 0x333300000016);
+    put_be48(f.data + 6, MAC_OF_HOST(i, 9));
+    frame_add(&f, report.data, report.len);
+    routing_put(r, i, &f);
+}
+
+/* By which interfaces a packet of a sender on link 1 leaves. */
+static unsigned
+heard_on(struct routing_rig *r, uint8_t family)
+{
+    struct ip_address from = family == IP_V4 ? V4(10, 0, 1, 9) : V6(1, 9);
+    unsigned ports = 0;
+    struct frame f, out;
+
+    group_packet(&f, 1, family, from, membership_group_at(family, 1), 64, 30);
+    routing_put(r, 1, &f);
+    for (unsigned i = 1; i <= 3; i++) {
+        while ((out.len = port_memory_take(&r->rig->ports[i], out.data, sizeof out.data, NULL))) {
+            ports |= get_be48(out.data) == get_be48(f.data) ? 1u << i : 0;
+        }
+    }
+    return ports;
+}
+
+static void
+who_joins_hears_until_he_leaves(void **state)
+{
+    ROUTER;
+
+    for (unsigned v6 = 0; v6 < 2; v6++) {
+        uint8_t family = v6 ? IP_V6 : IP_V4;
+
+        assert_int_equal(heard_on(r, family), 0);
+        say(r, 2, family, MEMBERSHIP_TO_EXCLUDE);
+        assert_int_equal(heard_on(r, family), 1 << 2);
+        say(r, 3, family, MEMBERSHIP_TO_EXCLUDE);
+        assert_int_equal(heard_on(r, family), 1 << 2 | 1 << 3);
+        say(r, 2, family, MEMBERSHIP_TO_INCLUDE);
+        assert_int_equal(heard_on(r, family), 1 << 2 | 1 << 3);     /* Others may be there. */
+        wait(r, LEAVE_MS + 200);
+        assert_int_equal(heard_on(r, family), 1 << 3);
+        say(r, 1, family, MEMBERSHIP_TO_EXCLUDE);                   /* Nobody listens there. */
+        assert_int_equal(heard_on(r, family), 1 << 3);
+        wait(r, GONE_MS + 200);
+        assert_int_equal(heard_on(r, family), 0);
+    }
+    assert_int_equal(r->router->tib.n, 0);
+}
+
+/* RFC 3376, 4.1.12; RFC 3810, 5.1.15: to all hosts, from an address of the link. */
+static void
+hosts_are_asked(void **state)
+{
+    ROUTER;
+    unsigned seen = 0;
+    struct frame f;
+
+    for (unsigned i = 0; i < 100; i++) {
+        routing_tick(r, TICK_MS);
+        while ((f.len = port_memory_take(&r->rig->ports[2], f.data, sizeof f.data, NULL))) {
+            const uint8_t *ip = f.data + ETH_SIZE;
+            if (get_be48(f.data) == 0x01005e000001 && ip[9] == IP_PROTO_IGMP) {
+                assert_int_equal(get_be32(ip + 12), 0x0a000201);
+                assert_int_equal(ip[8], 1);
+                seen |= 1;
+            } else if (get_be48(f.data) == 0x333300000001 && ip[6] == IP_PROTO_HOP) {
+                assert_int_equal(get_be64(ip + 8), UINT64_C(0xfe80) << 48);
+                assert_int_equal(ip[7], 1);
+                seen |= 2;
+            }
+        }
+        assert_int_equal(rig_take(r->rig, 1, NULL), 0);
+    }
+    assert_int_equal(seen, 3);
+}
+
+/* What the configuration says of a tree holds beside what hosts say. */
+static void
+beside_static_trees(void **state)
+{
+    ROUTER;
+
+    say(r, 2, IP_V4, MEMBERSHIP_TO_EXCLUDE);
+    assert_int_equal(TREE(.group = membership_group_at(IP_V4, 1), .outgoing = 1 << 3), ROUTE_DONE);
+    assert_int_equal(heard_on(r, IP_V4), 1 << 2 | 1 << 3);
+    assert_int_equal(TREE(.op = 2, .group = membership_group_at(IP_V4, 1)), ROUTE_DONE);
+    assert_int_equal(heard_on(r, IP_V4), 1 << 2);
+    assert_int_equal(TREE(.group = membership_group_at(IP_V4, 1), .source = ROUTE_MEMBERSHIP), ROUTE_BAD);
+}
+
+static void
+links_that_go(void **state)
+{
+    ROUTER;
+    struct interface_config config = interface_on(r->rig, 2);
+
+    for (unsigned i = 2; i <= 3; i++) {
+        say(r, i, IP_V4, MEMBERSHIP_TO_EXCLUDE);
+    }
+    config.up = false;
+    assert_int_equal(router_set_interface(r->router, r->index[2], &config), 0);
+    wait(r, 100);
+    config.up = true;
+    assert_int_equal(router_set_interface(r->router, r->index[2], &config), 0);
+    assert_int_equal(heard_on(r, IP_V4), 1 << 3);               /* Who is there says so again. */
+    say(r, 2, IP_V4, MEMBERSHIP_IS_EXCLUDE);
+    assert_int_equal(heard_on(r, IP_V4), 1 << 2 | 1 << 3);
+    assert_int_equal(router_set_listening(r->router, r->index[2], false, r->rig->now), 0);
+    assert_int_equal(heard_on(r, IP_V4), 1 << 3);
+    router_remove_interface(r->router, r->index[3]);
+    assert_int_equal(heard_on(r, IP_V4), 0);
+    assert_int_equal(r->router->tib.n, 0);
+    assert_int_equal(router_set_listening(r->router, r->index[3], true, r->rig->now), ENOENT);
+}
+
+int
+main(void)
+{
+#define TEST(NAME) cmocka_unit_test_setup_teardown(NAME, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(who_joins_hears_until_he_leaves), TEST(hosts_are_asked), TEST(beside_static_trees), TEST(links_that_go),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
