@@ -260,7 +260,8 @@ a_tag_is_taken_off(void **state)
     assert_int_equal(router_add_address(r->router, index, &address), 0);
     ip_packet(&f, OSPF, V4(10, 0, 7, 1), 64);
     memcpy(tagged.data, f.data, ETH_TYPE_AT);
-    put_be32(tagged.data + ETH_TYPE_AT, ETH_TYPE_VLAN << 16 | 7);
+    put_be16(tagged.data + ETH_TYPE_AT, ETH_TYPE_VLAN);
+    put_be16(tagged.data + ETH_TYPE_AT + 2, 7);
     memcpy(tagged.data + ETH_TYPE_AT + VLAN_SIZE, f.data + ETH_TYPE_AT, f.len - ETH_TYPE_AT);
     tagged.len = f.len + VLAN_SIZE;
     routing_put(r, 1, &tagged);
