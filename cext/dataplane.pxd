@@ -18,8 +18,15 @@ cdef extern from "dataplane.h" nogil:
 
     const char pipeline_names[N_PIPELINES][12]
 
+    struct neighbour_counters:
+        uint64_t refused
+
+    struct neighbours:
+        neighbour_counters counters
+
     struct routing:
         buffer escalated
+        neighbours neighbours
 
     struct dataplane:
         epoch epoch

@@ -119,6 +119,7 @@ struct router {
     uint64_t members_refused;           /* Changes of members for which the trees had no room. */
     struct idmap groups[256];           /* Next-hop groups, by source. */
     uint32_t n_groups, n_recursive;
+    uint64_t n_refused;                 /* Routes for which there was no room. */
     bool changed;                       /* A best route, since recursive next hops were looked up. */
     struct escalation *escalations;     /* Who wants to see which packets; a list. */
     unsigned n_escalations;
@@ -207,6 +208,28 @@ void router_tick(struct dataplane *dataplane, uint64_t now_ms);
 
 /* Sends a frame without a tag by an interface. */
 void router_send(struct dataplane *dataplane, uint32_t interface, const uint8_t *frame, size_t len);
+
+/* What a program beside the dataplane wants to send (router_send.c). */
+struct router_message {
+    uint8_t family;                     /* enum ip_family */
+    uint8_t protocol;
+    uint8_t ttl;                        /* 0: 64, or 1 to a group. */
+    uint8_t traffic_class;
+    bool dont_fragment;                 /* IPv4. */
+    bool has_source;                    /* Else it is that of the interface by which the packet leaves. */
+    uint16_t checksum_at;               /* Where in the payload the sum of payload and pseudo header goes (RFC
+                                         * 3542, 3.1); UINT16_MAX: nowhere, as TCP, UDP, SCTP and ICMP have
+                                         * theirs anyway. */
+    uint32_t interface;                 /* Destination on its link, or a group; 0: where the route leads. */
+    struct ip_address source, destination;
+};
+
+/* Sends a payload behind a header made of that, in fragments if need be.  Returns 0, or EINVAL (a checksum
+ * that is not in the payload), EHOSTUNREACH (no route, not on the link, or to ourselves), ENETDOWN (the interface
+ * is down), EADDRNOTAVAIL (no address to send from) or EMSGSIZE (longer than IP, or than a packet may be that is
+ * not to be fragmented). */
+int router_send_message(struct router *router, const struct router_message *message,
+                        const uint8_t *payload, size_t len, uint64_t now_ms);
 
 /* Sends an IP packet of ours, without an Ethernet header, where its destination's route leads. */
 void router_originate(struct router *router, const uint8_t *ip, size_t len, uint64_t now_ms);

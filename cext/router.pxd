@@ -127,6 +127,7 @@ cdef extern from "router.h" nogil:
         tib tib
         lib lib
         uint32_t n_groups
+        uint64_t n_refused
         escalation *escalations
 
     void router_set_pipe(router *, bint pipe)
@@ -148,6 +149,22 @@ cdef extern from "router.h" nogil:
     void router_begin(router *, uint8_t source)
     uint32_t router_sweep(router *, uint8_t source)
     void router_punt(dataplane *, const punt *, uint64_t now_ms)
+
+    struct router_message:
+        uint8_t family
+        uint8_t protocol
+        uint8_t ttl
+        uint8_t traffic_class
+        bint dont_fragment
+        bint has_source
+        uint16_t checksum_at
+        uint32_t interface
+        ip_address source
+        ip_address destination
+
+    int router_send_message(router *, const router_message *, const uint8_t *, size_t,
+                            uint64_t now_ms)
+    void router_send(dataplane *, uint32_t interface, const uint8_t *, size_t)
     void router_set_host(router *, uint32_t index, int descriptor)
     void router_read_host(router *, uint32_t index)
 

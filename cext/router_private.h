@@ -123,6 +123,11 @@ void router_send_by(struct router *router, uint32_t adjacency, const uint8_t *ip
 /* Sends a packet of ours that answers one that came by an interface: link-local addresses are on its link. */
 void router_answer(struct router_interface *own, const uint8_t *ip, size_t len, uint64_t now_ms);
 
+/* Sends a packet of ours, in as many fragments as it takes, by an adjacency, or to a host or group on the
+ * link of an interface if that is not 0.  0: no MTU.  Returns 0, or EMSGSIZE: it must not be fragmented. */
+int router_send_ours(struct router *router, uint32_t adjacency, uint32_t interface, const uint8_t *ip,
+                     size_t len, uint32_t mtu, uint64_t now_ms);
+
 /* Tells the sender of a packet that came by an interface what is wrong with it. */
 void router_send_error(struct router_interface *own, enum icmp_error error, uint32_t value,
                        const uint8_t *ip, size_t len, bool was_group, uint64_t now_ms);

@@ -51,6 +51,12 @@ type_of(const uint8_t *ip)
     return family_of(ip) == IP_V4 ? ETH_TYPE_IPV4 : ETH_TYPE_IPV6;
 }
 
+static bool
+is_group(const uint8_t *ip)
+{
+    return family_of(ip) == IP_V4 ? ip[16] >> 4 == 14 || get_be32(ip + 16) == UINT32_MAX : ip[24] == 0xff;
+}
+
 /* --- Out ------------------------------------------------------------------------------------------ */
 
 /* Hands a frame, tag and all, to the worker that serves the interface's port. */
@@ -109,11 +115,41 @@ send_behind(struct dataplane *dataplane, const struct adjacency *by, uint16_t ty
     }
 }
 
-/* To a host on the link of an interface. */
+/* The link-layer address of a group (RFC 1112, 6.4; RFC 2464, 7), or of all. */
+static uint64_t
+group_mac(const uint8_t *ip)
+{
+    if (family_of(ip) == IP_V6) {
+        return UINT64_C(0x333300000000) | get_be32(ip + 36);
+    }
+    uint32_t group = get_be32(ip + 16);
+    return group == UINT32_MAX ? UINT64_C(0xffffffffffff) : UINT64_C(0x01005e000000) | (group & 0x7fffff);
+}
+
+static void
+send_to_group(struct dataplane *dataplane, uint32_t interface, const uint8_t *ip, size_t len)
+{
+    const struct interface *view = interface_at(&dataplane->routing, interface);
+    uint8_t frame[FRAME_MAX];
+
+    if (view && ETH_SIZE + len <= sizeof frame) {
+        put_be48(frame, group_mac(ip));
+        put_be48(frame + 6, view->mac);
+        put_be16(frame + ETH_TYPE_AT, type_of(ip));
+        memcpy(frame + ETH_SIZE, ip, len);
+        router_send(dataplane, interface, frame, ETH_SIZE + len);
+    }
+}
+
+/* To a host, or a group, on the link of an interface. */
 static void
 send_on_link(struct dataplane *dataplane, uint32_t interface, const uint8_t *ip, size_t len,
              uint64_t now_ms)
 {
+    if (is_group(ip)) {
+        send_to_group(dataplane, interface, ip, len);
+        return;
+    }
     struct router_interface *own = interface_own(dataplane, interface);
     struct neighbours *neighbours = &dataplane->routing.neighbours;
     struct ip_address to = destination_of(ip);
@@ -172,18 +208,17 @@ router_send_by(struct router *router, uint32_t id, const uint8_t *ip, size_t len
     send_by(dataplane, way.by, ETH_TYPE_MPLS, labelled, shims + len, now_ms);
 }
 
-/* Sends a packet of ours, in as many fragments as it takes, by an adjacency, or to a host on the link of an
- * interface if that is not 0. */
-static void
-send_ours(struct router *router, uint32_t id, uint32_t interface, const uint8_t *ip, size_t len,
-          uint32_t mtu, uint64_t now_ms)
+int
+router_send_ours(struct router *router, uint32_t id, uint32_t interface, const uint8_t *ip, size_t len,
+                 uint32_t mtu, uint64_t now_ms)
 {
     uint32_t number = neighbour_random(&router->dataplane->routing.neighbours, UINT32_MAX);
     struct fragmentation plan;
     uint8_t fragment[FRAME_MAX];
 
-    if (fragment_plan(&plan, ip, len, mtu && mtu < sizeof fragment ? mtu : sizeof fragment, number)) {
-        return;
+    int error = fragment_plan(&plan, ip, len, mtu && mtu < sizeof fragment ? mtu : sizeof fragment, number);
+    if (error) {
+        return error;
     }
     for (unsigned i = 0; i < plan.n; i++) {
         size_t size = fragment_write(&plan, i, fragment);
@@ -194,6 +229,7 @@ send_ours(struct router *router, uint32_t id, uint32_t interface, const uint8_t 
             router_send_by(router, id, fragment, size, now_ms);
         }
     }
+    return 0;
 }
 
 void
@@ -208,7 +244,7 @@ router_originate(struct router *router, const uint8_t *ip, size_t len, uint64_t 
         id = by->buckets[0];
         by = adjacency_at(table, id);
     }
-    send_ours(router, id, 0, ip, len, by->mtu, now_ms);
+    router_send_ours(router, id, 0, ip, len, by->mtu, now_ms);
 }
 
 void
@@ -218,7 +254,7 @@ router_answer(struct router_interface *own, const uint8_t *ip, size_t len, uint6
     struct ip_address to = destination_of(ip);
 
     if (family_of(ip) == IP_V6 && to.word[0] >> 54 == 0xfe80 >> 6) {
-        send_ours(own->router, 0, own->index, ip, len, view ? view->mtu : 0, now_ms);
+        router_send_ours(own->router, 0, own->index, ip, len, view ? view->mtu : 0, now_ms);
     } else {
         router_originate(own->router, ip, len, now_ms);
     }
@@ -253,12 +289,6 @@ give_to_host(struct router_interface *own, const uint8_t *frame, size_t len)
     } else {
         own->host_lost++;
     }
-}
-
-static bool
-is_group(const uint8_t *ip)
-{
-    return family_of(ip) == IP_V4 ? ip[16] >> 4 == 14 || get_be32(ip + 16) == UINT32_MAX : ip[24] == 0xff;
 }
 
 /* Whether a whole packet is for us, rather than for another host or for those of a group. */

@@ -68,7 +68,9 @@ router_route_mod(struct router *router, const uint8_t *records, size_t size, uin
         if (i + AHEAD < n) {
             prefetch_record(router, records + (i + AHEAD) * ROUTE_RECORD);
         }
-        put_be32(results + 4 * i, route_record(router, records + i * ROUTE_RECORD));
+        enum route_result result = route_record(router, records + i * ROUTE_RECORD);
+        router->n_refused += result == ROUTE_NO_MEMORY;
+        put_be32(results + 4 * i, result);
     }
     return n;
 }

@@ -19,6 +19,10 @@ class Dataplane:
     def tick(self, now_ms: int) -> None:
         """Expire flows and free what was retired; expiry is as precise as this is frequent."""
 
+    @property
+    def neighbours_refused(self) -> int:
+        """Return how many neighbours of routers found no room so far."""
+
     def escalated(self) -> list[tuple[int, int, str, int, bytes]]:
         """Take the copies that routers made for subscriptions.
 

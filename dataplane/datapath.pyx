@@ -55,6 +55,10 @@ cdef class Dataplane:
     def tick(self, uint64_t now_ms):
         dataplane_tick(self.handle, now_ms)
 
+    @property
+    def neighbours_refused(self):
+        return self.handle.routing.neighbours.counters.refused
+
     def escalated(self):
         waiting = &self.handle.routing.escalated
         cdef const escalated *each

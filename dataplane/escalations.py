@@ -8,6 +8,7 @@ peer or their router.
 import struct
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any, NamedTuple
 
 from .datapath import DONE, Dataplane
@@ -18,8 +19,14 @@ BAD_SUBSCRIPTION = 0xFFFE0004  # not OpenFlow's: it cannot be, or there are too 
 SUBSCRIPTION = struct.Struct("!IIHHB3x")  # reasons, rate, Ethernet type, port, protocol
 OPERATIONS = ("subscribe", "unsubscribe")
 BUS = b""  # the peer that stands for events; no other has an empty name
-EVENTS = {"resolve": "neighbour-miss", "no-route": "route-miss", "ttl": "ttl-expired"}
+EVENTS = {  # by reason
+    REASONS["resolve"]: "neighbour-miss",
+    REASONS["no-route"]: "route-miss",
+    REASONS["ttl"]: "ttl-expired",
+}
 EVENT_RATE = 10  # events a second of each kind at a router
+
+ETH_IPV4, ETH_IPV6 = b"\x08\x00", b"\x86\xdd"
 
 Answer = tuple[int, str, Sequence[bytes]]
 
@@ -34,6 +41,16 @@ class Copy(NamedTuple):
     vlan: int
     dropped: int  # copies of this subscription so far, as above its rate
     frame: bytes
+
+
+def ends(frame: bytes) -> tuple[str, str]:
+    """Return source and destination of the IP packet in a frame without a tag."""
+    kind, ip = frame[12:14], frame[14:]
+    if kind == ETH_IPV4 and len(ip) >= 20:
+        return str(IPv4Address(ip[12:16])), str(IPv4Address(ip[16:20]))
+    if kind == ETH_IPV6 and len(ip) >= 40:
+        return str(IPv6Address(ip[8:24])), str(IPv6Address(ip[24:40]))
+    return "", ""
 
 
 class _Owner(NamedTuple):
@@ -62,7 +79,7 @@ class Escalations:
                 self._drop(id)
         for name in there.keys() - known:
             for reason in EVENTS:
-                id = there[name].subscribe(1 << REASONS[reason], EVENT_RATE)
+                id = there[name].subscribe(1 << reason, EVENT_RATE)
                 self._owners[id] = _Owner(BUS, name)
         self._known = there
 

@@ -39,6 +39,26 @@ class _InterfaceSettings(Protocol):
     @property
     def nat(self) -> int: ...
 
+class _Message(Protocol):
+    """What to send: addresses are 4 or 16 bytes, alike; without a source it is the interface's."""
+
+    @property
+    def protocol(self) -> int: ...
+    @property
+    def ttl(self) -> int: ...
+    @property
+    def traffic_class(self) -> int: ...
+    @property
+    def dont_fragment(self) -> bool: ...
+    @property
+    def checksum_at(self) -> int: ...
+    @property
+    def interface(self) -> int: ...
+    @property
+    def source(self) -> bytes: ...
+    @property
+    def destination(self) -> bytes: ...
+
 class Router:
     """A router.  Dataplane.add_router() makes one.
 
@@ -131,6 +151,12 @@ class Router:
     def neighbours(self, now_ms: int, cursor: int, limit: int) -> tuple[int, bytes]:
         """Return neighbours on the interfaces, and where to go on."""
 
+    def send_message(self, payload: bytes, message: _Message, now_ms: int) -> None:
+        """Send a payload behind a header, as router_send_message() in cext/router.h does."""
+
+    def send_frame(self, index: int, frame: bytes) -> None:
+        """Send a frame without a tag by an interface, as it is."""
+
     def subscribe(
         self, reasons: int, per_second: int, *, eth_type: int = 0, protocol: int = 0, port: int = 0
     ) -> int:
@@ -161,4 +187,7 @@ class Router:
         """Return trees of a source (0: of all), and where to go on; 0: that was the end."""
 
     def counts(self) -> dict[str, int]:
-        """Return how many prefixes, labels, routes, groups of next hops and trees there are."""
+        """Return how many prefixes, labels, routes, next hops and trees there are.
+
+        And routes_refused: how many routes found no room so far.
+        """

@@ -1,7 +1,16 @@
 """Routers: the Python face of cext/router.h."""
 
 cimport cython
-from libc.errno cimport EEXIST, EINVAL, ENOENT, ENOSPC
+from libc.errno cimport (
+    EADDRNOTAVAIL,
+    EEXIST,
+    EHOSTUNREACH,
+    EINVAL,
+    EMSGSIZE,
+    ENETDOWN,
+    ENOENT,
+    ENOSPC,
+)
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
@@ -64,6 +73,7 @@ from raicho.cext.router cimport (
     router_list_groups,
     router_list_neighbours,
     router_list_routes,
+    router_message,
     router_neighbour_mod,
     router_next_hop_mod,
     router_open,
@@ -75,6 +85,8 @@ from raicho.cext.router cimport (
     router_remove_interface,
     router_remove_route,
     router_route_mod,
+    router_send,
+    router_send_message,
     router_set_advertised,
     router_set_host,
     router_set_interface,
@@ -91,6 +103,8 @@ import os
 
 cdef enum:
     GROUP_RECORD = 8    # Bytes of a group of next hops at least.
+    FRAME_MIN = 14      # Bytes of a frame: an Ethernet header, and what a large packet holds.
+    FRAME_MAX = 65536
 
 LOCAL = 0xFFFFFFFE      # The "port" of an interface that is on a bridge itself.
 STATIC = ROUTE_STATIC
@@ -121,6 +135,12 @@ _RESULTS = (
 _REASONS = {
     EEXIST: "there is one already", EINVAL: "it is none of a host on a link",
     ENOENT: "there is none",
+}
+_UNSENT = {
+    EINVAL: "the checksum is to be outside of the payload",
+    EHOSTUNREACH: "no route leads there, it is not on the link, or it is the router itself",
+    ENETDOWN: "the interface is down", EADDRNOTAVAIL: "the interface has no address to send from",
+    EMSGSIZE: "it is too long",
 }
 _NO_SUBSCRIPTION = {
     EINVAL: "it needs a rate and a known reason; a protocol is of IP, a port of TCP, UDP or SCTP",
@@ -369,6 +389,39 @@ cdef class Router:
         finally:
             buffer_close(&out)
 
+    # Sending.
+
+    def send_message(self, const uint8_t[::1] payload not None, message not None,
+                     uint64_t now_ms):
+        cdef size_t size = payload.shape[0]
+        cdef const uint8_t[::1] destination = message.destination
+        cdef const uint8_t[::1] source
+        cdef ip_prefix to = _address(destination, 0)
+        cdef router_message made = router_message(
+            family=to.family, protocol=message.protocol, ttl=message.ttl,
+            traffic_class=message.traffic_class, dont_fragment=message.dont_fragment,
+            has_source=False, checksum_at=message.checksum_at, interface=message.interface,
+            source=to.address, destination=to.address)
+
+        if message.source:
+            source = message.source
+            made.source, made.has_source = _address(source, 0).address, True
+        error = router_send_message(self._open(), &made, &payload[0] if size else NULL, size,
+                                    now_ms)
+        if error:
+            raise OSError(error, _UNSENT.get(error) or os.strerror(error))
+
+    def send_frame(self, uint32_t index, const uint8_t[::1] frame not None):
+        cdef size_t size = frame.shape[0]
+
+        if index not in self.bridges:
+            raise KeyError(f"router {self.name}: no interface {index}")
+        if not FRAME_MIN <= size <= FRAME_MAX:
+            raise ValueError(f"a frame has {FRAME_MIN} to {FRAME_MAX} bytes, not {size}")
+        if not interface_at(&self._open().dataplane.routing, index).up:
+            raise OSError(ENETDOWN, _UNSENT[ENETDOWN])
+        router_send(self.handle.dataplane, index, &frame[0], size)
+
     # Subscriptions.
 
     def subscribe(self, uint32_t reasons, uint32_t per_second, *, uint16_t eth_type=0,
@@ -432,7 +485,7 @@ cdef class Router:
 
         return {"prefixes": handle.rib.n_prefixes - handle.lib.n, "labels": handle.lib.n,
                 "routes": handle.rib.n_routes, "next_hops": handle.n_groups,
-                "trees": handle.tib.n}
+                "trees": handle.tib.n, "routes_refused": handle.n_refused}
 
 
 cdef int _check_subscription(int error) except -1:

@@ -180,6 +180,13 @@ class Routers:
                 for text in _texts(there.router.duplicates(each.index)):
                     yield name, each.config.name, text
 
+    def on_port(self, port: str) -> Iterator[tuple[str, str]]:
+        """Return the interfaces on a port: router and name."""
+        for router, there in self.open.items():
+            for name, each in there.interfaces.items():
+                if each.config.port == port:
+                    yield router, name
+
     def hosts(self) -> Iterator[tuple[int, Callable[[], None]]]:
         """Return descriptors that have something to read, and what reads it."""
         for there in self.open.values():

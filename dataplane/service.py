@@ -28,9 +28,11 @@ from ..control.message import (
     ConfigError,
     Failure,
 )
-from . import escalations, nat_listing, routes, sample, state
+from ..control.message.causes import LinkMoved, Missed, TableFull
+from . import escalations, nat_listing, routes, sample, sending, state
 from .config import BadConfig, read
 from .datapath import DONE
+from .fullness import Fullness
 from .links import EventsLost, LinkWatch
 from .nat_log import MappingLog
 from .openflow import BAD_LEN, Operations, now_ms
@@ -64,6 +66,7 @@ class DataplaneComponent(Component):
         self._readers: set[int] = set()
         self._hosts: set[int] = set()
         self._duplicates: set[tuple[str, str, str]] = set()
+        self._moved: dict[str, bool] = {}  # ports whose link is another one since the last tick
 
     # Life.
 
@@ -72,6 +75,7 @@ class DataplaneComponent(Component):
         self.switch = Switch(now_ms())
         self._opened.callback(self.switch.close)
         self._operations = Operations(self.switch)
+        self._fullness = Fullness(self.switch)
         self._bulk = self.bulk = BulkServer(
             self.context, self.bulk_endpoint, self._answer_bulk, on_gone=self._forget
         )
@@ -107,6 +111,9 @@ class DataplaneComponent(Component):
             self.switch.dataplane.tick(now_ms())
             self._push_events()
             self._mappings.tell(self.switch.routers.nats(), now_ms())
+            self._publish_moved()
+            for full in self._fullness.look():
+                self.publisher.publish("escalate.table-full", TableFull(*full))
 
     async def _look(self) -> None:
         while True:
@@ -166,6 +173,9 @@ class DataplaneComponent(Component):
             payload = frames[0] if frames else b""
             code, text, answer = nat_listing.answer(self.switch, request.bridge, payload)
             return BulkReply(code, text), list(answer)
+        if request.op in sending.OPERATIONS:
+            payload = frames[0] if frames else b""
+            return BulkReply(*sending.answer(self.switch, request.op, request.bridge, payload)), []
         if request.op in escalations.OPERATIONS:
             payload = frames[0] if frames else b""
             code, text, answer = self.switch.escalations.answer(
@@ -244,8 +254,17 @@ class DataplaneComponent(Component):
         for bridge, messages in punts.items():
             self._push(bridge, "packet_in", b"".join(messages))
         for peer, router, copies in self.switch.escalations.take():
-            if peer != escalations.BUS:
+            if peer == escalations.BUS:
+                self._publish_copies(router, copies)
+            else:
                 self._escalate(peer, router, copies)
+
+    def _publish_copies(self, router: str, copies: list[escalations.Copy]) -> None:
+        for copy in copies:
+            ends = escalations.ends(copy.frame)
+            where = router, copy.interface, copy.port, copy.vlan
+            topic = f"escalate.{escalations.EVENTS[copy.reason]}"
+            self.publisher.publish(topic, Missed(*where, *ends, copy.dropped))
 
     def _escalate(self, peer: bytes, router: str, copies: list[escalations.Copy]) -> None:
         event = BulkEvent("escalated", router)
@@ -266,6 +285,14 @@ class DataplaneComponent(Component):
         for change in changes:
             log.info("port %s is %s", change.port, "up" if change.new else "down")
             self.publisher.publish("port.link", change._asdict() | {"time": time.time()})
+            self._moved[change.port] = change.new
+
+    def _publish_moved(self) -> None:
+        """Tell of links under routers: of one that flaps, where it ended up, once in a tick."""
+        moved, self._moved = self._moved, {}
+        for port, up in moved.items():
+            for router, interface in self.switch.routers.on_port(port):
+                self.publisher.publish("escalate.link", LinkMoved(router, interface, port, up))
 
     def _tell_duplicates(self) -> None:
         """Publish, once, that an address of a router is another host's (RFC 4862, 5.4.5)."""

@@ -7,6 +7,9 @@ of the bridge.  Numbers are in network byte order.
                   answered by the subscription's id, 4 bytes
     unsubscribe   the id
 
+    send_message  56 bytes of what the header is made of, and the payload
+    send_frame    the name of an interface, 16 bytes, and a frame without a tag
+
 Copies come as events of kind `escalated`, each a msgpack array of `Escalated`.  Who does not keep
 up with his rate loses some, and each copy says how many so far; nothing is kept for who is away.
 """
@@ -14,6 +17,7 @@ up with his rate loses some, and each copy says how many so far; nothing is kept
 import enum
 import struct
 from collections.abc import Collection
+from ipaddress import ip_address
 
 import msgspec
 
@@ -22,7 +26,11 @@ from .failure import CallError, Code, Failure
 from .routes import Ask
 
 ESCALATED = "escalated"  # the kind of the event
+NO_CHECKSUM = 0xFFFF
+NAME = 16  # bytes of an interface's name
+DONT_FRAGMENT, HAS_SOURCE = 1, 2  # flags of a message
 _SUBSCRIPTION = struct.Struct("!IIHHB3x")
+_MESSAGE = struct.Struct("!5BxH16s16s16s")
 
 
 class Reason(enum.IntEnum):
@@ -68,6 +76,43 @@ class Escalated(msgspec.Struct, frozen=True, array_like=True):
     frame: bytes  # without that VLAN's tag
 
 
+class Outgoing(msgspec.Struct, frozen=True):
+    """A payload of IP, and what the header in front of it is made of.
+
+    Without a *source* it is sent from the interface by which it leaves, without an *interface*
+    where the route of its destination leads; with one to a group or a host on its link.  TTL 0 is
+    64, or 1 to a group.  TCP, UDP, SCTP and ICMP get their checksums; *checksum_at* is where in the
+    payload another protocol has its own, over a pseudo header too (RFC 3542, section 3.1).
+    """
+
+    destination: str
+    protocol: int
+    payload: bytes
+    source: str = ""
+    interface: str = ""
+    ttl: int = 0
+    traffic_class: int = 0
+    dont_fragment: bool = False
+    checksum_at: int = NO_CHECKSUM
+
+    def pack(self) -> bytes:
+        """Return the record and the payload; ValueError or struct.error if it cannot be."""
+        to = ip_address(self.destination).packed
+        source = ip_address(self.source).packed if self.source else b""
+        if source and len(source) != len(to):
+            raise ValueError(f"{self.source} and {self.destination} are not of one family")
+        flags = DONT_FRAGMENT * self.dont_fragment | HAS_SOURCE * bool(source)
+        head = (len(to), self.protocol, self.ttl, self.traffic_class, flags, self.checksum_at)
+        return _MESSAGE.pack(*head, source, to, _name(self.interface)) + self.payload
+
+
+def _name(interface: str) -> bytes:
+    """Return the name of an interface as a record has it."""
+    if len(encoded := interface.encode()) >= NAME:
+        raise ValueError(f"interface {interface}: over {NAME - 1} bytes of name")
+    return encoded.ljust(NAME, b"\0")
+
+
 class EscalationClient:
     """The API of one router.  CallError: a request failed."""
 
@@ -83,6 +128,14 @@ class EscalationClient:
     async def unsubscribe(self, subscription: int) -> None:
         """End a subscription of this connection."""
         await self._request("unsubscribe", struct.pack("!I", subscription))
+
+    async def send(self, outgoing: Outgoing) -> None:
+        """Send a payload of IP."""
+        await self._request("send_message", outgoing.pack())
+
+    async def send_frame(self, interface: str, frame: bytes) -> None:
+        """Send a frame by an interface, as it is; an interface on a VLAN adds its tag."""
+        await self._request("send_frame", _name(interface) + frame)
 
     async def _request(self, op: str, payload: bytes) -> list[bytes]:
         reply, frames = await self._ask(BulkRequest(op, self.router), payload)
