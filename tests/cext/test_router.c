@@ -115,6 +115,30 @@ by_the_longest_prefix(void **state)
     assert_int_equal(rig_take(r->rig, 2, NULL), 1);
 }
 
+/* An interface goes whose neighbour is the gateway that was looked up: nothing holds it any more. */
+static void
+a_gateway_that_was_looked_up_goes_with_its_link(void **state)
+{
+    ROUTER;
+    struct frame f;
+    const struct next_hop via = {
+        .kind = NEXT_HOP_RECURSIVE, .family = IP_V4, .weight = 1, .gateway = V4(10, 0, 2, 9),
+    };
+
+    put_group(r, 1, &via, 1);
+    put_route(r, V4(192, 0, 2, 0), IP_V4, 24, 1);
+    set_neighbour(r, 2, IP_V4, V4(10, 0, 2, 9), MAC_OF_HOST(2, 9));
+    routing_tick(r, 20);
+    udp_packet(&f, 1, IP_V4, V4(10, 0, 1, 9), V4(192, 0, 2, 1), 64, 30);
+    routing_put(r, 1, &f);
+    assert_int_equal(rig_take(r->rig, 2, NULL), 1);
+    router_remove_interface(r->router, r->index[2]);
+    assert_int_equal(r->rig->dataplane.routing.neighbours.n, 0);
+    routing_tick(r, 20);
+    routing_put(r, 1, &f);
+    assert_int_equal(rig_take(r->rig, 2, NULL), 0);
+}
+
 /* A change of the group, or of the neighbour's address, is one of all routes. */
 static void
 a_group_changes_for_all_its_routes(void **state)
@@ -665,6 +689,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(between_links), TEST(by_the_longest_prefix), TEST(a_group_changes_for_all_its_routes),
         TEST(over_several_next_hops), TEST(by_what_leads_to_the_gateway),
+        TEST(a_gateway_that_was_looked_up_goes_with_its_link),
         TEST(who_is_unknown_is_asked_for), TEST(who_asks_for_us_is_answered),
         TEST(who_does_not_answer_is_told_of), TEST(errors_go_to_the_sender),
         TEST(discarding_routes), TEST(what_is_too_long), TEST(what_no_router_forwards),
