@@ -277,11 +277,13 @@ def test_an_object_is_the_same_by_command_and_by_file(site: Site, name: str) -> 
 
 def test_every_kind_of_object_is_among_them() -> None:
     def names(data: Any) -> set[str]:
-        inner = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
-        own = (
-            {k for k, v in data.items() if isinstance(v, list)} if isinstance(data, dict) else set()
-        )
-        return own.union(*map(names, inner))
+        if not isinstance(data, dict):
+            return set().union(*map(names, data)) if isinstance(data, list) else set()
+        own = {name for name, value in data.items() if is_list_of_objects(value)}
+        return own.union(*map(names, data.values()))
+
+    def is_list_of_objects(value: Any) -> bool:  # and no leaf-list
+        return isinstance(value, list) and any(isinstance(item, dict) for item in value)
 
     def lists(node: Node) -> set[str]:
         own = {child.name for child in node.children.values() if child.keys}

@@ -105,6 +105,11 @@ async def test_a_time_out_names_the_operation(context: zmq.SyncContext, endpoint
     server.close()
 
 
+def socket_of(endpoint: str) -> Path:
+    """Return the file that goes when a server is really closed, which is later than close()."""
+    return Path(endpoint.removeprefix("ipc://"))
+
+
 async def test_requests_that_wait_fail_at_once_when_the_server_goes(
     context: zmq.SyncContext, endpoint: str
 ) -> None:
@@ -118,6 +123,7 @@ async def test_requests_that_wait_fail_at_once_when_the_server_goes(
     with pytest.raises(CallError, match="went away") as caught:
         await waiting
     assert caught.value.failure.code is Code.UNAVAILABLE
+    await until(lambda: not socket_of(endpoint).exists())
     server = BulkServer(context, endpoint, Echo())
     assert (await client.request(BulkRequest("apply")))[0].code == DONE
     assert links == [True, False, True]
