@@ -7,17 +7,17 @@ peer or their router.
 
 import struct
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, NamedTuple
 
 from .datapath import DONE, Dataplane
+from .operation import Operation
 from .router import REASONS, Router
 from .routers import BAD_ROUTER, Open
 
 BAD_SUBSCRIPTION = 0xFFFE0004  # not OpenFlow's: it cannot be, or there are too many
 SUBSCRIPTION = struct.Struct("!IIHHB3x")  # reasons, rate, Ethernet type, port, protocol
-OPERATIONS = ("subscribe", "unsubscribe")
 BUS = b""  # the peer that stands for events; no other has an empty name
 EVENTS = {  # by reason
     REASONS["resolve"]: "neighbour-miss",
@@ -88,21 +88,24 @@ class Escalations:
         if router not in self._known:
             return BAD_ROUTER, f"no router {router!r}", ()
         try:
-            if op == "subscribe":
-                return DONE, "", (self._subscribe(_Owner(peer, router), payload),)
-            self._unsubscribe(_Owner(peer, router), *struct.unpack("!I", payload))
+            return DONE, "", OPERATIONS[op].run(self, _Owner(peer, router), payload)
         except (OSError, struct.error) as error:
             return BAD_SUBSCRIPTION, f"{op}: {error}", ()
-        return DONE, "", ()
 
-    def _subscribe(self, owner: _Owner, payload: bytes) -> bytes:
+    def _subscribe(self, owner: _Owner, payload: bytes) -> Sequence[bytes]:
+        """Have packets copied from now on."""
         reasons, rate, eth_type, port, protocol = SUBSCRIPTION.unpack(payload)
         router = self._known[owner.router]
         id = router.subscribe(reasons, rate, eth_type=eth_type, protocol=protocol, port=port)
         self._owners[id] = owner
-        return struct.pack("!I", id)
+        return (struct.pack("!I", id),)
 
-    def _unsubscribe(self, owner: _Owner, id: int) -> None:
+    def _unsubscribe(self, owner: _Owner, payload: bytes) -> Sequence[bytes]:
+        """End a subscription."""
+        self._end(owner, *struct.unpack("!I", payload))
+        return ()
+
+    def _end(self, owner: _Owner, id: int) -> None:
         if self._owners.get(id) != owner:
             raise OSError(f"{id} is no subscription of yours at router {owner.router}")
         self._known[owner.router].unsubscribe(id)
@@ -116,7 +119,7 @@ class Escalations:
         """End the subscriptions of a peer that is gone."""
         for id, owner in list(self._owners.items()):
             if owner.peer == peer:
-                self._unsubscribe(owner, id)
+                self._end(owner, id)
 
     def take(self) -> Iterator[tuple[bytes, str, list[Copy]]]:
         """Take the copies that wait, by peer and router."""
@@ -139,3 +142,9 @@ class Escalations:
         """Return the subscriptions at a router as rows of state."""
         rows = self._known[router].subscriptions()
         return [row | {"dropped": row["dropped"] + self._lost[row["id"]]} for row in rows]
+
+
+OPERATIONS: dict[str, Operation[Callable[[Escalations, _Owner, bytes], Sequence[bytes]]]] = {
+    "subscribe": Operation("packet", ("add",), Escalations._subscribe),
+    "unsubscribe": Operation("packet", ("del",), Escalations._unsubscribe),
+}

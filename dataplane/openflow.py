@@ -33,6 +33,7 @@ import msgspec
 
 from .bridge import Bridge, OpenFlowError
 from .datapath import DONE
+from .operation import Operation
 from .switch import Switch
 
 N_TABLES = 255
@@ -51,7 +52,7 @@ BUNDLE_HEADER, ATOMIC = 4, 1
 QUICK_MS, PATIENT_MS = 2, 2000
 
 Reply = tuple[int, Sequence[bytes]]
-Operation = Callable[["Operations", Bridge, bytes], Awaitable[Reply]]
+Run = Callable[["Operations", Bridge, bytes], Awaitable[Reply]]
 
 
 def now_ms() -> int:
@@ -70,13 +71,14 @@ class Operations:
         operation = OPERATIONS.get(op)
         if operation is None:
             return BAD_TYPE, ()
-        return await operation(self, bridge, payload)
+        return await operation.run(self, bridge, payload)
 
     async def _apply(self, bridge: Bridge, payload: bytes) -> Reply:
+        """Apply flow-, group-, meter-, table- and port-mods and packet-outs."""
         return DONE, (bridge.apply(payload, now_ms()),)
 
     async def _modify(self, bridge: Bridge, payload: bytes) -> Reply:
-        """Do what modify means in OpenFlow 1.0."""
+        """Modify flows as OpenFlow 1.0 means it: what finds nothing adds."""
         if len(payload) < FLOW_MATCH + 8 or payload[COMMAND] not in MODIFY:
             return BAD_LEN, ()
         about = struct.pack("!B3xII20x", payload[TABLE], ANY, ANY) + payload[FLOW_MATCH:]
@@ -85,6 +87,7 @@ class Operations:
         return DONE, (bridge.apply(payload, now_ms()),)
 
     async def _bundle(self, bridge: Bridge, payload: bytes) -> Reply:
+        """Apply messages, all or none."""
         if len(payload) < BUNDLE_HEADER:
             return BAD_LEN, ()
         atomic = bool(int.from_bytes(payload[:BUNDLE_HEADER], "big") & ATOMIC)
@@ -92,13 +95,15 @@ class Operations:
         return DONE, (struct.pack("=II", failed, code),)
 
     async def _barrier(self, bridge: Bridge, payload: bytes) -> Reply:
-        """Workers usually pass at once; only if not is it worth another thread."""
+        """Wait until all before it is in force."""
+        # Workers usually pass at once; only if not is it worth another thread.
         barrier = self._switch.dataplane.barrier
         if barrier(QUICK_MS) or await asyncio.to_thread(barrier, PATIENT_MS):
             return DONE, ()
         return TIMED_OUT, ()
 
     async def _multipart(self, bridge: Bridge, payload: bytes) -> Reply:
+        """List flows, groups, meters, ports, queues, or their counters."""
         if len(payload) < 4:
             return BAD_LEN, ()
         (kind,) = struct.unpack_from("!H", payload)
@@ -110,6 +115,7 @@ class Operations:
             return error.code, ()
 
     async def _features(self, bridge: Bridge, payload: bytes) -> Reply:
+        """Say what the switch is able to do."""
         features = {
             "datapath_id": bridge.datapath_id,
             "n_buffers": 0,
@@ -119,6 +125,7 @@ class Operations:
         return DONE, (msgspec.msgpack.encode(features),)
 
     async def _config(self, bridge: Bridge, payload: bytes) -> Reply:
+        """Set how fragments are handled, and how much of a packet-in is wanted."""
         if len(payload) != 4:
             return BAD_LEN, ()
         flags, miss_send_len = struct.unpack("!HH", payload)
@@ -128,6 +135,7 @@ class Operations:
         return DONE, ()
 
     async def _get_config(self, bridge: Bridge, payload: bytes) -> Reply:
+        """Say how that is set."""
         return DONE, (struct.pack("!HH", bridge.frag_mode, bridge.miss_send_len),)
 
     async def _controllers(self, bridge: Bridge, payload: bytes) -> Reply:
@@ -138,6 +146,7 @@ class Operations:
         return DONE, ()
 
     async def _flush_fdb(self, bridge: Bridge, payload: bytes) -> Reply:
+        """Forget the addresses that were learned, behind a port or in a VLAN, or all."""
         if len(payload) not in (4, 6):
             return BAD_LEN, ()
         number, vlan = int.from_bytes(payload[:4], "big"), payload[4:]
@@ -146,6 +155,7 @@ class Operations:
         return DONE, (struct.pack("!I", flushed),)
 
     async def _queue_config(self, bridge: Bridge, payload: bytes) -> Reply:
+        """Describe the queues of a port."""
         if len(payload) != 8:
             return BAD_LEN, ()
         (number,) = struct.unpack_from("!I", payload)
@@ -155,18 +165,18 @@ class Operations:
             return error.code, ()
 
 
-OPERATIONS: dict[str, Operation] = {
-    "apply": Operations._apply,
-    "modify": Operations._modify,
-    "bundle": Operations._bundle,
-    "barrier": Operations._barrier,
-    "multipart": Operations._multipart,
-    "features": Operations._features,
-    "config": Operations._config,
-    "get_config": Operations._get_config,
-    "controllers": Operations._controllers,
-    "flush_fdb": Operations._flush_fdb,
-    "queue_config": Operations._queue_config,
+OPERATIONS: dict[str, Operation[Run]] = {
+    "apply": Operation("openflow/flow", ("add", "del", "bulk"), Operations._apply),
+    "modify": Operation("openflow/flow", ("add",), Operations._modify),
+    "bundle": Operation("openflow/flow", ("add", "del", "bulk"), Operations._bundle),
+    "barrier": Operation("openflow/flow", ("bulk",), Operations._barrier),
+    "multipart": Operation("openflow/flow", ("get", "stat", "bulk"), Operations._multipart),
+    "features": Operation("openflow/switch", ("get",), Operations._features),
+    "config": Operation("openflow/switch", ("add",), Operations._config),
+    "get_config": Operation("openflow/switch", ("get",), Operations._get_config),
+    "controllers": Operation("openflow/switch", ("add",), Operations._controllers),
+    "flush_fdb": Operation("l2/fdb", ("del", "bulk"), Operations._flush_fdb),
+    "queue_config": Operation("qos/queue", ("get",), Operations._queue_config),
 }
 
 

@@ -29,13 +29,14 @@ from ..control.message import (
     Failure,
 )
 from ..control.message.causes import LinkMoved, Missed, TableFull
-from . import escalations, nat_listing, routes, sample, sending, state
+from . import apis, escalations, routes, sample, state
 from .config import BadConfig, read
 from .datapath import DONE
 from .fullness import Fullness
 from .links import EventsLost, LinkWatch
 from .nat_log import MappingLog
 from .openflow import BAD_LEN, Operations, now_ms
+from .operation import Operation
 from .switch import LinkChange, Plan, Switch
 
 TICK = 0.02  # seconds between expiries
@@ -45,6 +46,22 @@ BAD_BRIDGE = 0xFFFE0002  # not OpenFlow's: no such bridge
 SYNC, UNDO = "sync-", "-undo"
 
 log = logging.getLogger(__name__)
+
+
+def _attach(peers: set[bytes], peer: bytes) -> None:
+    """Hear of the packets and events of a bridge from now on."""
+    peers.add(peer)
+
+
+def _detach(peers: set[bytes], peer: bytes) -> None:
+    """Hear of them no longer."""
+    peers.discard(peer)
+
+
+LISTENING: dict[str, Operation[Callable[[set[bytes], bytes], None]]] = {
+    "attach": Operation("openflow/event", ("add",), _attach),
+    "detach": Operation("openflow/event", ("del",), _detach),
+}
 
 
 class DataplaneComponent(Component):
@@ -169,13 +186,6 @@ class DataplaneComponent(Component):
             payload = frames[0] if frames else b""
             code, text, answer = routes.answer(self.switch, request.op, request.bridge, payload)
             return BulkReply(code, text), list(answer)
-        if request.op == nat_listing.OPERATION:
-            payload = frames[0] if frames else b""
-            code, text, answer = nat_listing.answer(self.switch, request.bridge, payload)
-            return BulkReply(code, text), list(answer)
-        if request.op in sending.OPERATIONS:
-            payload = frames[0] if frames else b""
-            return BulkReply(*sending.answer(self.switch, request.op, request.bridge, payload)), []
         if request.op in escalations.OPERATIONS:
             payload = frames[0] if frames else b""
             code, text, answer = self.switch.escalations.answer(
@@ -185,9 +195,8 @@ class DataplaneComponent(Component):
         bridge = self.switch.bridges.get(request.bridge)
         if bridge is None:
             return BulkReply(BAD_BRIDGE, f"no bridge {request.bridge!r}"), []
-        if request.op in ("attach", "detach"):
-            peers = self._attached.setdefault(request.bridge, set())
-            (peers.add if request.op == "attach" else peers.discard)(peer)
+        if listening := LISTENING.get(request.op):
+            listening.run(self._attached.setdefault(request.bridge, set()), peer)
             return BulkReply(), []
         payload = frames[0] if frames else b""
         code, answer = await self._operations.run(request.op, bridge, payload)
@@ -313,6 +322,10 @@ class DataplaneComponent(Component):
             return state.read(self.switch, path)
         except KeyError as error:
             raise CallError(Failure(Code.NOT_FOUND, error.args[0], path)) from error
+
+    def operations(self) -> list[dict[str, Any]]:
+        """Return what its bulk endpoint answers, beside views of the state and sets of counters."""
+        return apis.rows(LISTENING)
 
     def stats(self, names: list[str]) -> dict[str, Any]:
         """Return all counters."""

@@ -10,6 +10,7 @@ import sys
 
 import click
 
+from .api import api
 from .commits import commit, confirm
 from .config import config
 from .flush import flush
@@ -47,6 +48,7 @@ for command in (
     show,
     flush,
     template,
+    api,
     top,
 ):
     cli.add_command(command)

@@ -7,7 +7,7 @@ import os
 import time
 import uuid
 from argparse import ArgumentParser
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -115,6 +115,7 @@ class Component:
             Get: self._get,
             Stats: self._stats,
         }
+        self._common = frozenset(self.answers)
         self._started = time.monotonic()
         self._tasks: set[asyncio.Task[None]] = set()
         self._phases = Phases(self, only_forth=self.rollback == "reinit")
@@ -145,9 +146,16 @@ class Component:
     def state(self, path: str) -> Any:
         """Return the state at *path*, also as an awaitable; raise CallError if unknown.
 
-        The paths /log, /log/level and /config are answered for every component.
+        The paths /log, /log/level, /config and /api are answered for every component.
         """
         raise CallError(Failure(Code.NOT_FOUND, "no such state", path))
+
+    def operations(self) -> list[dict[str, Any]]:
+        """Return what it answers beside the requests in `answers`, as rows of /api.
+
+        Each has api, verbs, by (what the operation goes through), operation and text.
+        """
+        return []
 
     def stats(self, names: list[str]) -> Any:
         """Return counters as a dict, also as an awaitable; no names means all."""
@@ -311,7 +319,20 @@ class Component:
             case "config":
                 held = self._phases.held
                 return Value(held and {"revision": held.revision, "config": held.config})
+            case "api":
+                return Value([*self._requests(), *self.operations()])
         return Value(await _result(self.state(request.path)))
+
+    def _requests(self) -> Iterator[dict[str, Any]]:
+        """Yield the requests that it answers, as rows of `Get` of /api."""
+        for request in self.answers:
+            yield {
+                "api": "control" if request in self._common else f"control/{self.identity}",
+                "verbs": [],
+                "by": "control",
+                "operation": request.__name__,
+                "text": (request.__doc__ or "").partition("\n")[0],
+            }
 
     def _log_state(self) -> dict[str, Any]:
         """Return what is logged, with the names of the schema."""

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from raicho.dataplane.openflow import OPERATIONS
+from raicho.dataplane import apis
+from raicho.dataplane.service import LISTENING
 from raicho.dataplane.state import VIEWS
 from raicho.dataplane.worker import DROP_REASONS, STAGES
 
@@ -17,7 +18,7 @@ def test_every_drop_reason_is_documented(name: str, text: str) -> None:
     assert f"| `{name}` | {text} |" in TEXT
 
 
-@pytest.mark.parametrize("name", [*OPERATIONS, "attach", "detach"])
+@pytest.mark.parametrize("name", [name for table in (*apis.TABLES, LISTENING) for name in table])
 def test_every_bulk_operation_is_documented(name: str) -> None:
     assert f"`{name}`" in TEXT
 

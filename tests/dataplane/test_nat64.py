@@ -31,7 +31,7 @@ from oracle.nat64 import (
 )
 
 from raicho.control.message.routes import PUT
-from raicho.dataplane import nat_listing
+from raicho.dataplane import nat_sessions, routes
 from raicho.dataplane.config import BadConfig
 from raicho.dataplane.config import read as read_config
 from raicho.dataplane.datapath import DONE
@@ -472,11 +472,11 @@ def test_hosts_share_ports_limits_and_lists_with_those_of_ipv4(rig: Any) -> None
     assert len(set(ports)) == 4
     rows, position, pages = [], 0, 0
     while True:
-        payload = nat_listing.PAGE.pack(position, 3)
-        code, _, (head, records) = nat_listing.answer(rig.switch, "r", payload)
+        payload = nat_sessions.PAGE.pack(position, 3)
+        code, _, (head, records) = routes.answer(rig.switch, "nat_sessions", "r", payload)
         assert code == DONE
-        rows += list(nat_listing.RECORD.iter_unpack(records))
-        position, pages = *nat_listing.NEXT.unpack(head), pages + 1
+        rows += list(nat_sessions.RECORD.iter_unpack(records))
+        position, pages = *nat_sessions.NEXT.unpack(head), pages + 1
         if not position:
             break
     assert pages > 1
@@ -486,10 +486,11 @@ def test_hosts_share_ports_limits_and_lists_with_those_of_ipv4(rig: Any) -> None
     }
     assert sorted({IPv6Address(row[8]) for row in rows}) == [HOST, other.source]
     assert {event.inside for event in crossing.nat.events()} == {HOST, other.source}
-    assert crossing.nat.flush(rig.now, HOST) == 3
+    _, _, (ended,) = routes.answer(rig.switch, "nat_flush", "r", HOST.packed)
+    assert nat_sessions.ENDED.unpack(ended) == (3,)
     assert crossing.nat.counts()["sessions"] == 1
-    assert nat_listing.answer(rig.switch, "no", payload)[0] != DONE
-    assert nat_listing.answer(rig.switch, "r", b"short")[0] == BAD_LEN
+    assert routes.answer(rig.switch, "nat_sessions", "no", payload)[0] != DONE
+    assert routes.answer(rig.switch, "nat_sessions", "r", b"short")[0] == BAD_LEN
 
 
 def test_another_prefix_ends_sessions_and_others_stay(crossing: Crossing) -> None:

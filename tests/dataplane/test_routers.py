@@ -61,6 +61,7 @@ class Routed:
         trees: Any = (),
         labels: Any = (),
         ttl: str = "uniform",
+        nat: Any = None,
         **bridges: Any,
     ) -> None:
         tree = make(ports, **bridges)
@@ -71,7 +72,7 @@ class Routed:
             "tree": list(trees),
             "label": list(labels),
             "label-ttl": ttl,
-        }
+        } | ({"nat": nat} if nat else {})
         tree["raicho"]["router"] = [router]
         commit(self.rig, tree)
 

@@ -253,6 +253,21 @@ def test_ports_and_bridges_are_shown_also_without_the_agent(raicho: Raicho) -> N
     assert (bridge["name"], bridge["ports"]) == ("br0", ["7:p1"])
 
 
+def test_api_lists_what_can_be_asked_of_whoever_is_there(raicho: Raicho) -> None:
+    """G10: the requests of components, and the lists that a commit changes."""
+    rows = json.loads(ok(raicho("api", "--json")))
+    told = {(row["component"], row["api"], row["operation"]): row for row in rows}
+    for component in ("bus", "datastore"):
+        assert told[component, "control", "Ping"]["text"] == "Ask whether the component is alive."
+    commit = told["datastore", "control/datastore", "CommitSession"]
+    assert (commit["by"], commit["text"][-1]) == ("control", ".")
+    path = "/raicho/bridge/static-mac"
+    assert told["datastore", f"config{path}", path]["verbs"] == ["add", "del", "get", "bulk"]
+    some = json.loads(ok(raicho("api", "config/raicho/bridge", "--json")))
+    assert some == [row for row in rows if row["api"].startswith("config/raicho/bridge")]
+    assert "no such API" in ok(raicho("api", "nothing"))
+
+
 def test_components_topics_and_counters_are_shown(raicho: Raicho) -> None:
     """K13, C11, T8."""
     listed = json.loads(ok(raicho("show", "components", "--json")))
