@@ -8,6 +8,8 @@ from faults.house import House, opened
 from faults.matrix import FAULTS, NEW, at_rest, rule, tried
 from faults.relay import Fate, Passing, Rule
 
+from raicho.control.message import Failure
+
 UNDO = "-undo"
 
 # What goes wrong on the way back, of a participant that had committed.
@@ -24,8 +26,9 @@ async def test_all_sides_are_equal_after_every_fault_on_the_way_back(
     """T4, F16: the agent refuses to commit, and then something else goes wrong."""
     async with opened(house, context) as o:
         before = await at_rest(o)
-        o.relays["openflow"].rule = rule("Commit", "refused", lambda: None)
-        o.relays[victim].rule = going_back(rule(asked, fault, lambda: house.kill(victim)))
+        refusing = Refusing(rule("Commit", "refused", lambda: None))
+        o.relays["openflow"].rule = refusing
+        o.relays[victim].rule = going_back(rule(asked, fault, lambda: house.kill(victim)), refusing)
         began = time.monotonic()
         failure = await tried(o, NEW)
         after = await o.settled()
@@ -34,11 +37,24 @@ async def test_all_sides_are_equal_after_every_fault_on_the_way_back(
         assert after == before
 
 
-def going_back(judge: Rule) -> Rule:
-    """Let a rule judge only what is said on the way back."""
+class Refusing:
+    """A rule, and whether it has refused something."""
+
+    def __init__(self, judge: Rule) -> None:
+        self._judge = judge
+        self.has_refused = False
+
+    def __call__(self, passing: Passing) -> Fate:
+        fate = self._judge(passing)
+        self.has_refused |= isinstance(fate, Failure)
+        return fate
+
+
+def going_back(judge: Rule, refusing: Refusing) -> Rule:
+    """Let a rule judge only what is said on the way back, and nothing late of another one."""
 
     def only(passing: Passing) -> Fate:
         is_back = passing.txid.endswith(UNDO) or passing.asked == "Restart"
-        return judge(passing) if is_back else 1
+        return judge(passing) if is_back and refusing.has_refused else 1
 
     return only
