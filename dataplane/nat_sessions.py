@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 from .nat import PROTOCOLS, TIMERS, Session
 from .openflow import now_ms
-from .operation import Operation
+from .operation import Operation, Refused
 from .routers import Open
 
 PAGE = struct.Struct("!QI")  # where to begin, how many at most
@@ -50,7 +50,7 @@ def _flush(there: Open, payload: bytes) -> Answer:
         raise struct.error(f"{len(payload)} bytes are no address")
     inside = ip_address(payload) if payload else None
     if there.translation is None:
-        raise ValueError("the router has no NAT")
+        raise Refused("the router has no NAT")
     return (ENDED.pack(there.translation.nat.flush(now_ms(), inside)),)
 
 

@@ -6,6 +6,10 @@ Verb = Literal["add", "del", "get", "bulk", "stat", "send"]
 Run = TypeVar("Run")
 
 
+class Refused(Exception):
+    """A request that is well-formed and cannot be carried out; says why."""
+
+
 class Operation(NamedTuple, Generic[Run]):
     """An entry of a table of operations.
 

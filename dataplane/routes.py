@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from . import nat_sessions, sending
 from .datapath import DONE
 from .openflow import BAD_LEN, now_ms
-from .operation import Operation
+from .operation import Operation, Refused
 from .routers import BAD_ROUTER, Open
 from .switch import Switch
 
@@ -30,10 +30,8 @@ def answer(switch: Switch, op: str, name: str, payload: bytes) -> tuple[int, str
         return DONE, "", OPERATIONS[op].run(there, payload)
     except struct.error as error:
         return BAD_LEN, f"{op}: {error}", ()
-    except OSError as error:
-        return REFUSED, f"{op}: {error.strerror}", ()
-    except (KeyError, ValueError) as error:
-        return REFUSED, f"{op}: {error.args[0]}", ()
+    except Refused as error:
+        return REFUSED, f"{op}: {error}", ()
 
 
 def _whole(payload: bytes, size: int) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from .openflow import now_ms
-from .operation import Operation
+from .operation import Operation, Refused
 from .routers import Open
 
 # Length of an address (4 or 16), protocol, TTL, class, flags, where the checksum goes, source,
@@ -40,7 +40,7 @@ def _index(there: Open, name: bytes) -> int:
     if not text:
         return 0
     if text not in there.interfaces:
-        raise KeyError(f"there is no interface {text!r}")
+        raise Refused(f"there is no interface {text!r}")
     return there.interfaces[text].index
 
 
@@ -50,7 +50,7 @@ def _send_message(there: Open, payload: bytes) -> Answer:
         MESSAGE.unpack_from(payload)
     )
     if size not in (4, 16):
-        raise ValueError(f"an address has 4 or 16 bytes, not {size}")
+        raise Refused(f"an address has 4 or 16 bytes, not {size}")
     message = Message(
         protocol,
         ttl,
@@ -61,7 +61,10 @@ def _send_message(there: Open, payload: bytes) -> Answer:
         source[:size] if flags & HAS_SOURCE else b"",
         destination[:size],
     )
-    there.router.send_message(payload[MESSAGE.size :], message, now_ms())
+    try:
+        there.router.send_message(payload[MESSAGE.size :], message, now_ms())
+    except OSError as error:  # the core's: no route, no address, too long
+        raise Refused(error.strerror) from error
     return ()
 
 
@@ -69,7 +72,15 @@ def _send_frame(there: Open, payload: bytes) -> Answer:
     """Send a frame by an interface, as it is."""
     if len(payload) < NAME:
         raise struct.error(f"{len(payload)} bytes are no name of an interface and a frame")
-    there.router.send_frame(_index(there, payload[:NAME]), payload[NAME:])
+    index = _index(there, payload[:NAME])
+    if not index:
+        raise Refused("a frame leaves by an interface, and none is named")
+    try:
+        there.router.send_frame(index, payload[NAME:])
+    except OSError as error:
+        raise Refused(error.strerror) from error
+    except ValueError as error:  # its length
+        raise Refused(str(error)) from error
     return ()
 
 

@@ -81,6 +81,23 @@ routing_free(struct routing_rig *r)
     free(r);
 }
 
+/* Around each test of cmocka's, whose state it is. */
+static inline int
+routing_set_up(void **state)
+{
+    *state = routing_new();
+    return 0;
+}
+
+static inline int
+routing_tear_down(void **state)
+{
+    routing_free(*state);
+    return 0;
+}
+
+#define ROUTER struct routing_rig *r = *state
+
 static inline void
 routing_tick(struct routing_rig *r, uint64_t ms)
 {

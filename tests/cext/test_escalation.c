@@ -15,22 +15,6 @@
 enum { OSPF = 89, BGP = 179, RATE = 1000 };
 
 #define BIT(NAME) (UINT32_C(1) << (ROUTE_##NAME - ROUTE_LOCAL))
-#define ROUTER struct routing_rig *r = *state
-
-static int
-set_up(void **state)
-{
-    *state = routing_new();
-    return 0;
-}
-
-static int
-tear_down(void **state)
-{
-    routing_free(*state);
-    return 0;
-}
-
 static uint32_t
 subscribe(struct routing_rig *r, struct escalation_match match, uint32_t rate)
 {
@@ -342,7 +326,7 @@ what_cannot_be_is_refused(void **state)
     assert_int_equal(escalation_add(r->router, &good, RATE, &id), 0);
 }
 
-#define TEST(NAME) cmocka_unit_test_setup_teardown(NAME, set_up, tear_down)
+#define TEST(NAME) cmocka_unit_test_setup_teardown(NAME, routing_set_up, routing_tear_down)
 
 int
 main(void)

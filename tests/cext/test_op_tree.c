@@ -15,22 +15,6 @@
 #include "trees.h"
 #include "vlan.h"
 
-static int
-set_up(void **state)
-{
-    *state = routing_new();
-    return 0;
-}
-
-static int
-tear_down(void **state)
-{
-    routing_free(*state);
-    return 0;
-}
-
-#define ROUTER struct routing_rig *r = *state
-
 static uint64_t
 dropped(const struct routing_rig *r, enum drop_reason reason)
 {
@@ -41,21 +25,6 @@ static uint64_t
 punted(const struct routing_rig *r)
 {
     return r->rig->worker->totals.punted;
-}
-
-static void
-assert_frame(const struct frame *f, uint64_t to, uint64_t from, unsigned ttl)
-{
-    const uint8_t *ip = f->data + ETH_SIZE;
-    uint8_t family = ip[0] >> 4;
-
-    assert_int_equal(get_be48(f->data), to);
-    assert_int_equal(get_be48(f->data + 6), from);
-    assert_int_equal(get_be16(f->data + 12), family == IP_V4 ? ETH_TYPE_IPV4 : ETH_TYPE_IPV6);
-    assert_int_equal(ip[family == IP_V4 ? 8 : 7], ttl);
-    if (family == IP_V4) {
-        assert_int_equal(csum_fold(csum_add(0, ip, 20)), 0);
-    }
 }
 
 /* Puts a packet in and returns by which interfaces it left: bit i is that on port i. */
@@ -72,8 +41,6 @@ leaves_by(struct routing_rig *r, unsigned port, const struct frame *f)
     }
     return ports;
 }
-
-#define BY(I) (1u << (I))
 
 /* --- Which tree (RFC 7761, 4.2) --- */
 
@@ -414,16 +381,6 @@ a_ping_to_all(void **state)
 
 /* --- Links --- */
 
-static void
-narrow(struct routing_rig *r, unsigned i, uint16_t mtu, bool up)
-{
-    struct interface_config config = interface_on(r->rig, i);
-
-    config.mtu = mtu;
-    config.up = up;
-    CHECK(!router_set_interface(r->router, r->index[i], &config));
-}
-
 /* RFC 1812, 5.2.6; RFC 8201, 4: each interface has an MTU of its own. */
 static void
 what_is_too_long_for_one_of_them(void **state)
@@ -687,222 +644,10 @@ a_list_is_records(void **state)
     }
 }
 
-/* --- Against a list (RFC 7761, 4.2) --- */
-
-enum { STEPS = 6000, KEPT = 64, GROUPS = 3, MODEL_MTU = 1280 };
-
-/* What one source says of one tree. */
-struct said {
-    bool used;
-    struct tree_words words;
-};
-
-struct model {
-    struct routing_rig *r;
-    uint64_t random;
-    struct said said[KEPT];
-    uint16_t mtu[RIG_PORTS + 1];
-    bool up[RIG_PORTS + 1];
-    unsigned n_out, n_strayed, n_dead;          /* Packets of each outcome. */
-};
-
-static struct ip_address
-model_group(uint8_t family, unsigned i)
-{
-    return family == IP_V4 ? GROUP4(i) : GROUP6(i);
-}
-
-/* On link 1, 2 or 3, or where no route leads. */
-static struct ip_address
-model_host(uint8_t family, unsigned link)
-{
-    return family == IP_V4 ? V4(10, 0, link, 9) : V6(link, 9);
-}
-
-static bool
-same_tree(const struct tree_words *a, uint8_t family, const struct ip_address *group, const struct ip_address *from)
-{
-    return a->family == family && ip_equal(&a->group, group) && ip_equal(&a->from, from);
-}
-
-static void
-model_change(struct model *m)
-{
-    static const uint8_t sources[] = { ROUTE_STATIC, ROUTE_FPM, ROUTE_FREE };
-    struct routing_rig *r = m->r;
-    uint8_t family = draw(&m->random, 2) ? IP_V4 : IP_V6;
-    struct tree_words words = {
-        .op = draw(&m->random, 3) ? 1 : 2, .source = sources[draw(&m->random, 3)], .family = family,
-        .incoming = draw(&m->random, 4), .outgoing = draw(&m->random, 8) << 1,
-        .group = model_group(family, draw(&m->random, GROUPS)),
-        .from = draw(&m->random, 2) ? model_host(family, 1 + draw(&m->random, 4)) : any_source,
-    };
-    struct said *at = NULL, *free_at = NULL;
-
-    for (unsigned i = 0; i < KEPT; i++) {
-        struct said *each = &m->said[i];
-        if (each->used && each->words.source == words.source
-            && same_tree(&each->words, family, &words.group, &words.from)) {
-            at = each;
-        }
-        free_at = each->used ? free_at : each;
-    }
-    if (words.op == 1 && !at && !free_at) {
-        return;
-    }
-    uint32_t result = tree_mod(r, &words);
-    assert_int_equal(result, words.op == 1 || at ? ROUTE_DONE : ROUTE_NOT_FOUND);
-    if (words.op == 1) {
-        at = at ? at : free_at;
-        *at = (struct said) { true, words };
-    } else if (at) {
-        at->used = false;
-    }
-}
-
-/* What one source does not put again goes. */
-static void
-model_sweep(struct model *m)
-{
-    uint32_t n = 0;
-
-    tib_begin(&m->r->router->tib, ROUTE_FPM);
-    for (unsigned i = 0; i < KEPT; i++) {
-        struct said *each = &m->said[i];
-        if (!each->used || each->words.source != ROUTE_FPM) {
-            continue;
-        }
-        if (draw(&m->random, 4)) {
-            assert_int_equal(tree_mod(m->r, &each->words), ROUTE_DONE);
-        } else {
-            each->used = false;
-            n++;
-        }
-    }
-    assert_int_equal(tib_sweep(&m->r->router->tib, ROUTE_FPM), n);
-}
-
-static void
-model_interface(struct model *m)
-{
-    unsigned i = 1 + draw(&m->random, 3);
-
-    m->mtu[i] = draw(&m->random, 2) ? MTU : MODEL_MTU;
-    m->up[i] = draw(&m->random, 4);
-    narrow(m->r, i, m->mtu[i], m->up[i]);
-}
-
-/* What all say of the tree: which interface, and which others. */
-static bool
-model_find(const struct model *m, uint8_t family, struct ip_address group, struct ip_address from,
-           unsigned *incoming, unsigned *outgoing)
-{
-    bool found = false;
-    unsigned first = UINT8_MAX;
-
-    *incoming = *outgoing = 0;
-    for (unsigned i = 0; i < KEPT; i++) {
-        const struct said *each = &m->said[i];
-        if (!each->used || !same_tree(&each->words, family, &group, &from)) {
-            continue;
-        }
-        found = true;
-        *outgoing |= each->words.outgoing;
-        if (each->words.incoming && each->words.source < first) {
-            first = each->words.source;
-            *incoming = each->words.incoming;
-        }
-    }
-    return found;
-}
-
-/* By which interfaces a packet leaves. */
-static unsigned
-model_ways(struct model *m, unsigned by, unsigned link, uint8_t family, struct ip_address group, unsigned ttl,
-           size_t len)
-{
-    unsigned incoming, outgoing, ways = 0;
-
-    if (!model_find(m, family, group, model_host(family, link), &incoming, &outgoing)
-        && !model_find(m, family, group, any_source, &incoming, &outgoing)) {
-        return 0;
-    }
-    /* The link of an interface that is down is reached by none. */
-    if ((incoming ? incoming : link <= 3 && m->up[link] ? link : 0) != by) {
-        m->n_strayed++;
-        return 0;
-    }
-    for (unsigned i = 1; i <= 3 && ttl > 1; i++) {
-        ways |= i != by && m->up[i] && m->mtu[i] >= len ? outgoing & BY(i) : 0;
-    }
-    m->n_out += !!ways;
-    m->n_dead += !ways;
-    return ways;
-}
-
-static void
-model_packet(struct model *m)
-{
-    static const uint8_t ttls[] = { 0, 1, 2, 64 };
-    uint8_t family = draw(&m->random, 2) ? IP_V4 : IP_V6;
-    unsigned by = 1 + draw(&m->random, 3), link = 1 + draw(&m->random, 4);
-    unsigned ttl = draw(&m->random, 3) ? 64 : ttls[draw(&m->random, 4)];
-    struct ip_address group = model_group(family, draw(&m->random, GROUPS));
-    uint32_t number = (uint32_t) m->random;
-    struct frame f, out;
-
-    if (!m->up[by]) {
-        return;
-    }
-    group_packet(&f, by, family, model_host(family, link), group, ttl, draw(&m->random, 4) ? 30 : 1400);
-    put_be32(f.data + f.len - 4, number);
-    unsigned ways = model_ways(m, by, link, family, group, ttl, f.len - ETH_SIZE);
-    routing_put(m->r, by, &f);
-    for (unsigned i = 1; i <= 3; i++) {
-        unsigned n = 0;
-        while ((out.len = port_memory_take(&m->r->rig->ports[i], out.data, sizeof out.data, NULL))) {
-            if (get_be48(out.data) != get_be48(f.data)) {
-                continue;                       /* The router asks for hosts, or tells the sender. */
-            }
-            n++;
-            assert_int_equal(out.len, f.len);
-            assert_frame(&out, get_be48(f.data), MAC_OF(i), ttl - 1);
-            assert_int_equal(get_be32(out.data + out.len - 4), number);
-        }
-        assert_int_equal(n, ways >> i & 1);
-    }
-}
-
-static void
-like_a_list(void **state)
-{
-    ROUTER;
-    struct model m = { .r = r, .random = 0x9e3779b97f4a7c15, .mtu = { 0, MTU, MTU, MTU },
-                       .up = { false, true, true, true } };
-
-    for (unsigned i = 0; i < STEPS; i++) {
-        unsigned what = draw(&m.random, 100);
-
-        if (what < 15) {
-            model_change(&m);
-        } else if (what < 16) {
-            model_sweep(&m);
-        } else if (what < 18) {
-            model_interface(&m);
-        } else {
-            model_packet(&m);
-        }
-        r->rig->now += 1;
-    }
-    assert_true(m.n_out > STEPS / 20);
-    assert_true(m.n_strayed > STEPS / 20);
-    assert_true(m.n_dead > STEPS / 50);
-}
-
 int
 main(void)
 {
-#define TEST(NAME) cmocka_unit_test_setup_teardown(NAME, set_up, tear_down)
+#define TEST(NAME) cmocka_unit_test_setup_teardown(NAME, routing_set_up, routing_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(to_all_of_the_others), TEST(the_frame_has_the_address_of_the_group),
         TEST(of_the_source_before_that_of_any), TEST(nowhere), TEST(what_strays_is_counted_and_told),
@@ -912,7 +657,7 @@ main(void)
         TEST(a_ping_to_all), TEST(what_is_too_long_for_one_of_them), TEST(links_that_go_and_come),
         TEST(on_vlans_and_bridges), TEST(segments), TEST(padding_ends_here),
         TEST(several_say_something_of_a_tree), TEST(mark_and_sweep), TEST(records_that_are_wrong),
-        TEST(a_list_is_records), TEST(like_a_list),
+        TEST(a_list_is_records),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

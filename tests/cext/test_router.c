@@ -15,22 +15,6 @@
 #include "router_wire.h"
 #include "routing.h"
 
-static int
-set_up(void **state)
-{
-    *state = routing_new();
-    return 0;
-}
-
-static int
-tear_down(void **state)
-{
-    routing_free(*state);
-    return 0;
-}
-
-#define ROUTER struct routing_rig *r = *state
-
 static uint64_t
 dropped(const struct routing_rig *r, enum drop_reason reason)
 {
@@ -685,7 +669,7 @@ routes_of_a_source_that_comes_back(void **state)
 int
 main(void)
 {
-#define TEST(NAME) cmocka_unit_test_setup_teardown(NAME, set_up, tear_down)
+#define TEST(NAME) cmocka_unit_test_setup_teardown(NAME, routing_set_up, routing_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(between_links), TEST(by_the_longest_prefix), TEST(a_group_changes_for_all_its_routes),
         TEST(over_several_next_hops), TEST(by_what_leads_to_the_gateway),

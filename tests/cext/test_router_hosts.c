@@ -15,7 +15,6 @@
 
 enum { HOST = 9, OTHER = 7, ICMP_TYPE_REDIRECT = 5 };
 
-#define ROUTER struct routing_rig *r = *state
 #define LINK_LOCAL(HOST) ((struct ip_address) { { UINT64_C(0xfe80) << 48, HOST } })
 
 static int
@@ -29,13 +28,6 @@ set_up(void **state)
     set_neighbour(r, 1, IP_V4, V4(10, 0, 1, HOST), MAC_OF_HOST(1, HOST));
     set_neighbour(r, 1, IP_V6, V6(1, HOST), MAC_OF_HOST(1, HOST));
     *state = r;
-    return 0;
-}
-
-static int
-tear_down(void **state)
-{
-    routing_free(*state);
     return 0;
 }
 
@@ -357,7 +349,7 @@ a_link_that_comes_again_may_be_another(void **state)
 int
 main(void)
 {
-#define TEST(NAME) cmocka_unit_test_setup_teardown(NAME, set_up, tear_down)
+#define TEST(NAME) cmocka_unit_test_setup_teardown(NAME, set_up, routing_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_host_is_told_of_a_better_gateway),
         TEST(with_ipv6_the_gateway_is_link_local_or_the_destination),

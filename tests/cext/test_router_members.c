@@ -27,15 +27,6 @@ set_up(void **state)
     return 0;
 }
 
-static int
-tear_down(void **state)
-{
-    routing_free(*state);
-    return 0;
-}
-
-#define ROUTER struct routing_rig *r = *state
-
 static void
 wait(struct routing_rig *r, uint64_t ms)
 {
@@ -179,7 +170,7 @@ links_that_go(void **state)
 int
 main(void)
 {
-#define TEST(NAME) cmocka_unit_test_setup_teardown(NAME, set_up, tear_down)
+#define TEST(NAME) cmocka_unit_test_setup_teardown(NAME, set_up, routing_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(who_joins_hears_until_he_leaves), TEST(hosts_are_asked), TEST(beside_static_trees), TEST(links_that_go),
     };

@@ -14,23 +14,7 @@
 
 enum { OSPF = 89 };
 
-#define ROUTER struct routing_rig *r = *state
-
 static uint8_t payload[UINT16_MAX + 1];
-
-static int
-set_up(void **state)
-{
-    *state = routing_new();
-    return 0;
-}
-
-static int
-tear_down(void **state)
-{
-    routing_free(*state);
-    return 0;
-}
 
 static int
 send(struct routing_rig *r, struct router_message message, size_t len)
@@ -106,7 +90,7 @@ what_cannot_be_sent(void **state)
     assert_int_equal(send(r, away, 8), ENETDOWN);
 }
 
-#define TEST(NAME) cmocka_unit_test_setup_teardown(NAME, set_up, tear_down)
+#define TEST(NAME) cmocka_unit_test_setup_teardown(NAME, routing_set_up, routing_tear_down)
 
 int
 main(void)

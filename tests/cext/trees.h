@@ -3,6 +3,7 @@
 
 /* Trees by records, and packets to groups, for a router on a rig. */
 
+#include "csum.h"
 #include "routing.h"
 #include "tib_wire.h"
 
@@ -11,6 +12,8 @@
 #define GROUP6(N) ((struct ip_address) { { UINT64_C(0xff0e) << 48, 0x10000u | (N) } })
 
 static const struct ip_address any_source;
+
+#define BY(I) (1u << (I))
 
 struct tree_words {
     uint8_t op, source, family;         /* 0: put, static, IPv4. */
@@ -65,6 +68,32 @@ group_packet(struct frame *f, unsigned i, uint8_t family, struct ip_address from
     udp_packet(f, i, family, from, group, ttl, payload);
     put_be48(f->data, family == IP_V4 ? 0x01005e000000 | (group.word[1] & 0x7fffff)
                                       : 0x333300000000 | (group.word[1] & 0xffffffff));
+}
+
+/* What every frame of a router has: addresses, type, time to live, a right checksum. */
+static inline void
+assert_frame(const struct frame *f, uint64_t to, uint64_t from, unsigned ttl)
+{
+    const uint8_t *ip = f->data + ETH_SIZE;
+    uint8_t family = ip[0] >> 4;
+
+    assert_int_equal(get_be48(f->data), to);
+    assert_int_equal(get_be48(f->data + 6), from);
+    assert_int_equal(get_be16(f->data + 12), family == IP_V4 ? ETH_TYPE_IPV4 : ETH_TYPE_IPV6);
+    assert_int_equal(ip[family == IP_V4 ? 8 : 7], ttl);
+    if (family == IP_V4) {
+        assert_int_equal(csum_fold(csum_add(0, ip, 20)), 0);
+    }
+}
+
+static inline void
+narrow(struct routing_rig *r, unsigned i, uint16_t mtu, bool up)
+{
+    struct interface_config config = interface_on(r->rig, i);
+
+    config.mtu = mtu;
+    config.up = up;
+    CHECK(!router_set_interface(r->router, r->index[i], &config));
 }
 
 #endif
