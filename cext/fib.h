@@ -12,18 +12,18 @@
  * A tree for each family, that takes 16 bits of an address, then 8 at each node, as an allotment
  * routing table does [1]: a slot has what an address gets there, or says where it goes on.  Beside
  * the slots lie, as a heap, the prefixes that are shorter than a slot, so that a change writes
- * exactly the slots that no longer prefix has.  Where only one longer prefix is below a slot, that
- * one stands there by itself (it is lone) and needs no nodes.  The prefix of length 0 is kept apart:
- * a default route costs one store.
+ * exactly the slots that no longer prefix has.  Where only few longer prefixes are below a slot, they
+ * stand there one beside the other and need no node: most networks are sparse, those of IPv6 above all.
+ * The prefix of length 0 is kept apart: a default route costs one store.
  *
  * Cost
  * ====
- * A lookup reads one slot after the other until the prefixes end, and one line where a lone one
- * is; those of a batch overlap.  A change writes at most 256 slots in its node, and those of the
- * nodes below them: a /8 some 2^16, a /1 up to 2^23.  Memory: nothing until the first prefix; then
- * 512 kB, of which pages are taken when they are used, 64 bytes for a lone prefix, and 2 kB for a
- * node.  There are at most FIB_MAX_NODES and FIB_MAX_LONE of them; they are kept for later ones when
- * they are empty.
+ * A lookup reads one slot after the other until the prefixes end, and one line where there are few,
+ * another if one of these is longer than 64 bits; those of a batch overlap.  A change writes at most
+ * 256 slots in its node, and those of the nodes below them: a /8 some 2^16, a /1 up to 2^23; among few
+ * it writes these anew.  Memory: nothing until the first prefix; then 512 kB, of which pages are taken
+ * when they are used, 128 bytes for few prefixes, and 2 kB for a node.  There are at most FIB_MAX_NODES
+ * and FIB_MAX_FEWS of them; they are kept for later ones when they are empty.
  *
  * Threads
  * =======
@@ -44,7 +44,7 @@ struct fib_tree;
 enum {
     FIB_MAX_VALUE = (1 << 30) - 1,
     FIB_MAX_NODES = 1 << 20,        /* Of each family. */
-    FIB_MAX_LONE = 1 << 22,
+    FIB_MAX_FEWS = 1 << 22,
 };
 
 struct fib_family {

@@ -20,7 +20,7 @@ struct descent {
     const _Atomic uint32_t *next[TOGETHER];     /* The slot that it meets then. */
     uint8_t going[TOGETHER];        /* Those whose slot is a child, */
     unsigned n_going;
-    uint8_t meeting[TOGETHER];      /* and those who meet a lone prefix. */
+    uint8_t meeting[TOGETHER];      /* and those who meet few prefixes. */
     unsigned n_meeting;
 };
 
@@ -55,7 +55,7 @@ take(const struct fib_tree *tree, struct addresses addresses, unsigned i, unsign
     descent->going[descent->n_going] = i;
     descent->n_going += goes;
     descent->meeting[descent->n_meeting] = i;
-    descent->n_meeting += fib_kind(word) == FIB_LONE;
+    descent->n_meeting += fib_kind(word) == FIB_FEW;
 }
 
 /* Lets all read their slot of the root, which is small enough to be near. */
@@ -83,22 +83,40 @@ step(const struct fib_tree *tree, struct addresses addresses, unsigned at, struc
     }
 }
 
-/* Settles who meets a lone prefix: it matches, or the slot has what it would have without it. */
+/* What an address gets where few prefixes are: what the longest has that it lies in. */
+INLINE uint32_t
+choose(const struct fib_few *few, struct fib_bits bits, bool is_ipv4)
+{
+    uint32_t chosen = atomic_load_explicit(&few->above, memory_order_relaxed);
+    const bool is_deep = !is_ipv4 && few->is_deep;
+
+#pragma GCC unroll 4
+    for (unsigned i = 0; i < FIB_FEW_PREFIXES; i++) {
+        const uint32_t value = atomic_load_explicit(&few->values[i], memory_order_relaxed);
+        uint64_t difference = (bits.word[0] ^ few->high[i]) >> few->skip[i];
+
+        if (is_deep) {
+            difference |= (bits.word[1] ^ few->low[i]) & few->low_mask[i];
+        }
+        chosen = difference | !value ? chosen : value;
+    }
+    return chosen;
+}
+
+/* Settles who meets few prefixes. */
 INLINE void
 meet(const struct fib_tree *tree, struct addresses addresses, struct descent *descent)
 {
+    const struct fib_few *fews[TOGETHER];
+
     for (unsigned j = 0; j < descent->n_meeting; j++) {
-        __builtin_prefetch(fib_lone(tree, fib_number(descent->words[descent->meeting[j]])));
+        fews[j] = fib_few(tree, fib_number(descent->words[descent->meeting[j]]));
+        __builtin_prefetch(fews[j]);
     }
     for (unsigned j = 0; j < descent->n_meeting; j++) {
         const unsigned i = descent->meeting[j];
-        const struct fib_lone *lone = fib_lone(tree, fib_number(descent->words[i]));
-        const struct fib_bits bits = bits_of(addresses, i);
-        const uint32_t value = atomic_load_explicit(&lone->value, memory_order_relaxed);
-        const uint32_t above = atomic_load_explicit(&lone->above, memory_order_relaxed);
-        const uint64_t difference = ((bits.word[0] ^ lone->bits.word[0]) & lone->mask.word[0])
-                                    | ((bits.word[1] ^ lone->bits.word[1]) & lone->mask.word[1]);
-        descent->words[i] = difference ? above : value;
+
+        descent->words[i] = choose(fews[j], bits_of(addresses, i), addresses.is_ipv4);
     }
 }
 

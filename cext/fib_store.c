@@ -1,4 +1,4 @@
-/* The memory of a FIB's tree: nodes and lone prefixes by their numbers; see fib_tree.h. */
+/* The memory of a FIB's tree: nodes and few prefixes by their numbers; see fib_tree.h. */
 
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -13,13 +13,13 @@ static const struct {
     size_t size;                    /* Of one. */
 } facts[] = {
     [FIB_CHILD] = { FIB_CHUNK_NODES, FIB_MAX_NODES, sizeof(struct fib_nodes) / FIB_CHUNK_NODES },
-    [FIB_LONE] = { FIB_CHUNK_LONE, FIB_MAX_LONE, sizeof(struct fib_lone) },
+    [FIB_FEW] = { FIB_CHUNK_FEWS, FIB_MAX_FEWS, sizeof(struct fib_few) },
 };
 
 static struct fib_store *
 store_of(struct fib_tree *tree, enum fib_kind kind)
 {
-    return kind == FIB_CHILD ? &tree->nodes : &tree->lone;
+    return kind == FIB_CHILD ? &tree->nodes : &tree->fews;
 }
 
 /* Where a thing has the number of the next one while it is free. */
@@ -28,8 +28,8 @@ next_of(struct fib_tree *tree, uint32_t word)
 {
     const uint32_t number = fib_number(word);
 
-    if (fib_kind(word) == FIB_LONE) {
-        return &fib_lone(tree, number)->next;
+    if (fib_kind(word) == FIB_FEW) {
+        return &fib_few(tree, number)->next;
     }
     struct fib_nodes *nodes = atomic_load(&tree->nodes.chunks[number / FIB_CHUNK_NODES]);
     return nodes->inner[number % FIB_CHUNK_NODES];
@@ -49,7 +49,7 @@ tree_free(struct fib_tree *tree)
 {
     for (unsigned i = 0; i < FIB_CHUNKS; i++) {
         free(atomic_load(&tree->nodes.chunks[i]));
-        free(atomic_load(&tree->lone.chunks[i]));
+        free(atomic_load(&tree->fews.chunks[i]));
     }
     munmap(tree, sizeof *tree);
 }
@@ -67,7 +67,7 @@ size_t
 fib_tree_memory(const struct fib_tree *tree)
 {
     return sizeof *tree + tree->nodes.n_touched * facts[FIB_CHILD].size
-           + tree->lone.n_touched * facts[FIB_LONE].size;
+           + tree->fews.n_touched * facts[FIB_FEW].size;
 }
 
 /* Returns whether there is room for one more. */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "fib_few.h"
 #include "fib_tree.h"
 
 /* The root or a node. */
@@ -80,14 +81,6 @@ place_of(const struct fib_prefix *prefix)
     return UINT32_C(1) << n | slot_of(&prefix->bits, level) >> (bits_at(level) - n);
 }
 
-static struct fib_bits
-mask_of(uint8_t len)
-{
-    const struct ip_address mask = ip_mask(IP_V6, len);
-
-    return (struct fib_bits) { { mask.word[0], mask.word[1] } };
-}
-
 /* --- Slots and the prefixes above them ------------------------------------------------------------ */
 
 static void paint(const struct fib_tree *tree, const struct array *array, uint32_t at,
@@ -102,8 +95,8 @@ slot_word(const struct fib_tree *tree, const struct array *array, uint32_t slot)
     switch (fib_kind(word)) {
     case FIB_CHILD:
         return node_of(tree, word).inner[1];
-    case FIB_LONE:
-        return load(&fib_lone(tree, fib_number(word))->above);
+    case FIB_FEW:
+        return load(&fib_few(tree, fib_number(word))->above);
     default:
         return word;
     }
@@ -118,8 +111,8 @@ set_slot(const struct fib_tree *tree, const struct array *array, uint32_t slot, 
         const struct array node = node_of(tree, old);
         node.inner[1] = word;
         paint(tree, &node, 1, fib_number(word));
-    } else if (fib_kind(old) == FIB_LONE) {
-        publish(&fib_lone(tree, fib_number(old))->above, word);
+    } else if (fib_kind(old) == FIB_FEW) {
+        publish(&fib_few(tree, fib_number(old))->above, word);
     } else {
         publish(&array->slots[slot], word);
     }
@@ -209,21 +202,13 @@ next_slot(const struct fib_prefix *prefix, const struct path *path)
     return &path->arrays[path->level].slots[slot_of(&prefix->bits, path->level)];
 }
 
-/* The lone prefix that stands where a path ends; null if there is none. */
-static struct fib_lone *
-lone_at(const struct fib_tree *tree, const struct fib_prefix *prefix, const struct path *path)
+/* The few prefixes that stand where a path ends; null if there are none. */
+static struct fib_few *
+few_at(const struct fib_tree *tree, const struct fib_prefix *prefix, const struct path *path)
 {
     const uint32_t word = load(next_slot(prefix, path));
 
-    return path->level < path->end && fib_kind(word) == FIB_LONE ? fib_lone(tree, fib_number(word))
-                                                                 : NULL;
-}
-
-static bool
-is_same(const struct fib_lone *lone, const struct fib_prefix *prefix)
-{
-    return lone->len == prefix->len && lone->bits.word[0] == prefix->bits.word[0]
-           && lone->bits.word[1] == prefix->bits.word[1];
+    return path->level < path->end && fib_kind(word) == FIB_FEW ? fib_few(tree, fib_number(word)) : NULL;
 }
 
 /* Gives up the nodes at the end of a path that are empty. */
@@ -242,36 +227,71 @@ tidy(struct fib_tree *tree, struct epoch *epoch, const struct fib_prefix *prefix
 
 /* --- Coming ------------------------------------------------------------------------------------------- */
 
-/* Lets a prefix stand by itself in a slot that has a value.  Returns 0 or ENOMEM. */
+/* Lets a prefix stand in a slot that has a value, or few prefixes and room for one more.  Returns 0 or
+ * ENOMEM. */
 static int
-put_alone(struct fib_tree *tree, _Atomic uint32_t *slot, const struct fib_prefix *prefix,
-          uint32_t value)
+put_beside(struct fib_tree *tree, struct epoch *epoch, _Atomic uint32_t *slot,
+           const struct fib_prefix *prefix, uint32_t value)
 {
-    const uint32_t word = fib_take(tree, FIB_LONE);
+    const uint32_t old = load(slot), new = fib_take(tree, FIB_FEW);
+    const struct fib_few *few = fib_kind(old) == FIB_FEW ? fib_few(tree, fib_number(old)) : NULL;
+    struct fib_list list = { .n = 0 };
 
-    if (!word) {
+    if (!new) {
         return ENOMEM;
     }
-    struct fib_lone *lone = fib_lone(tree, fib_number(word));
-    lone->bits = prefix->bits;
-    lone->mask = mask_of(prefix->len);
-    lone->len = prefix->len;
-    atomic_store_explicit(&lone->value, value, memory_order_relaxed);
-    atomic_store_explicit(&lone->above, load(slot), memory_order_relaxed);
-    publish(slot, word);
+    if (few) {
+        fib_few_read(few, &list);
+    }
+    fib_list_add(&list, prefix, value);
+    fib_few_write(fib_few(tree, fib_number(new)), &list, few ? load(&few->above) : old);
+    publish(slot, new);
+    if (few) {
+        fib_give(tree, epoch, old);
+    }
     return 0;
 }
 
-/* Makes a node for the slot of a lone prefix, for a second one that comes.  What addresses get stays
- * the same.  The lone one is put in anew: who has met it where it was must not see what changes where it
- * will be.  Returns 0 or ENOMEM. */
+/* Puts a prefix into a node that nobody sees yet, in which it ends or is one of few.  Returns 0 or
+ * ENOMEM. */
 static int
-make_child(struct fib_tree *tree, struct epoch *epoch, _Atomic uint32_t *slot, unsigned level)
+put_into(struct fib_tree *tree, struct epoch *epoch, const struct array *node, unsigned level,
+         const struct fib_prefix *prefix, uint32_t value)
 {
+    node->inner[0]++;
+    if (level_of(prefix->len) == level) {
+        write_prefix(tree, node, place_of(prefix), fib_word(FIB_OWN, value));
+        return 0;
+    }
+    return put_beside(tree, epoch, &node->slots[slot_of(&prefix->bits, level)], prefix, value);
+}
+
+/* Gives a node back that nobody has seen, with what stands in it. */
+static void
+drop_node(struct fib_tree *tree, struct epoch *epoch, uint32_t word)
+{
+    const struct array node = node_of(tree, word);
+
+    for (unsigned i = 0; i < FIB_NODE_SLOTS; i++) {
+        if (fib_kind(load(&node.slots[i])) == FIB_FEW) {
+            fib_give(tree, epoch, load(&node.slots[i]));
+        }
+    }
+    fib_give(tree, epoch, word);
+}
+
+/* Makes a node in the place of few prefixes at the end of a path, for one more that comes.  What addresses
+ * get stays the same.  They are put in anew: who has met them where they were must not see what changes
+ * where they will be.  Returns 0 or ENOMEM. */
+static int
+make_child(struct fib_tree *tree, struct epoch *epoch, const struct fib_prefix *prefix,
+           struct path *path)
+{
+    _Atomic uint32_t *slot = next_slot(prefix, path);
     const uint32_t word = load(slot), child = fib_take(tree, FIB_CHILD);
-    const struct fib_lone *lone = fib_lone(tree, fib_number(word));
-    const struct fib_prefix prefix = { lone->bits, lone->len };
-    const uint32_t above = load(&lone->above), value = load(&lone->value);
+    const struct fib_few *few = fib_few(tree, fib_number(word));
+    const uint32_t above = load(&few->above);
+    struct fib_list list;
 
     if (!child) {
         return ENOMEM;
@@ -281,15 +301,16 @@ make_child(struct fib_tree *tree, struct epoch *epoch, _Atomic uint32_t *slot, u
         atomic_store_explicit(&node.slots[i], fib_number(above), memory_order_relaxed);
         node.inner[i] = 0;
     }
-    node.inner[0] = 1;
     node.inner[1] = above;
-    if (level_of(prefix.len) == level + 1) {
-        write_prefix(tree, &node, place_of(&prefix), fib_word(FIB_OWN, value));
-    } else if (put_alone(tree, &node.slots[slot_of(&prefix.bits, level + 1)], &prefix, value)) {
-        fib_give(tree, epoch, child);
-        return ENOMEM;
+    fib_few_read(few, &list);
+    for (unsigned i = 0; i < list.n; i++) {
+        if (put_into(tree, epoch, &node, path->level + 1, &list.prefixes[i], list.values[i])) {
+            drop_node(tree, epoch, child);
+            return ENOMEM;
+        }
     }
     publish(slot, child);
+    path->arrays[path->level].inner[0] -= list.n - 1;
     fib_give(tree, epoch, word);
     return 0;
 }
@@ -299,8 +320,10 @@ static int
 put_below(struct fib_tree *tree, struct epoch *epoch, const struct fib_prefix *prefix,
           struct path *path, uint32_t value)
 {
-    while (lone_at(tree, prefix, path)) {
-        if (make_child(tree, epoch, next_slot(prefix, path), path->level)) {
+    const struct fib_few *few;
+
+    while ((few = few_at(tree, prefix, path)) && fib_few_is_full(few)) {
+        if (make_child(tree, epoch, prefix, path)) {
             return ENOMEM;
         }
         follow(tree, &prefix->bits, path);
@@ -308,7 +331,7 @@ put_below(struct fib_tree *tree, struct epoch *epoch, const struct fib_prefix *p
     const struct array *array = &path->arrays[path->level];
     if (path->level == path->end) {
         write_prefix(tree, array, place_of(prefix), fib_word(FIB_OWN, value));
-    } else if (put_alone(tree, next_slot(prefix, path), prefix, value)) {
+    } else if (put_beside(tree, epoch, next_slot(prefix, path), prefix, value)) {
         return ENOMEM;
     }
     array->inner[0]++;
@@ -323,10 +346,11 @@ fib_tree_put(struct fib_tree *tree, struct epoch *epoch, const struct fib_prefix
 
     start(tree, prefix, &path);
     const struct array *array = &path.arrays[path.level];
-    struct fib_lone *lone = lone_at(tree, prefix, &path);
+    struct fib_few *few = few_at(tree, prefix, &path);
+    _Atomic uint32_t *own = few ? fib_few_find(few, prefix) : NULL;
     *comes = false;
-    if (lone && is_same(lone, prefix)) {
-        publish(&lone->value, value);
+    if (own) {
+        publish(own, value);
         return 0;
     }
     if (path.level == path.end && own_value(tree, array, place_of(prefix))) {
@@ -337,14 +361,14 @@ fib_tree_put(struct fib_tree *tree, struct epoch *epoch, const struct fib_prefix
     return put_below(tree, epoch, prefix, &path, value);
 }
 
-/* As deep as the first node or lone prefix: the root is in the cache. */
+/* As deep as the first node or few prefixes: the root is in the cache. */
 void
 fib_tree_prefetch(const struct fib_tree *tree, const struct fib_prefix *prefix)
 {
     const uint32_t word = load(&tree->slots[slot_of(&prefix->bits, 0)]);
 
-    if (fib_kind(word) == FIB_LONE) {
-        __builtin_prefetch(fib_lone(tree, fib_number(word)), 1);
+    if (fib_kind(word) == FIB_FEW) {
+        __builtin_prefetch(fib_few(tree, fib_number(word)), 1);
     } else if (fib_kind(word) == FIB_CHILD) {
         const struct array node = node_of(tree, word);
         __builtin_prefetch(&node.inner[0], 1);
@@ -363,8 +387,9 @@ fib_tree_get(const struct fib_tree *tree, const struct fib_prefix *prefix)
     if (path.level == path.end) {
         return own_value(tree, &path.arrays[path.end], place_of(prefix));
     }
-    const struct fib_lone *lone = lone_at(tree, prefix, &path);
-    return lone && is_same(lone, prefix) ? load(&lone->value) : 0;
+    struct fib_few *few = few_at(tree, prefix, &path);
+    const _Atomic uint32_t *own = few ? fib_few_find(few, prefix) : NULL;
+    return own ? load(own) : 0;
 }
 
 /* Takes a prefix out that is there. */
@@ -378,10 +403,14 @@ take_out(struct fib_tree *tree, struct epoch *epoch, const struct fib_prefix *pr
         const uint32_t at = place_of(prefix);
         write_prefix(tree, array, at, fib_word(FIB_INHERITED, value_above(array, at)));
     } else {
-        _Atomic uint32_t *slot = next_slot(prefix, path);
-        const uint32_t word = load(slot);
-        publish(slot, load(&fib_lone(tree, fib_number(word))->above));
-        fib_give(tree, epoch, word);
+        struct fib_few *few = few_at(tree, prefix, path);
+        publish(fib_few_find(few, prefix), 0);
+        if (fib_few_is_empty(few)) {
+            _Atomic uint32_t *slot = next_slot(prefix, path);
+            const uint32_t word = load(slot);
+            publish(slot, load(&few->above));
+            fib_give(tree, epoch, word);
+        }
     }
     array->inner[0]--;
     tidy(tree, epoch, prefix, path);

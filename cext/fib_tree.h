@@ -10,12 +10,12 @@
 
 /* --- Words --------------------------------------------------------------------------------------- */
 
-/* What a slot has: a kind, and a value or the number of a node or of a lone prefix. */
+/* What a slot has: a kind, and a value or the number of a node or of few prefixes. */
 enum fib_kind {
     FIB_INHERITED,                  /* A value (0: none) that a shorter prefix has. */
     FIB_OWN,                        /* A value that the prefix of this very slot has. */
     FIB_CHILD,
-    FIB_LONE,
+    FIB_FEW,
 };
 
 enum {
@@ -27,11 +27,12 @@ enum {
     FIB_NODE_SLOTS = 1 << FIB_NODE_BITS,
     FIB_LEVELS = 1 + (128 - FIB_ROOT_BITS) / FIB_NODE_BITS,
     FIB_CHUNK_NODES = 1 << 11,      /* Whose slots fill a huge page. */
-    FIB_CHUNK_LONE = 1 << 15,
+    FIB_CHUNK_FEWS = 1 << 14,       /* The same. */
     FIB_CHUNKS = FIB_MAX_NODES / FIB_CHUNK_NODES,
+    FIB_FEW_PREFIXES = 4,
 };
 
-_Static_assert(FIB_MAX_LONE / FIB_CHUNK_LONE <= FIB_CHUNKS, "room for chunks of either kind");
+_Static_assert(FIB_MAX_FEWS / FIB_CHUNK_FEWS <= FIB_CHUNKS, "room for chunks of either kind");
 
 static inline uint32_t
 fib_word(enum fib_kind kind, uint32_t number)
@@ -57,13 +58,19 @@ struct fib_bits {
     uint64_t word[2];
 };
 
-struct fib_lone {
-    _Alignas(64) struct fib_bits bits, mask;
-    _Atomic uint32_t value;
-    _Atomic uint32_t above;         /* The word that the slot would have without it. */
+/* Few prefixes that are longer than the slot they stand in, by their length: of those that an address
+ * lies in the last one counts.  Only values change while readers can see it. */
+struct fib_few {
+    _Alignas(128) uint64_t high[FIB_FEW_PREFIXES];  /* The first 64 bits, */
+    uint8_t skip[FIB_FEW_PREFIXES]; /* and how many of these, from the lowest on, belong to no prefix. */
+    _Atomic uint32_t values[FIB_FEW_PREFIXES];      /* 0: the place is nobody's. */
+    _Atomic uint32_t above;         /* The word that the slot would have without them. */
     uint32_t next;                  /* While it is free: as in struct fib_store. */
-    uint8_t len;
+    bool is_deep;                   /* One of them is longer than 64 bits. */
+    uint64_t low[FIB_FEW_PREFIXES], low_mask[FIB_FEW_PREFIXES];
 };
+
+_Static_assert(offsetof(struct fib_few, low) == 64, "what most lookups need is one line");
 
 /* The slots of many nodes, and beside them what no reader needs: prefixes that are shorter than a
  * slot; prefix 'p' of 'n' bits is at 2^n + p.  At 1 is the word that the slot above would have if
@@ -84,7 +91,7 @@ struct fib_store {
 struct fib_tree {
     _Atomic uint32_t slots[FIB_ROOT_SLOTS];
     uint32_t inner[FIB_ROOT_SLOTS];
-    struct fib_store nodes, lone;
+    struct fib_store nodes, fews;
     uint32_t n_retired;             /* Things that readers may still see. */
     bool closed;
 };
@@ -100,13 +107,13 @@ fib_slots(const struct fib_tree *tree, uint32_t number)
     return (const void *) ((uintptr_t) chunk + offset);
 }
 
-/* The lone prefix of this number. */
-static inline struct fib_lone *
-fib_lone(const struct fib_tree *tree, uint32_t number)
+/* The few prefixes of this number. */
+static inline struct fib_few *
+fib_few(const struct fib_tree *tree, uint32_t number)
 {
-    struct fib_lone *chunk = atomic_load_explicit(&tree->lone.chunks[number / FIB_CHUNK_LONE],
-                                                  memory_order_relaxed);
-    return chunk + number % FIB_CHUNK_LONE;
+    struct fib_few *chunk = atomic_load_explicit(&tree->fews.chunks[number / FIB_CHUNK_FEWS],
+                                                 memory_order_relaxed);
+    return chunk + number % FIB_CHUNK_FEWS;
 }
 
 /* Null without memory. */
@@ -116,8 +123,8 @@ struct fib_tree *fib_tree_new(void);
 void fib_tree_close(struct fib_tree *tree);
 size_t fib_tree_memory(const struct fib_tree *tree);
 
-/* A node or a lone prefix (FIB_CHILD, FIB_LONE), not cleared: the word that names it, or 0: no memory,
- * or as many as there may be. */
+/* A node, or room for few prefixes (FIB_CHILD, FIB_FEW), not cleared: the word that names it, or 0: no
+ * memory, or as many as there may be. */
 uint32_t fib_take(struct fib_tree *tree, enum fib_kind kind);
 
 /* Gives it back when no reader can see it any more. */
