@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "bytes.h"
-#include "dataplane.h"
 #include "headers.h"
 
 enum {
@@ -214,24 +213,6 @@ static const uint8_t set_order[N_OPS] = {
 #undef X
 };
 
-/* struct rch_action_nat: subtype at 8, direction 10, the NAT's number 12. */
-static uint32_t
-check_nat(const struct of_scope *scope, const uint8_t *action, struct insn *insn)
-{
-    (void)scope, (void)insn;
-    return action[10] <= 1 && get_be32(action + 12) < DATAPLANE_NATS ? OFWIRE_OK
-                                                                      : BAD_ACTION(BAD_ARGUMENT);
-}
-
-/* The row of an action of raicho's own, or null. */
-static const struct action_row *
-own_row(const uint8_t *action)
-{
-    static const struct action_row nat = { 16, false, OP_nat, check_nat, NULL };
-
-    return get_be16(action + 8) == op_table[OP_nat].type ? &nat : NULL;
-}
-
 /* Finds the row of an action of 'len' bytes. */
 static uint32_t
 find_row(const uint8_t *action, unsigned len, const struct action_row **row)
@@ -248,7 +229,7 @@ find_row(const uint8_t *action, unsigned len, const struct action_row **row)
     if (len < NICIRA_MIN) {
         return BAD_ACTION(BAD_LEN);
     }
-    *row = get_be32(action + 4) == NICIRA ? ofwire_nicira_row(action) : own_row(action);
+    *row = get_be32(action + 4) == NICIRA ? ofwire_nicira_row(action) : ofwire_own_row(action);
     return *row ? OFWIRE_OK : BAD_ACTION(BAD_EXP_TYPE);
 }
 
@@ -365,7 +346,7 @@ settle(struct insn_list *list, unsigned first)
     list->insns[i] = insn;
 }
 
-/* In an action set a group leaves nothing to an output, and either nothing to a resubmit. */
+/* In an action set a group leaves nothing to an output, and any of them nothing to what is behind it. */
 static void
 drop_idle_output(struct insn_list *list, unsigned first)
 {
@@ -381,7 +362,7 @@ check_settable(const struct of_scope *scope, const struct insn *insn)
     unsigned order = set_order[insn->op];
     bool in_flow = scope->table != NO_TABLE;
 
-    return order == SET_NEVER || (in_flow && (order == SET_LIST || order == SET_RESUBMIT))
+    return order == SET_NEVER || (in_flow && (order == SET_LIST || order >= SET_RESUBMIT))
                ? BAD_ACTION(BAD_TYPE) : OFWIRE_OK;
 }
 

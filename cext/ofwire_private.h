@@ -25,6 +25,9 @@ struct action_row {
 /* Returns the row of an action of Nicira's, of at least 16 bytes, or null. */
 const struct action_row *ofwire_nicira_row(const uint8_t *action);
 
+/* The same for one of raicho's own (ofwire_own.c). */
+const struct action_row *ofwire_own_row(const uint8_t *action);
+
 void ofwire_known_from(struct of_known *known, const struct of_scope *scope);
 
 /* As ofwire_get_actions() and ofwire_get_action_set(), but append to 'list', begin with what is

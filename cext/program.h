@@ -42,7 +42,7 @@ enum set_order {
     SET_DEC_TTL, SET_SET,
     SET_LIST,                   /* Any number of them, in the order in which they were sent. */
     SET_QUEUE,
-    SET_GROUP, SET_OUTPUT, SET_RESUBMIT,    /* Only the first of these that is there. */
+    SET_GROUP, SET_OUTPUT, SET_RESUBMIT, SET_ROUTE,     /* Only the first of these that is there. */
     SET_NEVER,                  /* Not an action: cannot be in an action set. */
 };
 
@@ -91,7 +91,8 @@ enum sight {
     X(note,           8, SET_NEVER,        KNOWN)                           \
     X(resubmit,      14, SET_RESUBMIT,     OPAQUE)                          \
     X(learn,         16, SET_NEVER,        KNOWN)                           \
-    X(nat,            1, SET_NEVER,        OPAQUE)  /* raicho's, by its subtype. */ \
+    X(nat,            1, SET_NEVER,        OPAQUE)  /* raicho's, by their subtypes. */ \
+    X(route_as,       2, SET_ROUTE,        KNOWN)                           \
     X(action_set,     0, SET_NEVER,        KNOWN)  /* Runs the action set; ends the program. */ \
     X(done,           0, SET_NEVER,        KNOWN)  /* Nothing more to do: ends the program. */ \
     X(tables,         0, SET_NEVER,        OPAQUE)  /* Sends the packets into their bridge's tables. */ \

@@ -101,6 +101,7 @@ struct interface_config {
     uint8_t reverse_path;               /* enum reverse_path */
     uint8_t nat_side;                   /* enum nat_side */
     uint8_t nat;                        /* Number of the NAT. */
+    uint16_t number;                    /* By which the action `route` names it, nobody else's; 0: none. */
     bool up;
     bool proxy_arp;
     bool redirects;

@@ -94,6 +94,7 @@ cdef extern from "router.h" nogil:
         uint8_t reverse_path
         uint8_t nat_side
         uint8_t nat
+        uint16_t number
         bint up
         bint proxy_arp
         bint redirects

@@ -473,6 +473,21 @@ flush_neighbours(struct router_interface *own, bool permanent)
     neighbour_flush(neighbours, &own->neighbours, permanent, neighbours->now_ms);
 }
 
+/* Another one may have got the former number already. */
+static void
+set_number(struct router_interface *own, uint16_t number)
+{
+    _Atomic uint16_t *numbered = own->router->dataplane->routing.numbered;
+
+    if (own->number && numbered[own->number] == own->index) {
+        atomic_store_explicit(&numbered[own->number], 0, memory_order_relaxed);
+    }
+    own->number = number;
+    if (number) {
+        atomic_store_explicit(&numbered[number], own->index, memory_order_release);
+    }
+}
+
 int
 router_set_interface(struct router *router, uint32_t index, const struct interface_config *config)
 {
@@ -498,6 +513,7 @@ router_set_interface(struct router *router, uint32_t index, const struct interfa
     }
     own->proxy_arp = config->proxy_arp;
     publish_view(dataplane, index, view);
+    set_number(own, config->number);
     own->neighbours.mac = config->mac;
     if (was_up && (!view->up || moved)) {
         flush_neighbours(own, false);
@@ -602,6 +618,7 @@ router_remove_interface(struct router *router, uint32_t index)
                                                   memory_order_relaxed);
     uint32_t received = view->received, sent = view->sent;
 
+    set_number(own, 0);
     router_set_advertised(router, index, NULL);
     router_set_listening(router, index, false, 0);
     while (bind_view(own, NULL)) {

@@ -35,6 +35,7 @@ struct router_interface {
     struct bridge *bridge;
     uint32_t port;
     uint16_t vlan;
+    uint16_t number;                    /* For actions; 0: none. */
     bool proxy_arp;
     bool detects;                       /* Its IPv6 addresses are tentative at first. */
     int host;                           /* Descriptor of its side for the host; -1: none. */

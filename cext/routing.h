@@ -26,6 +26,7 @@ struct worker;
 struct routing {
     struct adjacency_table adjacencies;
     _Atomic(struct interface *) interfaces[INTERFACES_MAX];
+    _Atomic uint16_t numbered[INTERFACES_MAX];  /* Their indices, by the number that actions use; 0: none. */
 
     /* The control thread's: */
     struct router_interface *own[INTERFACES_MAX];       /* Its side of the interfaces. */
@@ -57,6 +58,15 @@ interface_at(const struct routing *routing, uint32_t index)
 {
     return index < INTERFACES_MAX
            ? atomic_load_explicit(&routing->interfaces[index], memory_order_acquire) : NULL;
+}
+
+/* Reader: the interface with a number for actions; null: there is none. */
+static inline const struct interface *
+interface_numbered(const struct routing *routing, uint32_t number)
+{
+    return number < INTERFACES_MAX
+           ? interface_at(routing, atomic_load_explicit(&routing->numbered[number], memory_order_relaxed))
+           : NULL;
 }
 
 /* Routes packets that came by an interface and go no other way; takes them. */

@@ -46,7 +46,8 @@
     X(vlan,         "its VLAN may not pass the port")                       \
     X(isolated,     "from one isolated port to another")                    \
     X(blocked,      "from or to an address that is to be dropped") \
-    X(no_interface, "routed port or VLAN without an interface, or one that is down") \
+    X(no_interface, "to a router where it has no interface, or one that is down") \
+    X(not_ip,       "an entry sends it to a router, and it is no IP packet") \
     X(not_ours,     "to another station's address, on an interface of a router") \
     X(ip_header,    "malformed IP header, or its checksum is wrong")        \
     X(martian,      "from or to an address that no router forwards")        \

@@ -195,8 +195,8 @@ cdef class Router:
             name=name, mtu=settings.mtu, mac=settings.mac, vlan=settings.vlan,
             reverse_path=REVERSE_PATHS[settings.reverse_path], proxy_arp=settings.proxy_arp,
             redirects=settings.redirects, detects=settings.detects,
-            nat_side=NAT_SIDES[settings.nat_side], nat=settings.nat, up=settings.up, bridge=NULL,
-            port=0)
+            nat_side=NAT_SIDES[settings.nat_side], nat=settings.nat, number=settings.number,
+            up=settings.up, bridge=NULL, port=0)
 
     # Interfaces.
 

@@ -42,6 +42,7 @@ class InterfaceConfig:
     detects: bool = False
     multicast: bool = False
     advertise: AdvertiseConfig = field(default_factory=AdvertiseConfig)
+    number: int = 0  # by which actions of flow entries name it
 
     @property
     def path(self) -> str:
@@ -149,6 +150,7 @@ def _interface(router: str, row: Tree) -> InterfaceConfig:
         row.get("duplicate-address-detection", False),
         row.get("multicast", False),
         read_advertise(row.get("router-advertisements", {})),
+        row.get("number", 0),
     )
 
 
@@ -188,6 +190,7 @@ def wrong_routers(
     names: dict[str, str] = {}
     places: dict[tuple[str, str, int], str] = {}
     owners: dict[str, str] = {}
+    numbers: dict[int, str] = {}
     for router in routers.values():
         for interface in router.interfaces.values():
             yield from _wrong_interface(interface)
@@ -199,6 +202,9 @@ def wrong_routers(
             other = places.setdefault(interface.place, interface.name)
             if other != interface.name:
                 yield interface.path, f"interface {other} is on the same port and VLAN"
+            other = numbers.setdefault(interface.number, interface.name)
+            if interface.number and other != interface.name:
+                yield f"{interface.path}/number", f"interface {other} has the same number"
             owner = owners.setdefault(interface.port or interface.name, router.name)
             if interface.port and owner != router.name:
                 yield f"{interface.path}/port", f"router {owner} has port {interface.port} already"

@@ -44,6 +44,7 @@ class Settings:
     nat: int = 0  # its number
     redirects: bool = True
     detects: bool = False
+    number: int = 0  # for actions of flow entries
 
 
 @dataclass(slots=True)
@@ -320,6 +321,7 @@ def _settings(there: Open, config: InterfaceConfig, *, up: bool) -> Settings:
         there.nat if config.nat != "none" else 0,
         config.redirects,
         config.detects,
+        config.number,
     )
 
 
@@ -373,6 +375,7 @@ def describe(there: Open) -> list[dict[str, Any]]:
         {
             "name": name,
             "index": each.index,
+            "number": each.config.number or None,
             "port": each.config.port or None,
             "bridge": each.config.bridge or None,
             "vlan": each.config.vlan or None,

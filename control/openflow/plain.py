@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from .codec import Family
-from .spec import pack
+from .spec import own, pack
 from .spec.actions import Action
 from .spec.families import ACTIONS, INSTRUCTIONS, Item
 from .spec.flows import FlowFlag
@@ -164,11 +164,16 @@ def _prefix(length: int, bits: int) -> int:
 # Instructions and actions.
 
 
-def _by_name(family: Family) -> dict[str, type[Item]]:
-    return {snake(layout.cls.__name__): layout.cls for layout in family.codes.values()}
+def _by_name(classes: Iterable[type[Item]]) -> dict[str, type[Item]]:
+    return {snake(each.__name__): each for each in classes}
 
 
-_INSTRUCTIONS, _ACTIONS = _by_name(INSTRUCTIONS), _by_name(ACTIONS)
+def _classes(family: Family) -> list[type[Item]]:
+    return [layout.cls for layout in family.codes.values()]
+
+
+_INSTRUCTIONS = _by_name(_classes(INSTRUCTIONS))
+_ACTIONS = _by_name([*_classes(ACTIONS), *own.SUBTYPES.values()])
 
 
 def _instructions(items: Any) -> tuple[Any, ...]:
@@ -176,7 +181,8 @@ def _instructions(items: Any) -> tuple[Any, ...]:
 
 
 def _actions(items: Any) -> tuple[Any, ...]:
-    return tuple(_item(item, _ACTIONS, "action") for item in _list(items))
+    found = (_item(item, _ACTIONS, "action") for item in _list(items))
+    return tuple(own.sent(each) if isinstance(each, own.OwnAction) else each for each in found)
 
 
 def _item(item: Any, classes: Mapping[str, type[Item]], what: str) -> Item:

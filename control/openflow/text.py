@@ -13,6 +13,7 @@ import msgspec
 
 from .spec import actions as act
 from .spec import instructions as ins
+from .spec import own
 from .spec.families import Item
 from .spec.flows import FlowFlag, FlowStats
 from .spec.match import FIELD, VLAN_PRESENT, AnyOxm, Match, Oxm, RawOxm
@@ -183,7 +184,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Oxm | RawOxm):
         return dict((_field_pair(value),))
     if isinstance(value, tuple):
-        return [item_dict(each) if isinstance(each, act.Action) else _plain(each) for each in value]
+        return [
+            item_dict(own.told(each)) if isinstance(each, act.Action) else _plain(each)
+            for each in value
+        ]
     if isinstance(value, Item):
         return values(value)
     return msgspec.to_builtins(value)
@@ -301,6 +305,13 @@ def _output(each: act.Output) -> str:
     return f"output:{name}" if name.isdecimal() else name
 
 
+def _experimenter(each: act.ActionExperimenter) -> str:
+    ours = own.told(each)
+    if isinstance(ours, own.OwnAction):
+        return OWN_WORDS[type(ours)](ours)
+    return f"experimenter({each.experimenter:#x},{each.data.hex()})"
+
+
 INSTRUCTION_WORDS: dict[type[Item], Callable[[Any], str]] = {
     ins.GotoTable: lambda i: f"goto_table:{i.table_id}",
     ins.WriteMetadata: lambda i: f"write_metadata:{i.metadata:#x}/{i.mask:#x}",
@@ -326,5 +337,9 @@ ACTION_WORDS: dict[type[Item], Callable[[Any], str]] = {
     act.SetField: _set_field,
     act.PushPbb: lambda a: f"push_pbb:{a.ethertype:#06x}",
     act.PopPbb: lambda a: "pop_pbb",
-    act.ActionExperimenter: lambda a: f"experimenter({a.experimenter:#x},{a.data.hex()})",
+    act.ActionExperimenter: _experimenter,
+}
+OWN_WORDS: dict[type[Item], Callable[[Any], str]] = {
+    own.Nat: lambda a: f"nat:{'in' if a.direction else 'out'}:{a.nat}",
+    own.Route: lambda a: f"route:{a.interface}",
 }

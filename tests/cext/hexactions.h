@@ -38,6 +38,25 @@ rig_hex_flow(struct rig *rig, const struct wire_flow *flow, const char *actions)
     return rig_apply(rig);
 }
 
+/* Adds a group, whose only bucket has these actions. */
+static inline uint32_t
+rig_hex_group(struct rig *rig, uint32_t id, const char *actions)
+{
+    size_t start = wire_begin(&rig->f, WIRE_GROUP_MOD);
+
+    frame_add32(&rig->f, 0);
+    frame_add32(&rig->f, id);
+    size_t bucket = rig->f.len;
+    frame_add32(&rig->f, 0);
+    frame_add32(&rig->f, PORT_ANY);
+    frame_add32(&rig->f, GROUP_ANY);
+    frame_add32(&rig->f, 0);
+    frame_add_hex(&rig->f, actions);
+    put_be16(rig->f.data + bucket, (uint16_t)(rig->f.len - bucket));
+    of_end(&rig->f, start);
+    return rig_apply(rig);
+}
+
 #define HEX_FLOW(ACTIONS, ...) \
     rig_hex_flow(rig, &(const struct wire_flow) { __VA_ARGS__ }, ACTIONS)
 

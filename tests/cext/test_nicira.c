@@ -298,19 +298,8 @@ static void
 a_bucket_may_load_and_resubmit(void **state)
 {
     RIG;
-    size_t start = wire_begin(&rig->f, WIRE_GROUP_MOD);
 
-    frame_add32(&rig->f, 0);
-    frame_add32(&rig->f, 7);
-    size_t bucket = rig->f.len;
-    frame_add32(&rig->f, 0);
-    frame_add32(&rig->f, PORT_ANY);
-    frame_add32(&rig->f, GROUP_ANY);
-    frame_add32(&rig->f, 0);
-    frame_add_hex(&rig->f, RESUBMIT_2 LOAD_1_REG1 LOAD_2_REG1);
-    put_be16(rig->f.data + bucket, (uint16_t)(rig->f.len - bucket));
-    of_end(&rig->f, start);
-    assert_done(rig_apply(rig));
+    assert_done(rig_hex_group(rig, 7, RESUBMIT_2 LOAD_1_REG1 LOAD_2_REG1));
     assert_done(FLOW(.group = 7));
     assert_done(HEX_FLOW(OUTPUT_REG1, .table = 2));
     send_one(rig);

@@ -23,6 +23,7 @@ from raicho.control.message.routes import (
     unpack_groups,
 )
 from raicho.control.message.trees import Tree, pack_tree, unpack_trees
+from raicho.control.openflow.spec import own
 from raicho.dataplane import routes, state
 from raicho.dataplane.config import BadConfig, read
 from raicho.dataplane.datapath import DONE
@@ -456,3 +457,29 @@ def test_next_hops_of_labels_make_sense(routed: Routed, hop: dict[str, Any], why
     label = {"label": 100, "next-hop": [{"id": 1, **hop}]}
     with pytest.raises(BadConfig, match=why):
         routed.configure(interface(1), interface(2), labels=[label])
+
+
+def test_flow_entries_send_packets_into_a_router(routed: Routed) -> None:
+    """F7: an interface keeps its number until the leaf is another, and entries wait for it."""
+    ports = PORTS | {"p3": "memory"}
+
+    def routes(frame: bytes) -> bool:
+        routed.rig.put("p3", frame)
+        routed.rig.turn()
+        return len(routed.rig.take("p2")) == 1
+
+    routed.configure(interface(1, number=7), interface(2), ports=ports, br0={"p3": 1})
+    routed.rig.act(own.sent(own.Route(7)))
+    frame = b"\x02" + bytes(5) + packet("if1", "10.0.2.9")[6:]  # to no address of the router's
+    assert routes(frame)
+    routed.configure(interface(1), interface(2, number=8), ports=ports, br0={"p3": 1})
+    assert not routes(frame)
+    routed.configure(interface(1, number=8), interface(2, number=7), ports=ports, br0={"p3": 1})
+    assert routes(frame)
+    [shown, _] = state.read(routed.rig.switch, "/router")[0]["interface"]
+    assert shown["number"] == 8
+
+
+def test_a_number_is_that_of_one_interface(routed: Routed) -> None:
+    with pytest.raises(BadConfig, match=r"if2'\]/number: interface if1 has the same number"):
+        routed.configure(interface(1, number=7), interface(2, number=7))

@@ -335,6 +335,19 @@ seed_list(struct frame *f)
     seed_actions(f);
 }
 
+/* raicho's own actions. */
+static void
+seed_own(struct frame *f)
+{
+    frame_add16(f, 0xff);
+    for (uint32_t subtype = 1; subtype <= 2; subtype++) {
+        frame_add32(f, 0xffffu << 16 | 16);
+        frame_add32(f, RAICHO);
+        frame_add32(f, subtype << 16);
+        frame_add32(f, 1);
+    }
+}
+
 static void
 seed_entry(struct frame *f)
 {
@@ -391,7 +404,7 @@ fuzz_seed(unsigned i, uint8_t *buf, size_t cap)
 {
     static void (*const seeds[])(struct frame *) = {
         seed_tcp, seed_nd, seed_tags, seed_flow, seed_list, seed_entry, seed_use, seed_template,
-        seed_parameters,
+        seed_parameters, seed_own,
     };
     struct frame f = { .len = 0 };
 

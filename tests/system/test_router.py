@@ -4,20 +4,23 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from raicho.control.message import CallError, Delete, Set
+from bench.peers.raicho import ask
+from raicho.control.message import AddFlows, CallError, Delete, Set
 
 from .lab import Lab, wait_until
 from .needs import needs
-from .pinging import Pinging, ping
+from .pinging import Pinging, ping, reached
 from .routed import Routed, stand, v4, v6
 from .switch import environment
 from .transferring import RECEIVE, SEND
 
 pytestmark = needs("ping")
 
+BR0, STRANGER = "/raicho/bridge[name='br0']", "02:00:00:00:00:77"
 TCP_BYTES = 32 << 20
 COMMITS = 100
 
@@ -181,3 +184,40 @@ def test_a_routing_daemon_has_interfaces_of_its_own(routed: Routed) -> None:
     assert ping(routed.hosts[1], v4(1, 1), "-c", "5", "-i", "0.05").answered >= 4
     routed.hosts[0].ip("link", "set", "eth0", "down")
     wait_until(lambda: "NO-CARRIER" in inside.ip("link", "show", "if1"), "the link to be down", 10)
+
+
+def entry(action: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {"instructions": [{"apply_actions": {"actions": [action]}}], **fields}
+
+
+def test_flow_entries_choose_who_is_routed(folder: Path) -> None:
+    """F7: what a host of a bridge sends to a stranger's address, an entry sends into the router."""
+    with Lab() as lab:
+        found = stand(lab, folder, 3)
+        host, side = found.hosts[2], "/raicho/router[name='r']/interface[name='side']"
+        found.configure()
+        addresses = [f"{v4(3, 1)}/24", f"{v6(3, 1)}/64"]
+        found.switch.commit(
+            Delete("/raicho/router[name='r']/interface[name='if3']"),
+            Set(f"{BR0}/port[name='p3']/number", 1),
+            Set(side, {"bridge": "br0", "address": addresses, "number": 7}),
+        )
+        for to, version in ((v4(3, 1), "-4"), (v6(3, 1), "-6")):
+            host.ip(version, "neighbour", "replace", to, "lladdr", STRANGER, "dev", "eth0")
+        second = {"eth_type": 0x800, "ipv4_dst": f"{v4(2, 0)}/24"}
+        second_v6 = {"eth_type": 0x86DD, "ipv6_dst": f"{v6(2, 0)}/64"}
+        flows = [
+            entry({"output": {"port": "NORMAL"}}, priority=1),
+            entry({"route": {"interface": 7}}, priority=2, match=second),
+            entry({"route": {"interface": 7}}, priority=2, match=second_v6),
+        ]
+        added = ask(found.switch.run_dir, "openflow", AddFlows("br0", flows), timeout=30)
+        assert added.faults == []
+        for to in (v4(2, 2), v6(2, 2)):
+            wait_until(lambda to=to: reached(host, to), f"a ping to {to}")  # type: ignore[misc]
+            assert ping(host, to, "-c", "20", "-i", "0.02").lost == 0
+        assert not reached(host, v4(1, 2))
+        assert sum("actions=route:7" in line for line in found.switch.flows()) == 2
+        found.switch.commit(Delete(f"{side}/number"))
+        assert not reached(host, v4(2, 2))
+        print(found.switch.log.read_text())

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from raicho.control.openflow.plain import BadFlow, flow_mod, packed_flow
 from raicho.control.openflow.spec import actions as act
 from raicho.control.openflow.spec import instructions as ins
-from raicho.control.openflow.spec import unpack
+from raicho.control.openflow.spec import own, unpack
 from raicho.control.openflow.spec.flows import FlowStats
 from raicho.control.openflow.spec.match import FIELDS, Field, Oxm, match
 from raicho.control.openflow.text import flow_dict
@@ -35,6 +35,9 @@ ACTION = st.one_of(
     st.builds(act.SetQueue, numbers(32)),
     st.builds(act.SetField, FIELD),
     st.builds(act.ActionExperimenter, numbers(32), st.binary(max_size=16)),
+    st.builds(act.ActionExperimenter, st.just(own.RAICHO), st.binary(max_size=16)),
+    st.builds(own.Nat, numbers(8), numbers(32)).map(own.sent),
+    st.builds(own.Route, numbers(32)).map(own.sent),
 )
 ACTIONS = st.lists(ACTION, max_size=4).map(tuple)
 INSTRUCTION = st.one_of(

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from raicho.control.openflow.spec import actions as act
-from raicho.control.openflow.spec import families, unpack
+from raicho.control.openflow.spec import families, own, unpack
 from raicho.control.openflow.spec import instructions as ins
 from raicho.control.openflow.spec.flows import FlowStats
 from raicho.control.openflow.spec.match import FIELDS, Oxm, RawOxm, match
@@ -15,6 +15,7 @@ from raicho.control.openflow.text import (
     FORMS,
     INSTRUCTION_WORDS,
     MATCH_NAMES,
+    OWN_WORDS,
     SET_NAMES,
     flow_dict,
     format_flow,
@@ -113,6 +114,12 @@ def test_foreign_fields_are_shown_by_number() -> None:
         ((ins.ClearActions(), ins.WriteMetadata(1, 255)), "clear_actions,write_metadata:0x1/0xff"),
         ((ins.ApplyActions((act.Output(PortNo.CONTROLLER, 128),)),), "CONTROLLER:128"),
         ((ins.ApplyActions((act.PushVlan(), act.PopVlan())),), "push_vlan:0x8100,pop_vlan"),
+        ((ins.ApplyActions((own.sent(own.Route(7)),)),), "route:7"),
+        ((ins.ApplyActions((own.sent(own.Nat(1, 3)),)),), "nat:in:3"),
+        (
+            (ins.ApplyActions((act.ActionExperimenter(own.RAICHO, b"\0\x02\0\1\0\0\0\7"),)),),
+            "experimenter(0x524348,0002000100000007)",
+        ),
     ],
 )
 def test_instructions_read_as_people_write_them(
@@ -123,6 +130,7 @@ def test_instructions_read_as_people_write_them(
 
 def test_nothing_of_the_specification_is_without_words() -> None:
     assert set(ACTION_WORDS) == {each.cls for each in families.ACTIONS.codes.values()}
+    assert set(OWN_WORDS) == set(own.SUBTYPES.values())
     known = {each.cls for each in families.INSTRUCTIONS.codes.values()} - {ins.ApplyActions}
     assert set(INSTRUCTION_WORDS) == known
     names = {field.name for field in FIELDS}

@@ -1,0 +1,45 @@
+/* raicho's own actions on the wire -> instructions: one row for each subtype.
+ *
+ * Reference: docs/openflow.md, "Actions of raicho's own" */
+
+#include "ofwire_private.h"
+
+#include "bytes.h"
+#include "dataplane.h"
+
+enum { SUBTYPE_AT = 8, DIRECTION_AT = 10, NUMBER_AT = 12 };
+
+#define BAD_ACTION(CODE) OFWIRE_ERROR(OFPET_BAD_ACTION, OFPBAC_##CODE)
+
+/* struct rch_action_nat: subtype, direction, the NAT's number. */
+static uint32_t
+check_nat(const struct of_scope *scope, const uint8_t *action, struct insn *insn)
+{
+    bool fine = action[DIRECTION_AT] <= 1 && get_be32(action + NUMBER_AT) < DATAPLANE_NATS;
+
+    (void)scope, (void)insn;
+    return fine ? OFWIRE_OK : BAD_ACTION(BAD_ARGUMENT);
+}
+
+/* struct rch_action_route: subtype, pad[2], the interface's number. */
+static uint32_t
+check_route(const struct of_scope *scope, const uint8_t *action, struct insn *insn)
+{
+    uint32_t number = get_be32(action + NUMBER_AT);
+
+    (void)scope, (void)insn;
+    return number && number < INTERFACES_MAX ? OFWIRE_OK : BAD_ACTION(BAD_ARGUMENT);
+}
+
+static const struct action_row rows[] = {
+    [1] = { 16, false, OP_nat,      check_nat,   NULL },
+    [2] = { 16, false, OP_route_as, check_route, NULL },
+};
+
+const struct action_row *
+ofwire_own_row(const uint8_t *action)
+{
+    unsigned subtype = get_be16(action + SUBTYPE_AT);
+
+    return subtype < sizeof rows / sizeof *rows && rows[subtype].size ? &rows[subtype] : NULL;
+}
