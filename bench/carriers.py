@@ -93,17 +93,20 @@ class Carrier(ABC):
         self.wires.processes.wait(lambda: says in log.read_text(errors="replace"), words[0])
 
 
+def raicho(way: str, kind: str, xdp_mode: str) -> list[str]:
+    """Make the command line of raicho between the two interfaces."""
+    path = os.pathsep.join([str(TREE), str(ROOT), *sys.path])
+    words = ("-m", "bench.carrier", way, str(measured()), kind, xdp_mode, *DEVICES)
+    return ["env", f"PYTHONPATH={path}", sys.executable, *words]
+
+
 class Raicho(Carrier):
     """raicho on ports of one kind."""
 
     KIND, XDP_MODE = "af_packet", "auto"
 
     def start(self) -> None:
-        path = os.pathsep.join([str(TREE), str(ROOT), *sys.path])
-        words = ("-m", "bench.carrier", str(measured()), self.KIND, self.XDP_MODE, *DEVICES)
-        self.spawn(
-            *("ready", "env", f"PYTHONPATH={path}", sys.executable, *words), core=min(others())
-        )
+        self.spawn("ready", *raicho("switch", self.KIND, self.XDP_MODE), core=min(others()))
 
     def use(self, mode: str) -> None:
         self.input.write(f"{mode}\n".encode())

@@ -4,6 +4,9 @@ One thread copies frames of 60 bytes into packets, parses and translates them, 2
 (bench/nat.c), each frame a UDP session of its own in random order. In turn with it run the plain C
 pipeline (bench/floor.c), which looks up as many flows in one table and rewrites headers, and the
 same loop without the translation.
+
+With `--peer kernel`, raicho translates between two hosts on veth pairs, in turn with nftables
+(bench/routed.py).
 """
 
 import ctypes
@@ -18,7 +21,7 @@ from typing import Self
 
 import numpy as np
 
-from . import cores, goals
+from . import cores, goals, routed
 from .compiler import compiled, with_core
 from .floor import Floor
 from .harness import Row, alternate, sample
@@ -96,16 +99,24 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--sessions", type=int, action="append", help="this many only; may be repeated"
     )
+    parser.add_argument(
+        "--peer", choices=("kernel",), action="append", default=[], help="measure this too"
+    )
+    parser.add_argument(
+        "--kind", choices=routed.KINDS, action="append", help="only so, and only beside the kernel"
+    )
 
 
 def rows(options: Namespace) -> Iterator[Row]:
-    """Measure the sizes one after the other."""
+    """Measure the sizes one after the other, and then the kinds of ports."""
     core = cores.measured()
     with cores.first():
-        for count in options.sessions or SIZES:
+        for count in () if options.kind else options.sessions or SIZES:
             frames = sessions(count, options.seed)
             with Bench(frames, core) as bench, Floor(frames, core) as floor:
                 yield from measure(f"{count:,} sessions", bench, floor, options)
+        for name in options.kind or (routed.KINDS if options.peer else ()):
+            yield from routed.rows("nat", name, options)
 
 
 def measure(name: str, bench: Bench, floor: Floor, options: Namespace) -> Iterator[Row]:

@@ -35,8 +35,10 @@ CHAPTERS = {  # those that are called with any arguments
     "workers": Chapter((), ONE_FLOW),
     "tables": Chapter(("--peer", "dpdk"), ("--case", "1,000 exact", "--seconds", "0.02")),
     "kv": Chapter(("--peer", "dpdk"), ("--entries", "1000", "--seconds", "0.02")),
-    "route": Chapter(("--peer", "dpdk"), ("--case", "1,000 IPv4", "--seconds", "0.02")),
-    "nat": Chapter((), ("--sessions", "1000", "--seconds", "0.02")),
+    "route": Chapter(
+        ("--peer", "dpdk", "--peer", "kernel"), ("--case", "1,000 IPv4", "--seconds", "0.02")
+    ),
+    "nat": Chapter(("--peer", "kernel"), ("--sessions", "1000", "--seconds", "0.02")),
     "ports": Chapter(
         ("--peer", "ovs", "--peer", "testpmd", "--peer", "bridge", "--pings", "2000"),
         ("--kind", "af_packet", "--measure", "rate", "--seconds", "0.1"),

@@ -7,6 +7,9 @@ rte_fib6 if they are wanted, all with the same prefixes and addresses.
 
 Forwarding is one worker between memory ports with a full table, beside the floor: packets that are
 copied, checked, looked up by DIR-24-8 and rewritten. IPv6 is beside the floor with IPv4.
+
+With `--peer kernel`, raicho routes between two hosts on veth pairs, in turn with the kernel
+(bench/routed.py).
 """
 
 import tempfile
@@ -17,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from . import cores, goals
+from . import cores, goals, routed
 from .compiler import HERE, compiled, with_core, with_package
 from .forwarding import RouteFloor, RouterRig, draw
 from .harness import Row, alternate, in_turn
@@ -90,12 +93,14 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=0.3, help="of one run (default 0.3)")
     parser.add_argument(
         "--case",
-        choices=(*CASES, *FORWARDING),
+        choices=(*CASES, *FORWARDING, *routed.KINDS),
         action="append",
         help="only this one; may be repeated",
     )
-    more = "measure this too, run by run (needs root)"
-    parser.add_argument("--peer", choices=("dpdk",), action="append", default=[], help=more)
+    more = "measure this too, run by run (needs root); may be repeated"
+    parser.add_argument(
+        "--peer", choices=("dpdk", "kernel"), action="append", default=[], help=more
+    )
 
 
 def rows(options: Namespace) -> Iterator[Row]:
@@ -109,7 +114,11 @@ def rows(options: Namespace) -> Iterator[Row]:
             require("dpdk", ["pkg-config"], DPDK_PACKAGES)
             peers["dpdk"] = table(folder, "dpdk", with_package("libdpdk", DPDK_PACKAGES))
             stack.callback(HugePages(HUGE_PAGES).close)
-        for name in options.case or (*CASES, *FORWARDING):
+        between_hosts = routed.KINDS if "kernel" in options.peer else ()
+        for name in options.case or (*CASES, *FORWARDING, *between_hosts):
+            if name in routed.KINDS:
+                yield from routed.rows("route", name, options)
+                continue
             if name in FORWARDING:
                 yield forward(name, raicho, options)
                 continue

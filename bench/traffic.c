@@ -1,6 +1,7 @@
 /* What hosts do to what is between them.
  *
- * traffic send DEVICE: 60-byte frames of one UDP flow, as many as go, until it is killed.
+ * traffic send DEVICE FROM TO: 60-byte frames of one UDP flow between two addresses of IPv4, to the Ethernet
+ * address 02:00:00:00:00:01, as many as go, until it is killed.
  * traffic echo PORT: sends datagrams back, until it is killed.
  * traffic ping ADDRESS PORT COUNT: one datagram after the other, each when the last has come back;
  * prints the nanoseconds of the median and of the 99th percentile. A tenth more come first and do not
@@ -21,12 +22,12 @@
 #include <sys/time.h>
 #include <time.h>
 
-enum { BATCH = 64, FRAME = 60, PATIENCE_US = 100000 };
+enum { BATCH = 64, FRAME = 60, PATIENCE_US = 100000, HEADER = 14, CHECKSUM = 24, FROM = 26, TO = 30, END = 34 };
 
 /* To nobody: the host that hears it drops it early. */
-static const uint8_t frame[FRAME] = {
+static uint8_t frame[FRAME] = {
     0x02, 0, 0, 0, 0, 1, 0x02, 0, 0, 0, 0, 2, 0x08, 0,
-    0x45, 0, 0, 46, 0, 0, 0, 0, 64, 17, 0x66, 0xbb, 10, 1, 0, 1, 10, 1, 0, 2,
+    0x45, 0, 0, 46, 0, 0, 0, 0, 64, 17, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0x12, 0x34, 0, 9, 0, 26,
 };
 
@@ -38,10 +39,27 @@ fail(const char *what)
 }
 
 static void
+set_addresses(const char *from, const char *to)
+{
+    uint32_t sum = 0;
+
+    if (inet_pton(AF_INET, from, frame + FROM) != 1 || inet_pton(AF_INET, to, frame + TO) != 1) {
+        errno = EINVAL;
+        fail("address");
+    }
+    for (unsigned i = HEADER; i < END; i += 2) {
+        sum += (uint32_t) frame[i] << 8 | frame[i + 1];
+    }
+    sum = (sum & 0xFFFF) + (sum >> 16);
+    frame[CHECKSUM] = (uint8_t) (~sum >> 8);
+    frame[CHECKSUM + 1] = (uint8_t) ~sum;
+}
+
+static void
 send_frames(const char *device)
 {
     struct sockaddr_ll address = { .sll_family = AF_PACKET, .sll_ifindex = (int) if_nametoindex(device) };
-    struct iovec data = { (void *) frame, sizeof frame };
+    struct iovec data = { frame, sizeof frame };
     struct mmsghdr messages[BATCH];
     int fd = socket(AF_PACKET, SOCK_RAW, 0), on = 1;
 
@@ -142,13 +160,14 @@ ping(const char *host, uint16_t port, unsigned count)
 int
 main(int argc, char **argv)
 {
-    if (argc == 3 && !strcmp(argv[1], "send")) {
+    if (argc == 5 && !strcmp(argv[1], "send")) {
+        set_addresses(argv[3], argv[4]);
         send_frames(argv[2]);
     } else if (argc == 3 && !strcmp(argv[1], "echo")) {
         echo(atoi(argv[2]));
     } else if (argc == 5 && !strcmp(argv[1], "ping")) {
         return ping(argv[2], atoi(argv[3]), atoi(argv[4]));
     }
-    fprintf(stderr, "usage: traffic send DEVICE | echo PORT | ping ADDRESS PORT COUNT\n");
+    fprintf(stderr, "usage: traffic send DEVICE FROM TO | echo PORT | ping ADDRESS PORT COUNT\n");
     return 2;
 }

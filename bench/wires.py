@@ -5,10 +5,11 @@ nothing has a name, and nothing is left behind.
 """
 
 import json
+import math
 import os
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -19,13 +20,34 @@ from .peers.threads import cpu_seconds
 
 HOSTS = ("left", "right")
 MIDDLE = "middle"
-ADDRESSES = {"left": "10.1.0.1", "right": "10.1.0.2"}
 DEVICES = ("in0", "out0")  # in the middle, towards the left and the right host
 HOST_DEVICE = "eth0"
 ECHO_PORT, IPERF_PORT = 7777, 5201
 LIMIT = 60.0  # seconds for a program that does not end
 SETTLE = 0.2  # seconds before a rate counts
 LISTENS = f":{IPERF_PORT:04X} "
+
+
+class Layout(NamedTuple):
+    """Addresses of the hosts by their names, and of their routers, if they have any.
+
+    Small frames are sent to an address that is nobody's.
+    """
+
+    addresses: Mapping[str, str]
+    routers: Mapping[str, str]
+    nobody: str
+
+
+ONE_LINK = Layout({"left": "10.1.0.1", "right": "10.1.0.2"}, {}, "10.1.0.9")
+ROUTED = Layout(
+    {"left": "10.1.0.1", "right": "10.2.0.1"},
+    {"left": "10.1.0.254", "right": "10.2.0.254"},
+    "10.2.0.9",
+)
+PREFIX = 24  # bits of a link
+ROUTER_MACS = {"left": bytes.fromhex("020000000001"), "right": bytes.fromhex("020000000003")}
+NOBODY_MAC = bytes.fromhex("020000000009")
 
 
 class Delivered(NamedTuple):
@@ -47,17 +69,20 @@ def pinned(core: int) -> list[str]:
     return ["taskset", "--cpu-list", str(core)]
 
 
-def cpu_time(pid: int) -> float:
-    """Return the CPU time of all threads of a process."""
+def cpu_time(pid: int | None) -> float:
+    """Return the CPU time of all threads of a process; NaN if it is none."""
+    if pid is None:
+        return math.nan
     return sum(map(cpu_seconds, Path(f"/proc/{pid}/task").iterdir()))
 
 
 class Wires:
     """The networks, with their addresses and no switch."""
 
-    def __init__(self, traffic: Path, offloads: bool) -> None:
+    def __init__(self, traffic: Path, offloads: bool, layout: Layout = ONE_LINK) -> None:
         """Make them; without offloads hosts send TCP and UDP with their checksums done."""
         self.processes = Processes()
+        self.layout = layout
         self._traffic = str(traffic)
         self._networks: dict[str, int] = {}
         try:
@@ -86,12 +111,13 @@ class Wires:
             raise RuntimeError(f"{' '.join(words)}: {done.stderr.strip() or done.stdout.strip()}")
         return done.stdout
 
-    def delivered(self, seconds: float, carrier: int) -> Delivered:
+    def delivered(self, seconds: float, carrier: int | None) -> Delivered:
         """Let the left host send small frames as fast as it can; measure what the right one gets.
 
-        'carrier' is the process between them.
+        'carrier' is the process between them; None is the kernel, whose CPU time nobody knows.
         """
-        with self._meanwhile("left", self._traffic, "send", HOST_DEVICE):
+        flow = (self.layout.addresses["left"], self.layout.nobody)
+        with self._meanwhile("left", self._traffic, "send", HOST_DEVICE, *flow):
             time.sleep(SETTLE)
             before, spent, start = self._received(), cpu_time(carrier), time.monotonic()
             time.sleep(seconds)
@@ -109,21 +135,19 @@ class Wires:
         """
         server = ("iperf3", "--server", "--one-off", "--port", str(IPERF_PORT))
         client = (
-            "iperf3",
-            "--client",
-            ADDRESSES["right"],
-            "--json",
-            "--time",
-            str(max(1, round(seconds))),
+            *("iperf3", "--client", self.layout.addresses["right"], "--json"),
+            *("--time", str(max(1, round(seconds)))),
         )
         with self._meanwhile("right", *server):
             self.processes.wait(self._listens, "iperf3")
             said = json.loads(self.run("left", *self._beside(), *client))
+        if "sum_received" not in said["end"]:
+            raise RuntimeError(f"iperf3: {said.get('error', 'no figure at its end')}")
         return float(said["end"]["sum_received"]["bits_per_second"])
 
     def round_trip(self, count: int) -> RoundTrip:
         """Send so many datagrams from left to right and back, one after the other."""
-        words = ("ping", ADDRESSES["right"], str(ECHO_PORT), str(count))
+        words = ("ping", self.layout.addresses["right"], str(ECHO_PORT), str(count))
         said = self.run("left", *self._beside(), self._traffic, *words)
         p50, p99 = (float(number) / 1e3 for number in said.split())
         return RoundTrip(p50, p99)
@@ -164,7 +188,10 @@ class Wires:
         )
         self.run(MIDDLE, "ip", "link", "set", device, "up")
         self.run(host, "ip", "link", "set", HOST_DEVICE, "up")
-        self.run(host, "ip", "address", "add", f"{ADDRESSES[host]}/24", "dev", HOST_DEVICE)
+        address = f"{self.layout.addresses[host]}/{PREFIX}"
+        self.run(host, "ip", "address", "add", address, "dev", HOST_DEVICE)
+        if router := self.layout.routers.get(host):
+            self.run(host, "ip", "route", "add", "default", "via", router)
         if not offloads:
             self.run(host, "ethtool", "-K", HOST_DEVICE, "tx", "off")
 
