@@ -154,15 +154,17 @@ static void
 dispatch(struct worker *worker, const struct interface *from, struct batch *batch, bool v6)
 {
     const struct adjacency_table *table = &worker->dataplane->routing.adjacencies;
+    const struct adjacency *adjacencies[PACKET_VECTOR];
     struct way_out out = { .interface = NULL };
 
     for (unsigned i = 0; i < batch->n; i++) {
-        __builtin_prefetch(adjacency_at(table, batch->values[i]));
+        adjacencies[i] = adjacency_at(table, batch->values[i]);
+        __builtin_prefetch(adjacencies[i]);
     }
     for (unsigned i = 0; i < batch->n; i++) {
         uint32_t id = batch->values[i];
         struct packet *p = batch->packets[i];
-        const struct adjacency *by = adjacency_at(table, id);
+        const struct adjacency *by = adjacencies[i];
 
         if (by->kind == ADJACENCY_GROUP) {
             id = by->buckets[packet_hash(p) >> 1 & (by->n_buckets - 1)];

@@ -117,11 +117,14 @@ pool_get(struct pool *pool, struct packet *packets[], unsigned n)
     if (n > pool->n_free) {
         n = pool->n_free;
     }
+    const struct packet fresh = pool->fresh;            /* Stays in registers. */
+    struct packet *const *next = pool->free + pool->n_free;
+
     pool->n_free -= n;
     for (unsigned i = 0; i < n; i++) {
-        struct packet *p = packets[i] = pool->free[pool->n_free + n - 1 - i];
+        struct packet *p = packets[i] = *--next;
 
-        *p = pool->fresh;
+        *p = fresh;
         p->data = (uint8_t *)p + FRAME_AT;
         memset(packet_walk(p), 0, offsetof(struct walk, wide));
     }

@@ -29,7 +29,8 @@ struct record {
 };
 
 struct loop_frame {
-    size_t at, len;             /* Where it lies in 'bytes'. */
+    const uint8_t *bytes;       /* In those of the loop. */
+    size_t len;
 };
 
 _Static_assert(PACKET_SMALL % LINE == 0 && PACKET_LARGE % LINE == 0, "packets are whole lines");
@@ -39,7 +40,7 @@ struct loop {
     struct loop *older;         /* Replaced by this one; freed when the port closes. */
     uint8_t *bytes;
     size_t n;
-    struct loop_frame frames[];
+    struct loop_frame frames[];     /* And the first AHEAD of them again. */
 };
 
 struct memory {
@@ -158,38 +159,43 @@ copy_lines(uint8_t *to, const uint8_t *from, size_t len)
     }
 }
 
-/* The frame that comes AHEAD of the next one; the first, where the loop begins again. */
-static size_t
-ahead(const struct memory *memory, const struct loop *loop)
+/* Gives a packet the frame; false: it needs a large one, and there is none. */
+static inline bool
+deliver(struct packet **at, const uint8_t *bytes, size_t len, struct pool *small, struct pool *large)
 {
-    return memory->next + AHEAD < loop->n ? memory->next + AHEAD : 0;
+    if (__builtin_expect(len > small->size, 0)) {
+        packet_free(at, 1);
+        *at = packet_for(small, large, len);
+        if (!*at) {
+            return false;
+        }
+    } else {
+        (*at)->len = (uint32_t)len;
+        (*at)->tailroom -= len;         /* All of it was free. */
+    }
+    copy_lines((*at)->data, bytes, len);
+    return true;
 }
 
 static unsigned
 receive_loop(struct memory *memory, const struct loop *loop, struct pool *small,
              struct pool *large, struct packet **packets, unsigned limit)
 {
-    unsigned n = pool_get(small, packets, limit);
+    const unsigned n = pool_get(small, packets, limit);
+    const struct loop_frame *frame = loop->frames + memory->next, *const end = loop->frames + loop->n;
+    unsigned i = 0;
 
-    for (unsigned i = 0; i < n; i++) {
-        memory->next = memory->next < loop->n ? memory->next : 0;
-        /* A device would have put them into the cache. */
-        __builtin_prefetch(loop->bytes + loop->frames[ahead(memory, loop)].at);
-        struct loop_frame frame = loop->frames[memory->next++];
-        if (__builtin_expect(frame.len > small->size, 0)) {
-            packet_free(&packets[i], 1);
-            packets[i] = packet_for(small, large, frame.len);
-            if (!packets[i]) {
-                packet_free(&packets[i + 1], n - i - 1);
-                return i;
-            }
-        } else {
-            packets[i]->len = (uint32_t)frame.len;
-            packets[i]->tailroom -= frame.len;  /* All of it was free. */
+    for (; i < n; i++) {
+        frame = frame < end ? frame : loop->frames;
+        __builtin_prefetch(frame[AHEAD].bytes);         /* A device would have put it into the cache. */
+        if (!deliver(&packets[i], frame->bytes, frame->len, small, large)) {
+            packet_free(&packets[i + 1], n - i - 1);
+            break;
         }
-        copy_lines(packets[i]->data, loop->bytes + frame.at, frame.len);
+        frame++;
     }
-    return n;
+    memory->next = (size_t)(frame - loop->frames);
+    return i;
 }
 
 static unsigned
@@ -321,22 +327,29 @@ port_memory_take(struct port *port, uint8_t *frame, size_t size, struct offload 
     return len;
 }
 
-/* Copies the frames one behind the other, each at a cache line. */
+/* Bytes that frames take, each at a cache line. */
+static size_t
+lines_of(const size_t lens[], size_t n)
+{
+    size_t size = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        size += (lens[i] + LINE - 1) / LINE * LINE;
+    }
+    return size;
+}
+
+/* Copies the frames one behind the other. */
 static struct loop *
 loop_new(const uint8_t *const frames[], const size_t lens[], size_t n)
 {
-    struct loop *loop = malloc(sizeof *loop + n * sizeof loop->frames[0]);
-    size_t size = 0;
+    struct loop *loop = malloc(sizeof *loop + (n + AHEAD) * sizeof loop->frames[0]);
+    const size_t size = lines_of(lens, n), page = size >= HUGE_PAGE ? HUGE_PAGE : LINE;
 
     if (!loop) {
         return NULL;
     }
     loop->n = n;
-    for (size_t i = 0; i < n; i++) {
-        loop->frames[i] = (struct loop_frame){.at = size, .len = lens[i]};
-        size += (lens[i] + LINE - 1) / LINE * LINE;
-    }
-    size_t page = size >= HUGE_PAGE ? HUGE_PAGE : LINE;
     loop->bytes = aligned_alloc(page, (size / page + 1) * page);
     if (!loop->bytes) {
         free(loop);
@@ -346,8 +359,14 @@ loop_new(const uint8_t *const frames[], const size_t lens[], size_t n)
         madvise(loop->bytes, size, MADV_HUGEPAGE);      /* As a driver has its buffers. */
     }
     memset(loop->bytes, 0, size);
+    uint8_t *bytes = loop->bytes;
     for (size_t i = 0; i < n; i++) {
-        memcpy(loop->bytes + loop->frames[i].at, frames[i], lens[i]);
+        memcpy(bytes, frames[i], lens[i]);
+        loop->frames[i] = (struct loop_frame) { bytes, lens[i] };
+        bytes += lines_of(&lens[i], 1);
+    }
+    for (size_t i = 0; i < AHEAD; i++) {
+        loop->frames[n + i] = loop->frames[i];
     }
     return loop;
 }

@@ -140,19 +140,30 @@ threads_stop(struct threads *t)
     }
 }
 
+/* Waits until no packet is under way.  What a worker has in its hands goes through one more ring at
+ * most. */
+static inline void
+threads_settle(struct threads *t)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        while (!threads_idle(t)) {
+            sched_yield();
+        }
+        CHECK(dataplane_barrier(&t->dataplane, 10000));
+    }
+}
+
 /* Detaches the ports while the workers run; then stops and closes everything. */
 static inline void
 threads_free(struct threads *t)
 {
-    while (!threads_idle(t)) {
-        sched_yield();
-    }
+    threads_settle(t);
     for (unsigned i = 1; i <= RIG_PORTS; i++) {
         bridge_detach(t->bridge, t->at[i]);
         t->ports[i].ops->close(&t->ports[i]);
     }
     bridge_close(t->bridge);
-    CHECK(dataplane_barrier(&t->dataplane, 10000));
+    threads_settle(t);
     dataplane_tick(&t->dataplane, threads_now());
     CHECK(!t->dataplane.epoch.n_retired);
     CHECK(t->dataplane.programs.n_programs == t->n_programs);
