@@ -11,13 +11,13 @@ LOOK_EVERY = 64  # messages of a topic between looks at who sent them
 
 
 class _Head(msgspec.Struct, frozen=True, array_like=True):
-    """The beginning of an event; the rest is none of the bus's business."""
+    """The beginning of a message; the rest is none of the bus's business."""
 
     version: int
     source: str
 
 
-_heads = msgspec.msgpack.Decoder(list[_Head])
+_heads = msgspec.msgpack.Decoder(_Head)
 
 
 class Topics:
@@ -50,7 +50,7 @@ class Topics:
                 return
             self.messages[name], self._publishers[name] = 0, set()
         with suppress(ValueError, RecursionError):  # the subscribers will say so
-            self._publishers[name].update(head.source for head in _heads.decode(batch))
+            self._publishers[name].add(_heads.decode(batch).source)
 
     def listing(self) -> list[dict[str, Any]]:
         """Return one row a topic, with the subscriptions that cover it."""

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-VERSION = 1
+VERSION = 2
 
 Reply = TypeVar("Reply", covariant=True)
 

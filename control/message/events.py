@@ -1,9 +1,9 @@
 """Events: one publisher, any number of subscribers, nothing resent.
 
-A message is two frames, the topic and an array of the events of that topic
-which one turn of the event loop brought.  Each publisher numbers its events
-per topic from 1, and says which start of it (incarnation) counts, so that a
-subscriber sees what it missed and asks the datastore for a snapshot.
+A message is two frames, the topic and those events of it which one turn of the
+event loop brought, behind what they have in common.  Each publisher numbers its
+events per topic from 1, and says which start of it (incarnation) counts, so that
+a subscriber sees what it missed and asks the datastore for a snapshot.
 """
 
 import asyncio
@@ -35,21 +35,38 @@ else:  # what msgspec can tell apart
     Body = Union[(*MESSAGES, dict[str, Any])]
 
 
-class Wire(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An event as it travels; the topic is the frame in front of it."""
+class Item(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What an event has of its own."""
 
-    version: int
-    source: str
-    incarnation: str
-    sequence: int
     time: float  # Unix seconds
     body: Body
 
 
-class Event(Wire, frozen=True, gc=False):
+class Batch(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Events as they travel; the topic is the frame in front of them."""
+
+    version: int
+    source: str
+    incarnation: str
+    first: int  # number of the first; the others follow it without a gap
+    events: list[Item]
+
+
+class _Written(Batch, frozen=True, gc=False):
+    """The same, when the events are bytes already."""
+
+    events: msgspec.Raw  # type: ignore[assignment]  # another type on purpose
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
     """An event as a subscriber gets it."""
 
-    topic: str = ""  # filled in from its frame
+    source: str
+    incarnation: str
+    sequence: int
+    time: float  # Unix seconds
+    topic: str
+    body: Body
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -64,8 +81,7 @@ Handler = Callable[[Event], Awaitable[None] | None]
 GapHandler = Callable[[Gap], None]
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(list[Event])
-_name: Callable[[Event, str, str], None] = msgspec.structs.force_setattr
+_decoder = msgspec.msgpack.Decoder(Batch)
 
 
 class _Line:
@@ -79,13 +95,14 @@ class _Line:
         self.count = 0
         self.data = bytearray()
 
-    def take(self) -> bytes:
-        """Return them as a msgpack array, and begin anew."""
+    def take(self, source: str, incarnation: str) -> bytes:
+        """Return them as a message, and begin anew."""
         head = bytes([0x90 | self.count]) if self.count < 16 else b"\xdc" + self.count.to_bytes(2)
-        batch = head + self.data
+        events = msgspec.Raw(head + self.data)
+        first = self.sequence - self.count + 1
         self.count = 0
         self.data.clear()
-        return batch
+        return _encoder.encode(_Written(VERSION, source, incarnation, first, events))
 
 
 class Publisher:
@@ -115,14 +132,13 @@ class Publisher:
         line = self._lines.get(topic)
         if line is None:
             line = self._lines[topic] = _Line(topic)
-        number, size = line.sequence + 1, len(line.data)
-        event = Wire(VERSION, self.source, self._incarnation, number, self._clock(), body)
+        size = len(line.data)
         try:
-            _encoder.encode_into(event, line.data, -1)
+            _encoder.encode_into(Item(self._clock(), body), line.data, -1)
         except BaseException:
             del line.data[size:]
             raise
-        line.sequence = number
+        line.sequence += 1
         line.count += 1
         if line.count == 1:
             self._waiting.append(line)
@@ -131,7 +147,7 @@ class Publisher:
                 asyncio.get_running_loop().call_soon(self._end_turn)
         elif line.count == BATCH:
             self.flush()
-        return number
+        return line.sequence
 
     def flush(self) -> None:
         """Send what waits."""
@@ -152,7 +168,7 @@ class Publisher:
     def _send(self, line: _Line) -> None:
         count = line.count
         try:
-            self._raw.send((line.topic, line.take()))
+            self._raw.send((line.topic, line.take(self.source, self._incarnation)))
         except zmq.Again:
             self.counters["dropped"] += count
         self.counters["published"] += count
@@ -161,11 +177,9 @@ class Publisher:
 class _Seen:
     """The last event that was seen of a source and topic."""
 
-    __slots__ = ("incarnation", "sequence", "source", "topic")
+    __slots__ = ("incarnation", "sequence")
 
-    def __init__(self, source: str, topic: str, incarnation: str, sequence: int) -> None:
-        self.source = source
-        self.topic = topic
+    def __init__(self, incarnation: str, sequence: int) -> None:
         self.incarnation = incarnation
         self.sequence = sequence
 
@@ -193,8 +207,7 @@ class Subscriber:
         self._on_gap = on_gap
         self._backlog = backlog
         self._waiting: deque[Event] = deque()
-        self._lines: dict[tuple[str, str], _Seen] = {}
-        self._seen = _Seen("", "", "", 0)  # the line of the last event
+        self._seen: dict[tuple[str, str], _Seen] = {}  # by source and topic
         self._task: asyncio.Task[None] | None = None  # while a handler is awaited
         socket = open_socket(context, zmq.SUB)
         for topic in topics:
@@ -210,20 +223,24 @@ class Subscriber:
 
     def _receive(self, frames: list[bytes]) -> None:
         try:
-            topic, batch = frames
-            name, events = topic.decode(), _decoder.decode(batch)
+            topic, data = frames
+            name, batch = topic.decode(), _decoder.decode(data)
+            if batch.version != VERSION:
+                raise ValueError(f"version {batch.version}, this component speaks {VERSION}")
         except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
             self.counters["malformed"] += 1
             log.debug("dropped a message: %s", error)
             return
+        source, incarnation = batch.source, batch.incarnation
+        events = [
+            Event(source, incarnation, number, item.time, name, item.body)
+            for number, item in enumerate(batch.events, batch.first)
+        ]
+        self.counters["received"] += len(events)
+        if events and self._task is None and (work := self._hand_on(events)) is not None:
+            self._task = asyncio.create_task(self._work_off(work))
         for event in events:
-            _name(event, "topic", name)
-            if event.version != VERSION:
-                self.counters["malformed"] += 1
-            elif self._task is None:
-                if (work := self._handle(event)) is not None:
-                    self._task = asyncio.create_task(self._work_off(work))
-            elif len(self._waiting) < self._backlog:
+            if len(self._waiting) < self._backlog:
                 self._waiting.append(event)
             else:
                 self.counters["dropped"] += 1
@@ -235,7 +252,7 @@ class Subscriber:
                 await self._guard(work)
             if not self._waiting:
                 break
-            work = self._handle(self._waiting.popleft())
+            work = self._hand_on([self._waiting.popleft()])
         self._task = None
 
     async def _guard(self, work: Awaitable[None]) -> None:
@@ -244,35 +261,36 @@ class Subscriber:
         except Exception:  # one event must not cost the others
             self._failed("a handler")
 
-    def _handle(self, event: Event) -> Awaitable[None] | None:
-        """Give an event to the handler; return what is left to await."""
-        seen = self._seen
-        if not (
-            event.sequence == seen.sequence + 1
-            and event.incarnation == seen.incarnation
-            and event.topic == seen.topic
-            and event.source == seen.source
-        ):
-            seen = self._seen = self._look_for_a_gap(event)
-        seen.sequence = event.sequence
-        self.counters["received"] += 1
-        try:
-            work = self._handler(event)
-        except Exception:  # as in _guard
-            self._failed(f"the handler of {event.topic}")
-            return None
-        return work if work is not None and inspect.isawaitable(work) else None
+    def _hand_on(self, events: list[Event]) -> Awaitable[None] | None:
+        """Give events that follow one another to the handler, and take them off the list.
 
-    def _look_for_a_gap(self, event: Event) -> _Seen:
-        """Return what was seen of the event's line before it, and tell what is missing."""
+        Stop at one of which something is left to await, and return that.
+        """
+        seen, handler = self._follow(events[0]), self._handler
+        for event in events:
+            try:
+                work = handler(event)
+            except Exception:  # as in _guard
+                self._failed(f"the handler of {event.topic}")
+                continue
+            if work is not None and inspect.isawaitable(work):
+                break
+        else:
+            work = None
+        del events[: event.sequence - seen.sequence + 1]
+        seen.sequence = event.sequence
+        return work
+
+    def _follow(self, event: Event) -> _Seen:
+        """Note the next event of its line, and tell what is missing before it."""
         key = event.source, event.topic
-        seen = self._lines.get(key)
+        seen = self._seen.get(key)
         if seen is None:  # joined late: whoever subscribes begins with a snapshot
-            seen = self._lines[key] = _Seen(*key, event.incarnation, event.sequence)
-            return seen
-        expected = seen.sequence + 1 if seen.incarnation == event.incarnation else 1
-        seen.incarnation = event.incarnation
-        missed = event.sequence - expected
+            seen = self._seen[key] = _Seen(event.incarnation, event.sequence - 1)
+        elif event.incarnation != seen.incarnation:
+            seen.incarnation, seen.sequence = event.incarnation, 0
+        missed = event.sequence - seen.sequence - 1
+        seen.sequence = event.sequence
         if missed > 0:
             self.counters["missed"] += missed
             self._tell(Gap(event.source, event.topic, missed))

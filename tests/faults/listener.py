@@ -15,10 +15,11 @@ from raicho.control.message import Event, Subscriber
 
 async def listen(endpoint: str, topic: str) -> None:
     """Receive until the last event."""
-    is_over = asyncio.Event()
+    has_begun, is_over = asyncio.Event(), asyncio.Event()
 
     def hear(event: Event) -> None:
-        if subscriber.counters["received"] == 1:
+        if not has_begun.is_set():
+            has_begun.set()
             print("listening", flush=True)
         if isinstance(event.body, dict) and event.body.get("last"):
             is_over.set()

@@ -299,7 +299,7 @@ async def test_a_request_that_comes_after_its_deadline_is_not_applied(
 @pytest.mark.parametrize(
     ("frame", "code", "text"),
     [
-        ([VERSION + 1, 0, 1, None, ["Ping"]], Code.UNSUPPORTED, "version 2"),
+        ([VERSION + 1, 0, 1, None, ["Ping"]], Code.UNSUPPORTED, f"version {VERSION + 1}"),
         ([VERSION, 0, 1, None, ["Teapot"]], Code.UNSUPPORTED, "Teapot"),
         ([VERSION, 0, 1, None, ["Commit", 5]], Code.INVALID, "Expected `str`, got `int`"),
         ([VERSION, 0, 1, None, ["Done"]], Code.INVALID, "Done is no request"),

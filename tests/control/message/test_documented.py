@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from raicho.control.message import (
+    VERSION,
     Alert,
     BulkEvent,
     BulkReply,
@@ -23,7 +24,7 @@ from raicho.control.message import (
 from raicho.control.message.bulk import _answers, _requests
 from raicho.control.message.catalogue import decoder
 from raicho.control.message.envelope import pack, unpack
-from raicho.control.message.events import Event, Wire
+from raicho.control.message.events import Batch, Item
 from raicho.control.message.events import _decoder as events
 
 TEXT = (Path(__file__).parents[3] / "docs/messages.md").read_text("utf-8")
@@ -45,7 +46,11 @@ BULK: dict[str, Message] = {
     "bulk reply": BulkReply(id=9),
     "bulk event": BulkEvent("packet_in", "br0"),
 }
-EVENTS = [Wire(1, "supervisor", "1182403628ec", 4, 1795252038.5, Alert("bus", "ended", 812))]
+EVENTS = [
+    Item(1795252038.5, Alert("bus", "ended", 812)),
+    Item(1795252038.75, Alert("bus", "began", 813)),
+]
+BATCH = Batch(VERSION, "supervisor", "1182403628ec", 4, EVENTS)
 
 
 def test_every_example_is_tested() -> None:
@@ -57,7 +62,7 @@ def test_control_examples_are_written_and_read_as_documented(name: str) -> None:
     kind, ident, deadline, body = CONTROL[name]
     assert pack(kind, ident, body, deadline).hex(" ") == EXAMPLES[name].hex(" ")
     envelope = unpack([EXAMPLES[name]])
-    assert (envelope.version, envelope.kind, envelope.id) == (1, kind, ident)
+    assert (envelope.version, envelope.kind, envelope.id) == (VERSION, kind, ident)
     assert envelope.deadline_ms == deadline
     assert decoder().decode(envelope.body) == body
 
@@ -70,8 +75,5 @@ def test_bulk_examples_are_written_and_read_as_documented(name: str) -> None:
 
 
 def test_the_event_example_is_written_and_read_as_documented() -> None:
-    written = msgspec.msgpack.encode(EVENTS)
-    assert written.hex(" ") == EXAMPLES["event"].hex(" ")
-    assert events.decode(EXAMPLES["event"]) == [
-        Event(*msgspec.structs.astuple(each)) for each in EVENTS
-    ]
+    assert msgspec.msgpack.encode(BATCH).hex(" ") == EXAMPLES["event"].hex(" ")
+    assert events.decode(EXAMPLES["event"]) == BATCH

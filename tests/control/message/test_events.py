@@ -11,7 +11,7 @@ import zmq
 
 from raicho.control.message import VERSION, Alert, Event, Gap, Publisher, Subscriber
 from raicho.control.message.drain import Drain, open_socket
-from raicho.control.message.events import Wire
+from raicho.control.message.events import Batch, Item
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -36,16 +36,18 @@ class Relay:
         self.subscriptions += 1
         self._front.send(frames)
 
-    def send(self, topic: str, *events: Wire) -> None:
-        self._back.send([topic.encode(), msgspec.msgpack.encode(list(events))])
+    def send(self, topic: str, batch: Batch) -> None:
+        self._back.send([topic.encode(), msgspec.msgpack.encode(batch)])
 
     def close(self) -> None:
         self._front.close()
         self._back.close()
 
 
-def event(sequence: int, source: str = "a", incarnation: str = "i", body: Any = None) -> Wire:
-    return Wire(VERSION, source, incarnation, sequence, 0.0, body or {})
+def events(
+    first: int, count: int = 1, source: str = "a", incarnation: str = "i", body: Any = None
+) -> Batch:
+    return Batch(VERSION, source, incarnation, first, [Item(0.0, body or {})] * count)
 
 
 async def test_events_arrive_in_order_with_their_numbers(
@@ -78,12 +80,13 @@ async def test_lost_events_show_as_a_gap(context: zmq.SyncContext, tmp_path: Pat
     relay = Relay(context, tmp_path)
     subscriber = Subscriber(context, relay.sub, [""], lambda event: None, on_gap=gaps.append)
     await until(lambda: relay.subscriptions == 1)
-    relay.send("t", event(10), event(11))  # joined late: no gap
-    relay.send("t", event(14))
-    relay.send("t", event(1, source="b"), event(15))
-    relay.send("u", event(3))
-    relay.send("t", event(1, incarnation="j"), event(2, incarnation="j"))  # started again
-    relay.send("t", event(4, incarnation="k"))  # and again, its first three are lost
+    relay.send("t", events(10, 2))  # joined late: no gap
+    relay.send("t", events(14))
+    relay.send("t", events(1, source="b"))
+    relay.send("t", events(15))
+    relay.send("u", events(3))
+    relay.send("t", events(1, 2, incarnation="j"))  # started again
+    relay.send("t", events(4, incarnation="k"))  # and again, its first three are lost
     await until(lambda: subscriber.counters["received"] == 9)
     assert gaps == [Gap("a", "t", 2), Gap("a", "t", 3)]
     subscriber.close()
@@ -105,13 +108,13 @@ async def test_a_slow_handler_loses_events_and_sees_it(
     relay = Relay(context, tmp_path)
     subscriber = Subscriber(context, relay.sub, ["t"], slow, on_gap=gaps.append, backlog=10)
     await until(lambda: relay.subscriptions == 1)
-    relay.send("t", event(1))
+    relay.send("t", events(1))
     await asyncio.sleep(0.05)
-    relay.send("t", *(event(number) for number in range(2, 100)))
+    relay.send("t", events(2, 98))
     await until(lambda: subscriber.counters["dropped"] > 0)
     hold.set()
     await until(lambda: len(got) == 11)
-    relay.send("t", event(100))
+    relay.send("t", events(100))
     await until(lambda: len(got) == 12)
     assert subscriber.counters["dropped"] == 88
     assert gaps == [Gap("a", "t", 88)]
@@ -136,7 +139,8 @@ async def test_a_handler_that_fails_costs_its_event_only(
     relay = Relay(context, tmp_path)
     subscriber = Subscriber(context, relay.sub, ["t"], handler, on_gap=bad_gap_handler)
     await until(lambda: relay.subscriptions == 1)
-    relay.send("t", event(1), event(2), event(3), event(7))
+    relay.send("t", events(1, 3))
+    relay.send("t", events(7))
     await until(lambda: len(got) == 4)
     assert got == [1, 2, 3, 7]
     assert subscriber.counters["failed"] == 4  # three odd ones and the gap
@@ -152,9 +156,9 @@ async def test_events_of_another_version_or_with_unknown_bodies_are_counted(
     relay = Relay(context, tmp_path)
     subscriber = Subscriber(context, relay.sub, ["t"], got.append)
     await until(lambda: relay.subscriptions == 1)
-    relay.send("t", msgspec.structs.replace(event(1), version=VERSION + 1))
-    relay.send("t", event(2, body=["Teapot", 1]))
-    relay.send("t", event(3))
+    relay.send("t", msgspec.structs.replace(events(1), version=VERSION + 1))
+    relay.send("t", events(2, body=["Teapot", 1]))
+    relay.send("t", events(3))
     await until(lambda: len(got) == 1)
     assert subscriber.counters["malformed"] == 2
     subscriber.close()
