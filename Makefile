@@ -10,7 +10,7 @@ TESTERS ?= $(shell expr 2 \* $$(nproc))
 
 .DEFAULT_GOAL := help
 .PHONY: help packages venv build lint format test test-c test-fuzz test-python test-arm64 test-dpdk fuzz soak \
-        soak-tables \
+        soak-tables soak-threads \
         bench conformance demo run clean distclean
 .DELETE_ON_ERROR:
 
@@ -91,6 +91,9 @@ soak-tables: build/packages.stamp ## Every lookup against a list: 1 000 tables o
 .PHONY: $(SHAPE_RUNS)
 $(SHAPE_RUNS): soak-tables/%: build/ctest/plain/tests/cext/test_finders
 	$< 1000000 1000 $*
+
+soak-threads: build/ctest/tsan/tests/cext/tsan_table ## Lookups beside changes, ten times as many as in CI
+	$< 10
 
 conformance: build ## Ryu's 991 OpenFlow 1.3 switch tests (needs root, takes half an hour)
 	@PATH="$$PATH:/usr/sbin:/sbin" .ci/packages $(or $(PYTHON),python3.11) openvswitch-switch

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "flows.h"
 
@@ -147,11 +148,11 @@ static const struct run {
     unsigned n_staying, n_coming, n_steps;
     void (*draw)(struct random *, struct flow_key *masks);  /* Those that stay have the first one. */
 } runs[] = {
-    { "tuple", N_STAYING, N_COMING, 100000, draw_apart },
-    { "prefix", N_STAYING, N_COMING, 100000, draw_prefixes },
-    { "merged", N_STAYING, N_COMING, 20000, draw_any },     /* Its changes are the slowest. */
-    { "merged", 3, 20, 20000, draw_any },   /* Now a few, now more than a few, now many masks. */
-    { "few", 3, 12, 100000, draw_any },
+    { "tuple", N_STAYING, N_COMING, 30000, draw_apart },
+    { "prefix", N_STAYING, N_COMING, 30000, draw_prefixes },
+    { "merged", N_STAYING, N_COMING, 6000, draw_any },     /* Its changes are the slowest. */
+    { "merged", 3, 20, 6000, draw_any },   /* Now a few, now more than a few, now many masks. */
+    { "few", 3, 12, 30000, draw_any },
 };
 
 static void
@@ -179,7 +180,7 @@ has(const struct shared *shared, const char *implementation)
 }
 
 static void
-look_up_while_flows_change(const struct run *run)
+look_up_while_flows_change(const struct run *run, unsigned n_steps)
 {
     unsigned n_right = 0;
     struct shared *shared = aligned_alloc(64, (sizeof *shared + 63) & ~(size_t)63);
@@ -193,13 +194,13 @@ look_up_while_flows_change(const struct run *run)
         shared->readers[i] = (struct reader) { .shared = shared, .id = i };
         pthread_create(&shared->readers[i].thread, NULL, look_up, &shared->readers[i]);
     }
-    for (unsigned i = 0; i < run->n_steps; i++) {
+    for (unsigned i = 0; i < n_steps; i++) {
         step(shared, &random, &coming[draw(&random, run->n_coming)]);
         table_work(&shared->table, 1000);
         n_right += has(shared, run->implementation);
         epoch_reclaim(&shared->epoch);
     }
-    check(n_right > run->n_steps / 1000, run->implementation);
+    check(n_right > n_steps / 1000, run->implementation);
     atomic_store(&shared->done, true);
     for (unsigned i = 0; i < N_READERS; i++) {
         pthread_join(shared->readers[i].thread, NULL);
@@ -209,14 +210,17 @@ look_up_while_flows_change(const struct run *run)
     epoch_close(&shared->epoch);
     free(shared);
     printf("%s: %llu flows found during %u changes\n", run->implementation,
-           (unsigned long long)n_found, run->n_steps);
+           (unsigned long long)n_found, n_steps);
 }
 
+/* tsan_table [TIMES]: that many times as many changes. */
 int
-main(void)
+main(int argc, char **argv)
 {
+    const unsigned times = argc > 1 ? (unsigned)atoi(argv[1]) : 1;
+
     for (unsigned i = 0; i < sizeof runs / sizeof runs[0]; i++) {
-        look_up_while_flows_change(&runs[i]);
+        look_up_while_flows_change(&runs[i], times * runs[i].n_steps);
     }
     return 0;
 }
