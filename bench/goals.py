@@ -51,3 +51,6 @@ NAT: dict[str, dict[str, Goal]] = {
     "1,000,000 sessions, in": {"floor": Goal(0.25)},
     "1,000,000 sessions, new": {"": Goal(value=1e6)},
 }
+
+# Of 100,000 routes: seconds until they are all there again; packets.
+RESYNC = {"again": Goal(value=1), "lost": Goal(value=0)}

@@ -101,7 +101,7 @@ def short(value: float) -> float:
     return int(rounded) if rounded.is_integer() else rounded
 
 
-def sample(once: Callable[[], float], runs: int, warm_up: int = 1) -> list[float]:
+def sample(once: Callable[[], T], runs: int, warm_up: int = 1) -> list[T]:
     """Call 'once' until there are 'runs' values; the first 'warm_up' calls do not count."""
     for _ in range(warm_up):
         once()

@@ -66,6 +66,10 @@ BENCHMARKS = {
         "bench.restart",
         "from `kill -9` of the dataplane to the first packet that is forwarded again; needs root",
     ),
+    "resync": Benchmark(
+        "bench.resync",
+        "a full table told again to a killed routing component: seconds, packets lost; needs root",
+    ),
     "control": Benchmark(
         "bench.control",
         "what a controller gets over TCP: flow-mods, dumps, packets a second; memory of flows",

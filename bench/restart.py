@@ -7,8 +7,6 @@ the flows; the first that arrives of those sent after the death ends the run.
 
 import os
 import signal
-import socket
-import subprocess
 import sys
 import time
 from argparse import ArgumentParser, Namespace
@@ -18,19 +16,19 @@ from functools import partial
 import numpy as np
 
 from raicho.control.component import holder
-from raicho.control.message import CallError, CommitSession, Delete, Edit, Info, Set, Stats
+from raicho.control.message import CallError, CommitSession, Delete, Edit, Set, Stats
 
+from .cables import lay
 from .controller import Controller
 from .harness import Goal, Row, sample
 from .peers.processes import Processes, enter_own_network
-from .peers.raicho import TREE, ask
+from .peers.raicho import TREE, ask, is_ready
 from .standing import Standing
 from .workload import IN_PORT, OUT_PORT, exact_rules, frames_of, random_flows
 
 COUNTS = {1: None, 100_000: Goal(value=2.0)}
 COMPONENTS = ("bus", "datastore", "dataplane", "openflow")
 CABLES = {"rb-in": IN_PORT, "rb-out": OUT_PORT}
-ETH_P_ALL = 3
 INTERVAL = 0.001  # seconds between frames
 LIMIT = 60.0  # seconds after which it does not come back
 SEQUENCE = 48  # where in the frame its number stands, of which tables know nothing
@@ -51,7 +49,7 @@ class Site(Standing):
         self._count, self._sent = count, 0
 
     def _set_up(self) -> None:
-        self._source, self._sink = (self._lay(name) for name in CABLES)
+        self._source, self._sink = (lay(name, self._closing) for name in CABLES)
         self._start()
         self._configure()
         self._controller.accept()
@@ -80,7 +78,7 @@ class Site(Standing):
         assert pid is not None, "no supervisor runs"
         self._processes.kill(pid)
         self._supervise()
-        self._wait(partial(self._is_ready, "supervisor"), "supervisor that is ready")
+        self._wait(partial(is_ready, self._run, "supervisor"), "supervisor that is ready")
 
     def _until_forwarded(self, first: int) -> None:
         """Send frames until one of those from number *first* on arrives."""
@@ -103,18 +101,6 @@ class Site(Standing):
         except BlockingIOError:
             return
 
-    def _lay(self, name: str) -> socket.socket:
-        """Lay a cable; return its far end."""
-        subprocess.run(["ip", "link", "add", name, "type", "veth", "peer", f"{name}-x"], check=True)
-        self._closing.callback(subprocess.run, ["ip", "link", "delete", name], check=True)
-        for end in (name, f"{name}-x"):
-            subprocess.run(["ip", "link", "set", end, "up"], check=True)
-        far = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
-        self._closing.callback(far.close)
-        far.bind((f"{name}-x", ETH_P_ALL))
-        far.setblocking(False)
-        return far
-
     def _supervise(self) -> None:
         command = [sys.executable, "-m", "raicho.control.supervisor", "--run-dir", str(self._run)]
         paths = {"PYTHONPATH": os.pathsep.join([str(TREE), *sys.path])}
@@ -123,7 +109,7 @@ class Site(Standing):
     def _start(self) -> None:
         self._supervise()
         for name in COMPONENTS:
-            self._wait(partial(self._is_ready, name), f"{name} that is ready")
+            self._wait(partial(is_ready, self._run, name), f"{name} that is ready")
 
     def _configure(self) -> None:
         bridge = "/raicho/bridge[name='bench']"
@@ -137,12 +123,6 @@ class Site(Standing):
 
     def _wait(self, true: Callable[[], bool], what: str) -> None:
         self._processes.wait(true, what)
-
-    def _is_ready(self, name: str) -> bool:
-        try:
-            return ask(self._run, name, Info(), 1).state == "ready"
-        except CallError:
-            return False
 
     def _is_filled(self) -> bool:
         """Tell whether the dataplane has all flows."""

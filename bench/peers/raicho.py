@@ -56,10 +56,7 @@ class Raicho:
         self._processes.close()
 
     def _ready(self, name: str) -> bool:
-        try:
-            return self._ask(name, Info(), 1).state == "ready"
-        except CallError:
-            return False
+        return is_ready(self._run, name)
 
     def _ask(self, name: str, request: Request[R], timeout: float = 20) -> R:
         return ask(self._run, name, request, timeout)
@@ -78,3 +75,11 @@ def ask(run_dir: Path, name: str, request: Request[R], timeout: float = 20) -> R
             context.destroy(linger=0)
 
     return asyncio.run(once())
+
+
+def is_ready(run_dir: Path, name: str) -> bool:
+    """Tell whether a component is there and at work."""
+    try:
+        return ask(run_dir, name, Info(), 1).state == "ready"
+    except CallError:
+        return False
