@@ -124,12 +124,21 @@ begin(struct attachment *attachment, const struct joining *joining)
     atomic_init(&attachment->bridging, bridging);
     atomic_init(&attachment->config, joining->config);
     bridge_set_pipeline(attachment, joining->pipeline);
+    if (joining->pipeline == PIPELINE_template) {
+        bridge_set_template(attachment, joining->template_id);
+    }
     return 0;
 }
 
+/* Readers gone. */
 static void
 free_attachment(struct attachment *attachment)
 {
+    const struct program *program = atomic_load_explicit(&attachment->program, memory_order_relaxed);
+
+    if (program) {
+        program_release(&attachment->bridge->dataplane->programs, program);
+    }
     free(atomic_load_explicit(&attachment->bridging, memory_order_relaxed));
     free(atomic_load_explicit(&attachment->interfaces, memory_order_relaxed));
     free(attachment);

@@ -111,6 +111,8 @@ struct attachment {
     struct lane *leave_by[DATAPLANE_WORKERS];   /* For each worker the lane by which its packets
                                          * leave: one of its own, or one whose owner gets them. */
     uint32_t n_lanes;
+    uint32_t template_id;               /* Control thread's: its packets are to start in that one, */
+    bool by_template;                   /* if this is so. */
     uint8_t apart[64];                  /* All workers read what is above. */
     struct lane lanes[];
 };
@@ -176,6 +178,7 @@ void bridge_close(struct bridge *bridge);
 /* How a port begins in a bridge. */
 struct joining {
     enum pipeline pipeline;
+    uint32_t template_id;               /* If that is PIPELINE_template. */
     const struct bridging *bridging;    /* Copied; null: in all VLANs. */
     uint32_t config;                    /* PORT_* bits. */
 };
@@ -205,6 +208,14 @@ int bridge_set_queues(struct attachment *attachment, const struct queue_config *
 
 /* What its packets start in from now on.  Each goes one way as a whole. */
 void bridge_set_pipeline(struct attachment *attachment, enum pipeline pipeline);
+
+/* The same with a template of the bridge, whether it is there or not.  While there is none by that number
+ * without parameters, the port is closed: its packets are dropped (DROP_no_program).  A template in which
+ * packets start can be changed to another one without parameters; it cannot be deleted. */
+void bridge_set_template(struct attachment *attachment, uint32_t id);
+
+/* Whether it waits for its template. */
+bool bridge_is_closed(const struct attachment *attachment);
 
 /* How it takes part in OFPP_NORMAL from now on (null: in all VLANs).  Addresses behind it are forgotten, if that
  * is another way.  Returns 0 or ENOMEM (nothing changed). */

@@ -64,6 +64,7 @@ cdef extern from "bridge.h" nogil:
     void bridge_close(bridge *)
     struct joining:
         pipeline pipeline
+        uint32_t template_id
         const bridging *bridging
         uint32_t config
 
@@ -79,6 +80,8 @@ cdef extern from "bridge.h" nogil:
     const snoop *bridge_snooped(const bridge *)
     void bridge_hear(dataplane *, const punt *, uint64_t now_ms)
     void bridge_set_pipeline(attachment *, pipeline)
+    void bridge_set_template(attachment *, uint32_t id)
+    bint bridge_is_closed(const attachment *)
     int bridge_set_bridging(attachment *, const bridging *)
     int bridge_move_lane(lane *, unsigned worker)
     void bridge_detach(bridge *, attachment *)

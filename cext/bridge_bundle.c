@@ -207,6 +207,7 @@ undo_template(struct bridge *bridge, const struct change *change)
                                         change->before));
     } else {
         idmap_remove(&bridge->templates, change->after);
+        bridge_settle_starts(bridge);
         bridge_retire_template(change->after, bridge);
     }
 }

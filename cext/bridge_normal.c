@@ -11,13 +11,6 @@ enum { MACS_COUNT_MS = 1000 };
 
 /* --- Ports ---------------------------------------------------------------------------- */
 
-void
-bridge_set_pipeline(struct attachment *attachment, enum pipeline pipeline)
-{
-    atomic_store_explicit(&attachment->program, attachment->bridge->dataplane->pipelines[pipeline],
-                          memory_order_relaxed);
-}
-
 struct bridging *
 bridging_copy(const struct bridging *bridging)
 {

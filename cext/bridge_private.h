@@ -164,6 +164,12 @@ void bridge_template_users(struct bridge *bridge, const struct template *templat
 void bridge_set_version(struct bridge *bridge, struct template *template,
                         struct template_version *version);
 
+/* Templates have come, changed or gone: ports that are to start in them do so or do not (bridge_start.c). */
+void bridge_settle_starts(struct bridge *bridge);
+
+/* How many ports have their packets start in a template. */
+uint32_t bridge_count_starts(const struct bridge *bridge, const struct template *template);
+
 /* Let go of what has been taken out.  The context of the second is the bridge. */
 void bridge_retire_version(struct bridge *bridge, struct template_version *version);
 void bridge_retire_template(void *template, void *bridge);

@@ -132,6 +132,7 @@ bridge_set_version(struct bridge *bridge, struct template *template,
     atomic_store_explicit(&template->version, version, memory_order_release);
     bridge_begin_generation(bridge);
     count_users(bridge, template, 1);
+    bridge_settle_starts(bridge);
 }
 
 /* --- Making ----------------------------------------------------------------------------------------- */
@@ -200,6 +201,7 @@ template_add(struct bridge *bridge, const struct of_template_mod *mod)
         return OFWIRE_TEMPLATE(NO_MEMORY);
     }
     bridge_changed(bridge, (struct change) { CHANGE_TEMPLATE, .after = template });
+    bridge_settle_starts(bridge);
     return OFWIRE_OK;
 }
 
@@ -216,7 +218,11 @@ template_modify(struct bridge *bridge, const struct of_template_mod *mod)
     if (result != OFWIRE_OK) {
         return result;
     }
-    bridge_template_users(bridge, template, check_user, &checking);
+    if (bridge_count_starts(bridge, template) && !template_is_whole(checking.version)) {
+        checking.result = OFWIRE_TEMPLATE(BAD_ARGUMENTS);
+    } else {
+        bridge_template_users(bridge, template, check_user, &checking);
+    }
     if (checking.result == OFWIRE_OK && !bridge_may_change(bridge)) {
         checking.result = OFWIRE_TEMPLATE(NO_MEMORY);
     }
@@ -241,25 +247,33 @@ remove_template(void *template, void *bridge_)
     }
 }
 
+struct using {
+    const struct bridge *bridge;
+    uint64_t n;                         /* Entries and ports that use templates. */
+};
+
 static void
-sum_flows(void *template_, void *n_flows)
+sum_users(void *template_, void *using_)
 {
     const struct template *template = template_;
+    struct using *using = using_;
 
-    *(uint64_t *) n_flows += template->n_flows;
+    using->n += template->n_flows + bridge_count_starts(using->bridge, template);
 }
 
-/* One that is not there is no error, as with groups; one that entries refer to is. */
+/* One that is not there is no error, as with groups; one that entries refer to, or ports start in, is. */
 static uint32_t
 template_delete(struct bridge *bridge, const struct of_template_mod *mod)
 {
     struct template *template = template_find(bridge, mod->id);
-    uint64_t n_flows = template ? template->n_flows : 0;
+    struct using using = { .bridge = bridge };
 
     if (mod->id == TEMPLATE_ALL) {
-        idmap_each(&bridge->templates, sum_flows, &n_flows);
+        idmap_each(&bridge->templates, sum_users, &using);
+    } else if (template) {
+        sum_users(template, &using);
     }
-    if (n_flows) {
+    if (using.n) {
         return OFWIRE_TEMPLATE(IN_USE);
     }
     if (mod->id == TEMPLATE_ALL) {

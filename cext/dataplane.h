@@ -30,7 +30,8 @@ struct worker;
 #define PIPELINES(X)                                                        \
     X(openflow, tables)                                                     \
     X(bridge,   bridge)                                                     \
-    X(route,    route)
+    X(route,    route)                                                      \
+    X(template, closed)         /* Until the template is there: see bridge_set_template(). */
 
 enum pipeline {
 #define X(NAME, OP) PIPELINE_##NAME,

@@ -15,6 +15,7 @@ cdef extern from "dataplane.h" nogil:
 
     cdef enum pipeline:
         PIPELINE_openflow
+        PIPELINE_template
 
     const char pipeline_names[N_PIPELINES][12]
 

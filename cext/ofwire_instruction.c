@@ -90,8 +90,9 @@ static uint32_t
 add_goto(struct decoder *d, struct insn insn)
 {
     uint8_t table = d->base[insn.at + 4];
+    bool forward = d->scope->in_template || table > d->scope->table;    /* It is in none yet. */
 
-    if (table <= d->scope->table || table >= BRIDGE_TABLES) {
+    if (!forward || table >= BRIDGE_TABLES) {
         return BAD_INSTRUCTION(BAD_TABLE_ID);
     }
     return insn_list_add(d->list, insn);

@@ -127,7 +127,18 @@ run_of(const struct insn *insn, struct packet *const *packets, unsigned n, uint3
 }
 
 /* A meter that is gone was deleted with the flows that name it: what is still on
- * the way through one of them goes on unmetered. */
+ * the way through one of them goes on unmetered.  What met no flow has it from the program of
+ * its port, which stays. */
+static unsigned
+pass_unmetered(struct worker *worker, struct packet **packets, unsigned n)
+{
+    if (packet_walk(packets[0])->flow) {
+        return n;
+    }
+    worker_drop(worker, packets, n, DROP_no_program);
+    return 0;
+}
+
 unsigned
 op_meter(struct worker *worker, const struct insn *insn, struct packet **packets, unsigned n)
 {
@@ -138,7 +149,8 @@ op_meter(struct worker *worker, const struct insn *insn, struct packet **packets
         run = run_of(insn, packets + i, n - i, id);
 
         const struct meter *meter = meter_find(&packet_walk(packets[i])->bridge->meters, id);
-        unsigned left = meter ? worker_meter(worker, meter, packets + i, run) : run;
+        unsigned left = meter ? worker_meter(worker, meter, packets + i, run)
+                              : pass_unmetered(worker, packets + i, run);
         memmove(packets + kept, packets + i, left * sizeof *packets);
         kept += left;
     }

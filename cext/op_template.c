@@ -1,4 +1,4 @@
-/* The instructions of entries that refer to a template. */
+/* The instructions of entries that refer to a template, and of ports whose packets start in one. */
 
 #include "cache.h"
 #include "table.h"
@@ -29,6 +29,27 @@ op_template(struct worker *worker, const struct insn *insn, struct packet **pack
         note_version(version, packets, n);
     }
     return program_run(worker, version->program, packets, n);
+}
+
+/* Takes packets that no entry was asked about; those that go on do so in the tables. */
+unsigned
+op_start(struct worker *worker, const struct insn *insn, struct packet **packets, unsigned n)
+{
+    const struct template_version *version = atomic_load_explicit(&insn->template->version,
+                                                                  memory_order_acquire);
+    struct bridge *bridge = packet_walk(packets[0])->bridge;
+
+    n = program_run(worker, version->program, packets, n);
+    bridge_walk_on(worker, bridge, packets, n);
+    return 0;
+}
+
+unsigned
+op_closed(struct worker *worker, const struct insn *insn, struct packet **packets, unsigned n)
+{
+    (void) insn;
+    worker_drop(worker, packets, n, DROP_no_program);
+    return 0;
 }
 
 unsigned

@@ -99,7 +99,9 @@ enum sight {
     X(bridge,         0, SET_NEVER,        OPAQUE)  /* Forwards as a learning bridge (op_normal.c). */ \
     X(template,       0, SET_NEVER,        OPAQUE)  /* Runs a template (template.h). */ \
     X(point,          0, SET_NEVER,        KNOWN)  /* What follows has its arguments elsewhere. */ \
-    X(route,          0, SET_NEVER,        OPAQUE)  /* Routes by the interface they came by (router.h). */
+    X(route,          0, SET_NEVER,        OPAQUE)  /* Routes by the interface they came by (router.h). */ \
+    X(start,          0, SET_NEVER,        OPAQUE)  /* Begins with a template, without an entry. */ \
+    X(closed,         0, SET_NEVER,        KNOWN)   /* Drops: the program is not there. */
 
 enum op {
 #define X(NAME, ...) OP_##NAME,
@@ -137,7 +139,7 @@ struct insn {
     uint16_t size;              /* Its size there, header included; 0 for ours. */
     union {
         const struct program *sub;  /* write_actions: the actions, in the order of the action set. */
-        struct template *template;  /* template: whose. */
+        struct template *template;  /* template, start: whose. */
         const uint8_t *bytes;       /* point: the arguments; null: the entry's. */
     };
 };
@@ -165,7 +167,7 @@ void program_store_close(struct program_store *store);
 /* Returns the program with these instructions, with one more reference, or
  * null without memory.  Takes over the caller's references to the subs, unless it
  * returns null.  Sets INSN_LAST.  'insns' ends with an ending instruction
- * (action_set, done, tables, bridge, template or goto_table). */
+ * (action_set, done, goto_table, or one of ours that takes all packets). */
 const struct program *program_intern(struct program_store *store, const struct insn *insns,
                                      unsigned n);
 

@@ -39,7 +39,7 @@
     X(no_buffer,    "no packet to copy into")                               \
     X(no_room,      "no room for another header")                           \
     X(segment,      "could not be cut into segments")                       \
-    X(no_program,   "the port has no program")                              \
+    X(no_program,   "the program of its port, or a meter of that, is not there")           \
     X(reserved,     "sent to a group address that bridges do not forward")  \
     X(handover,     "the queue to another worker is full")                  \
     X(queue,        "its queue of the port is full or was taken out")       \

@@ -198,18 +198,32 @@ template_expand(struct template_version *version, const uint8_t *args)
 
 /* --- Templates ---------------------------------------------------------------------------------- */
 
+static void
+release_programs(struct program_store *store, struct template *template)
+{
+    if (template->program) {
+        program_release(store, template->program);
+    }
+    if (template->start) {
+        program_release(store, template->start);
+    }
+}
+
 struct template *
 template_new(struct program_store *store, uint32_t id, struct template_version *version)
 {
     struct template *template = calloc(1, sizeof *template);
     const struct insn insn = { .op = OP_template, .template = template };
+    const struct insn start = { .op = OP_start, .template = template };
 
     if (!template) {
         return NULL;
     }
     template->id = id;
     template->program = program_intern(store, &insn, 1);
-    if (!template->program) {
+    template->start = program_intern(store, &start, 1);
+    if (!template->program || !template->start) {
+        release_programs(store, template);
         free(template);
         return NULL;
     }
@@ -220,7 +234,7 @@ template_new(struct program_store *store, uint32_t id, struct template_version *
 void
 template_free(struct program_store *store, struct template *template)
 {
-    program_release(store, template->program);
+    release_programs(store, template);
     template_version_free(store, template_version(template));
     free(template);
 }

@@ -69,7 +69,8 @@ struct template_version {
 struct template {
     uint32_t id;                        /* First, for idmap.h. */
     uint32_t n_flows;                   /* Entries that refer to it. */
-    const struct program *program;      /* Theirs. */
+    const struct program *program;      /* Theirs, */
+    const struct program *start;        /* and that of ports whose packets start in it. */
     _Atomic(struct template_version *) version;
 };
 
@@ -91,6 +92,13 @@ struct template_version *template_version_new(struct program_store *store,
 
 /* Not before the readers have passed, if it was a template's. */
 void template_version_free(struct program_store *store, struct template_version *version);
+
+/* Whether packets can meet it without an entry's arguments. */
+static inline bool
+template_is_whole(const struct template_version *version)
+{
+    return !version->n_holes;
+}
 
 /* Returns a template without entries whose version is 'version', or null without memory. */
 struct template *template_new(struct program_store *store, uint32_t id,

@@ -450,7 +450,7 @@ receive_from(struct worker *worker, const struct lane *lane)
         admit(from, packets, n);
         set_limits(worker, n);
         profile_enter(&worker->profile, STAGE_actions);
-        program_run(worker, atomic_load_explicit(&from->program, memory_order_relaxed), packets, n);
+        program_run(worker, atomic_load_explicit(&from->program, memory_order_acquire), packets, n);
     }
     return n;
 }

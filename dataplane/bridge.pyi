@@ -83,7 +83,7 @@ class Bridge:
         """Let packets through a port, or not."""
 
     def set_pipeline(self, number: int, name: str) -> None:
-        """Let packets start in another program, each as a whole."""
+        """Let packets start in another program, each as a whole: "bridge", or "template:7"."""
 
     def set_bridging(self, number: int, how: Bridging) -> None:
         """Let a port take part in a bridge that learns in another way."""

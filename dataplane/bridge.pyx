@@ -18,6 +18,7 @@ from raicho.cext.bridge cimport (
     bridge_attach_lanes,
     bridge_close,
     bridge_detach,
+    bridge_is_closed,
     bridge_snooped,
     bridge_move_lane,
     bridge_multipart,
@@ -29,13 +30,14 @@ from raicho.cext.bridge cimport (
     bridge_set_multicast,
     bridge_set_pipeline,
     bridge_set_queues,
+    bridge_set_template,
     flow_table,
     joining,
     lane_config,
     multicast,
 )
 from raicho.cext.buffer cimport buffer, buffer_close
-from raicho.cext.dataplane cimport N_PIPELINES, pipeline_names
+from raicho.cext.dataplane cimport N_PIPELINES, PIPELINE_template, pipeline_names
 from raicho.cext.dataplane cimport pipeline as pipeline_kind
 from raicho.cext.mac cimport (
     MAC_ANY_VLAN,
@@ -197,11 +199,11 @@ cdef class Bridge:
         cdef attachment *attached
         cdef lane_config lanes[MAX_LANES]
         cdef bridging room
-        cdef joining begin = joining(
-            pipeline=<pipeline_kind> _PIPELINES[pipeline], bridging=_bridging(how, &room),
-            config=0 if enabled else PORT_DOWN)
+        cdef joining begin = joining(bridging=_bridging(how, &room),
+                                     config=0 if enabled else PORT_DOWN)
         cdef unsigned i
 
+        _start(pipeline, &begin)
         port.check_open()
         if port.n_bridges:
             raise ValueError(f"port {port.name} is in a bridge already")
@@ -305,7 +307,14 @@ cdef class Bridge:
             bridge_port_status(self.handle, attached, MODIFIED)
 
     def set_pipeline(self, uint32_t number, str name not None):
-        bridge_set_pipeline(self._find(number), <pipeline_kind> _PIPELINES[name])
+        cdef joining begin
+        cdef attachment *attached = self._find(number)
+
+        _start(name, &begin)
+        if begin.pipeline == PIPELINE_template:
+            bridge_set_template(attached, begin.template_id)
+        else:
+            bridge_set_pipeline(attached, begin.pipeline)
 
     def set_bridging(self, uint32_t number, how):
         cdef bridging room
@@ -347,6 +356,7 @@ cdef class Bridge:
             "number": attached.number, "config": attached.config, "state": attached.state,
             "speed": attached.speed, "mac": bytes(attached.mac[:6]),
             "workers": [attached.lanes[i].worker for i in range(attached.n_lanes)],
+            "closed": bridge_is_closed(attached),
         }
 
     # OpenFlow.
@@ -509,6 +519,14 @@ cdef void _add_group(const snoop_entry *entry, void *rows) noexcept with gil:
     address = (<object> entry.group.address.word[0] << 64) | entry.group.address.word[1]
     members = [(entry.ports[i].port, entry.ports[i].until_ms) for i in range(entry.n)]
     (<list> rows).append((entry.group.vlan, entry.group.family, address, members))
+
+
+# Fills in what packets start in: "bridge", or a template as "template:7".
+cdef int _start(str name, joining *begin) except -1:
+    kind, _, number = name.partition(":")
+    begin.pipeline = <pipeline_kind> <unsigned> _PIPELINES[kind]
+    begin.template_id = int(number or 0)
+    return 0
 
 
 # Null if the port is in all VLANs; else 'room', filled.

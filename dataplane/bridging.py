@@ -12,6 +12,7 @@ TRUNK, ACCESS = "trunk", "access"
 NATIVE = ("native-tagged", "native-untagged")
 VLANS = 4096
 OPENFLOW = "openflow"  # the pipeline that ports start in unless told
+TEMPLATE, MAX_TEMPLATE = "template:", 0xFFFFFFFE  # in front of its number
 AGEING, MAX_MACS = 300, 8192
 LEARNED = "learned"  # how it is known whether a port has a multicast router
 FLOOD, MAX_GROUPS = "flood", 1024
@@ -130,8 +131,12 @@ def read_macs(row: Tree) -> MacConfig:
 
 
 def wrong_members(path: str, members: Mapping[str, Member]) -> Wrong:
-    """Yield where the VLANs of ports cannot be."""
+    """Yield where the VLANs and programs of ports cannot be."""
     for name, member in members.items():
+        number = member.pipeline.removeprefix(TEMPLATE)
+        if number != member.pipeline and int(number) > MAX_TEMPLATE:
+            reason = f"{number} is no number of a template: they are 0..{MAX_TEMPLATE}"
+            yield f"{path}/port[name='{name}']/pipeline", reason
         for low, high in member.bridging.vlans:
             if not low <= high < VLANS:
                 text = f"{low}..{high}" if low != high else str(low)

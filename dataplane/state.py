@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from . import trees
+from .bridge import Bridge
 from .bridging import BLOCKED, Member, Multicast
 from .openflow import now_ms
 from .queues import QueueConfig
@@ -116,7 +117,7 @@ def _bridges(switch: Switch) -> Rows:
             "macs": bridge.macs(),
             "multicast": _multicast(switch.config.bridges[name].multicast) | bridge.multicast(),
             "port": [
-                _member(port, member) | {"attached": bridge.has_port(member.number)}
+                _member(port, member) | _attached(bridge, member.number)
                 for port, member in switch.config.bridges[name].ports.items()
             ],
             "flows": bridge.n_flows,
@@ -124,6 +125,12 @@ def _bridges(switch: Switch) -> Rows:
         }
         for name, bridge in switch.bridges.items()
     ]
+
+
+def _attached(bridge: Bridge, number: int) -> dict[str, Any]:
+    """Tell whether a port is there, and whether it waits for the template of its program."""
+    there = bridge.has_port(number)
+    return {"attached": there, "closed": there and bridge.port_state(number)["closed"]}
 
 
 def _member(name: str, member: Member) -> dict[str, Any]:

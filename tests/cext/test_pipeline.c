@@ -10,10 +10,10 @@
 
 #include "threads.h"
 
-enum { N_FRAMES = 20000, WINDOW = 100, EACH = 7, BY_TABLES = 2, BY_ADDRESS = 4 };
+enum { N_FRAMES = 20000, WINDOW = 100, EACH = 7, BY_TABLES = 2, BY_TEMPLATE, BY_ADDRESS, THE_ID = 5 };
 
 struct arrivals {
-    unsigned n, by_tables, by_address;
+    unsigned n, by[BY_ADDRESS + 1];
     uint8_t seen[N_FRAMES];
 };
 
@@ -22,12 +22,27 @@ take_all(struct threads *t, struct arrivals *arrivals)
 {
     struct frame f;
 
-    for (unsigned port = BY_TABLES; port <= BY_ADDRESS; port += BY_ADDRESS - BY_TABLES) {
+    for (unsigned port = BY_TABLES; port <= BY_ADDRESS; port++) {
         while (port_memory_take(&t->ports[port], f.data, sizeof f.data, NULL)) {
             arrivals->seen[get_be32(f.data + ETH_SIZE)]++;
             arrivals->n++;
-            *(port == BY_TABLES ? &arrivals->by_tables : &arrivals->by_address) += 1;
+            arrivals->by[port]++;
         }
+    }
+}
+
+static void
+switch_over(struct attachment *attachment, unsigned turn)
+{
+    switch (turn % 3) {
+    case 0:
+        bridge_set_pipeline(attachment, PIPELINE_bridge);
+        break;
+    case 1:
+        bridge_set_template(attachment, THE_ID);
+        break;
+    default:
+        bridge_set_pipeline(attachment, PIPELINE_openflow);
     }
 }
 
@@ -41,6 +56,8 @@ every_packet_goes_one_way(void **state)
 
     (void)state;
     assert_int_equal(THREADS_FLOW(.output = { BY_TABLES }), OFWIRE_OK);
+    wire_template(&t->f, &(const struct wire_template) { .id = THE_ID, .of = { .output = { BY_TEMPLATE } } });
+    assert_int_equal(threads_apply(t), OFWIRE_OK);
     assert_int_equal(mac_fix(&t->bridge->macs, &t->dataplane.epoch, &fixed, 1), 0);
     frame_eth(&f, 0x9999);
     frame_payload(&f, 46);
@@ -48,7 +65,7 @@ every_packet_goes_one_way(void **state)
         put_be32(f.data + ETH_SIZE, i);
         threads_put(t, 1, &f);
         if (i % EACH == 0) {
-            bridge_set_pipeline(t->at[1], i / EACH % 2 ? PIPELINE_openflow : PIPELINE_bridge);
+            switch_over(t->at[1], i / EACH);
         }
         do {
             take_all(t, &arrivals);
@@ -61,8 +78,9 @@ every_packet_goes_one_way(void **state)
     for (unsigned i = 0; i < N_FRAMES; i++) {
         assert_int_equal(arrivals.seen[i], 1);
     }
-    assert_true(arrivals.by_tables > 0);
-    assert_true(arrivals.by_address > 0);
+    for (unsigned way = BY_TABLES; way <= BY_ADDRESS; way++) {
+        assert_true(arrivals.by[way] > 0);
+    }
     threads_free(t);
 }
 

@@ -586,6 +586,135 @@ test_many_templates_are_told_in_parts(void **state)
     buffer_close(&ends);
 }
 
+/* --- Ports whose packets start in a template ------------------------------------------------------ */
+
+static uint64_t
+closed(const struct rig *rig)
+{
+    return rig->worker->totals.drops[DROP_no_program];
+}
+
+static void
+test_packets_of_a_port_start_in_a_template(void **state)
+{
+    RIG;
+    assert_done(FLOW(.output = { 2 }));
+    assert_done(FLOW(.table = 5, .output = { 4 }));
+    assert_done(TEMPLATE(.of = { .output = { 3 }, .go_to = 5 }));
+    bridge_set_template(rig->at[1], THE_ID);
+    assert_int_equal(passed(rig, 9, 3, NULL), 1);
+    assert_int_equal(passed(rig, 9, 4, NULL), 1);
+    assert_int_equal(passed(rig, 9, 2, NULL), 0);
+    bridge_set_pipeline(rig->at[1], PIPELINE_openflow);
+    assert_int_equal(passed(rig, 9, 2, NULL), 1);
+    assert_int_equal(closed(rig), 0);
+}
+
+/* Nothing is in front of a port's program: it may lead to the first table. */
+static void
+test_a_port_may_go_on_in_any_table(void **state)
+{
+    RIG;
+    struct frame out;
+    size_t start = wire_template_head(&rig->f, &(const struct wire_template) { .id = THE_ID });
+
+    of_metadata(&rig->f, 5, UINT64_MAX);
+    of_short(&rig->f, WIRE_GOTO, 0);
+    of_end(&rig->f, start);
+    assert_done(rig_apply(rig));
+    assert_error(FLOW_OF(0, TO(9)), OFPBIC_BAD_TABLE_ID);       /* Not so an entry of that table. */
+    assert_done(FLOW(.output = { 2 }, .n_match = 1, .match = { { FIELD_metadata, 5, 0 } }));
+    bridge_set_template(rig->at[1], THE_ID);
+    assert_int_equal(passed(rig, 9, 2, &out), 1);
+}
+
+static void
+test_a_write_actions_of_a_port_is_carried_out(void **state)
+{
+    RIG;
+    assert_done(TEMPLATE(.of = { .write_output = 3, .go_to = 1 }));
+    assert_done(FLOW(.table = 1));
+    bridge_set_template(rig->at[1], THE_ID);
+    assert_int_equal(passed(rig, 9, 3, NULL), 1);
+}
+
+/* Whichever comes first, the port or the template, and whatever becomes of it. */
+static void
+test_a_port_is_closed_until_its_template_is_there(void **state)
+{
+    RIG;
+    assert_done(FLOW(.output = { 2 }));
+    bridge_set_template(rig->at[1], THE_ID);
+    assert_true(bridge_is_closed(rig->at[1]));
+    assert_int_equal(passed(rig, 9, 2, NULL), 0);
+    assert_int_equal(closed(rig), 1);
+    assert_done(TEMPLATE(.parameters = 1, .of = { .output = { 1 } }));
+    assert_int_equal(passed(rig, 9, 2, NULL), 0);
+    assert_int_equal(closed(rig), 2);
+    assert_done(TEMPLATE(.command = TEMPLATE_MODIFY, .of = { .output = { 3 } }));
+    assert_false(bridge_is_closed(rig->at[1]));
+    assert_int_equal(passed(rig, 9, 3, NULL), 1);
+    assert_done(TEMPLATE(.command = TEMPLATE_MODIFY, .of = { .output = { 4 } }));
+    assert_int_equal(passed(rig, 9, 4, NULL), 1);
+    assert_int_equal(closed(rig), 2);
+}
+
+static void
+test_a_template_that_a_port_starts_in_stays(void **state)
+{
+    RIG;
+    assert_done(TEMPLATE(.of = { .output = { 3 } }));
+    bridge_set_template(rig->at[1], THE_ID);
+    assert_refused(TEMPLATE(.command = TEMPLATE_DELETE), IN_USE);
+    assert_refused(rig_template(rig, &(const struct wire_template) {
+        .command = TEMPLATE_DELETE, .id = TEMPLATE_ALL,
+    }), IN_USE);
+    assert_refused(TEMPLATE(.command = TEMPLATE_MODIFY, .parameters = 1, .of = { .output = { 1 } }),
+                   BAD_ARGUMENTS);
+    assert_int_equal(passed(rig, 9, 3, NULL), 1);
+    bridge_set_pipeline(rig->at[1], PIPELINE_bridge);
+    assert_done(TEMPLATE(.command = TEMPLATE_DELETE));
+    rig_tick(rig, 0);
+    bridge_set_template(rig->at[1], THE_ID);
+    assert_true(bridge_is_closed(rig->at[1]));
+}
+
+/* A bundle that fails leaves the port as it was: closed, or with the version before. */
+static void
+test_a_bundle_that_fails_changes_no_start(void **state)
+{
+    RIG;
+    const struct wire_template add = { .id = THE_ID, .of = { .output = { 3 } } };
+    const struct wire_template other = { .command = TEMPLATE_MODIFY, .id = THE_ID, .of = { .output = { 4 } } };
+    uint32_t failed;
+
+    bridge_set_template(rig->at[1], THE_ID);
+    for (unsigned i = 0; i < 2; i++) {
+        wire_template(&rig->f, i ? &other : &add);
+        wire_flow(&rig->f, &(const struct wire_flow) { .group = 9 });
+        assert_error(bridge_apply_bundle(rig->bridge, rig->f.data, rig->f.len, true, &failed, rig->now),
+                     OFPBAC_BAD_OUT_GROUP);
+        rig->f.len = 0;
+        assert_int_equal(failed, 1);
+        assert_int_equal(bridge_is_closed(rig->at[1]), !i);
+        assert_int_equal(passed(rig, 9, 3, NULL), i);
+        assert_done(i ? OFWIRE_OK : rig_template(rig, &add));
+    }
+}
+
+/* There is no entry that would go with the meter: without it the port is closed. */
+static void
+test_a_port_is_closed_while_its_meter_is_not_there(void **state)
+{
+    RIG;
+    assert_done(TEMPLATE(.of = { .meter = 4, .output = { 3 } }));
+    bridge_set_template(rig->at[1], THE_ID);
+    assert_int_equal(passed(rig, 9, 3, NULL), 0);
+    assert_int_equal(closed(rig), 1);
+    assert_done(METER(.id = 4, .n = 1, .flags = 1, .band = { { .rate = 1000000 } }));
+    assert_int_equal(passed(rig, 9, 3, NULL), 1);
+}
+
 #define TEST(NAME) cmocka_unit_test_setup_teardown(NAME, set_up, tear_down)
 
 int
@@ -612,6 +741,13 @@ main(void)
         TEST(test_an_entry_does_not_keep_what_its_template_has),
         TEST(test_a_request_that_is_wrong_gets_its_error),
         TEST(test_many_templates_are_told_in_parts),
+        TEST(test_packets_of_a_port_start_in_a_template),
+        TEST(test_a_port_may_go_on_in_any_table),
+        TEST(test_a_write_actions_of_a_port_is_carried_out),
+        TEST(test_a_port_is_closed_until_its_template_is_there),
+        TEST(test_a_template_that_a_port_starts_in_stays),
+        TEST(test_a_bundle_that_fails_changes_no_start),
+        TEST(test_a_port_is_closed_while_its_meter_is_not_there),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

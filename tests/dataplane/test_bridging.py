@@ -4,9 +4,20 @@ from typing import Any
 
 import pytest
 
+from raicho.control.openflow.spec.actions import Output
+from raicho.control.openflow.spec.instructions import ApplyActions
+from raicho.control.openflow.spec.templates import (
+    TemplateCommand,
+    TemplateFailed,
+    TemplateMod,
+    message,
+)
 from raicho.dataplane import state
 from raicho.dataplane.bridging import PLAIN, Bridging, FixedMac, Multicast
 from raicho.dataplane.config import BadConfig, read
+from raicho.dataplane.datapath import DONE
+
+from .conftest import FRAME
 
 ALL = ((0, 4095),)
 MAC = "02:00:00:00:00:09"
@@ -56,6 +67,12 @@ def test_the_pipeline_of_a_port_goes_before_that_of_its_bridge() -> None:
         ({"trunk": ["9..5"]}, {}, "/port[name='p1']/trunk", "9..5 is no range"),
         ({"trunk": ["4096"]}, {}, "/port[name='p1']/trunk", "4096 is no range"),
         (
+            {"pipeline": "template:4294967295"},
+            {},
+            "/port[name='p1']/pipeline",
+            "4294967295 is no number of a template",
+        ),
+        (
             {"vlan": 7},
             {"static-mac": [{"vlan": 8, "mac": MAC, "port": "p1"}]},
             f"/static-mac[vlan='8'][mac='{MAC}']/port",
@@ -98,3 +115,42 @@ def test_what_is_set_is_in_force_and_shown(rig: Any) -> None:
     rig.turn()
     assert rig.take("p2") == [frame]
     assert {row["port"] for row in state.read(rig.switch, "/fdb")} == {"p1", "p2", None}
+
+
+def define(rig: Any, to: int, *, anew: bool = False, parameters: int = 0) -> list[int]:
+    command = TemplateCommand.MODIFY if anew else TemplateCommand.ADD
+    actions = (ApplyActions((Output(to),)),)
+    return rig.apply(message(TemplateMod(command, 7, parameters, "mine", actions)))  # type: ignore[no-any-return]
+
+
+def passes(rig: Any, to: str) -> bool:
+    rig.put("p1", FRAME)
+    rig.turn()
+    taken = {name: rig.take(name) for name in ("p2", "p3")}
+    return taken[to] == [FRAME] and sum(map(len, taken.values())) == 1
+
+
+def test_a_port_is_bound_to_a_program_that_a_controller_defines(rig: Any) -> None:
+    """F7, G9: whichever of port and template is there first; a switch that starts anew waits."""
+    ports = {f"p{i}": "memory" for i in (1, 2, 3)}
+    rig.configure(ports, br0={"pipeline": "template:7", "p1": 1, "p2": 2, "p3": 3})
+
+    def members() -> list[tuple[Any, ...]]:
+        row = state.read(rig.switch, "/bridge[name='br0']")
+        return [(port["pipeline"], port["closed"]) for port in row["port"]]
+
+    assert members() == [("template:7", True)] * 3
+    assert not passes(rig, "p2")
+    [worker] = rig.switch.runners.values()
+    assert worker.worker.totals()["drops"]["no_program"] == 1
+    assert define(rig, 2) == [DONE]
+    assert members() == [("template:7", False)] * 3
+    assert passes(rig, "p2")
+    assert define(rig, 3, anew=True) == [DONE]
+    assert passes(rig, "p3")
+    assert define(rig, 3, anew=True, parameters=1) == [0xFFFF << 16 | TemplateFailed.BAD_ARGUMENTS]
+    assert rig.apply(message(TemplateMod(TemplateCommand.DELETE, 7))) == [
+        0xFFFF << 16 | TemplateFailed.IN_USE
+    ]
+    rig.configure(ports, br0={"pipeline": "bridge", "p1": 1, "p2": 2, "p3": 3})
+    assert rig.apply(message(TemplateMod(TemplateCommand.DELETE, 7))) == [DONE]

@@ -1,5 +1,6 @@
 """Bridges that learn, and the hosts of the kernel around them: VLANs, programs, groups."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -8,8 +9,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+import zmq
 
-from raicho.control.message import CallError, Delete, Set
+from bench.peers.raicho import ask
+from raicho.control.message import (
+    DONE,
+    BulkClient,
+    BulkRequest,
+    CallError,
+    Delete,
+    Lookup,
+    Set,
+)
+from raicho.control.openflow.spec import Message, pack
+from raicho.control.openflow.spec.actions import Output
+from raicho.control.openflow.spec.instructions import ApplyActions
+from raicho.control.openflow.spec.ports import PortNo
+from raicho.control.openflow.spec.templates import TemplateCommand, TemplateMod, message
 
 from .conftest import ADDRESSES, DEVICES, Site, short_folder, standing
 from .lab import Namespace, wait_until
@@ -33,6 +49,21 @@ s.sendto(b"hello", ("{GROUP}", 9))
 def of(device: str, **leaves: object) -> Set:
     """Set leaves of a port of the bridge."""
     return Set(f"{BR0}/port[name='{device}']", {k.replace("_", "-"): v for k, v in leaves.items()})
+
+
+def applied(site: Site, *messages: Message) -> list[int]:
+    """Apply what a controller could send to the bridge; return a code each."""
+    found = ask(site.switch.run_dir, "datastore", Lookup("dataplane.bulk"))
+
+    async def apply() -> bytes:
+        with zmq.Context() as context:
+            bulk = BulkClient(context, found.endpoint)
+            request = BulkRequest("apply", "br0")
+            _, frames = await bulk.request(request, b"".join(map(pack, messages)))
+            bulk.close()
+        return frames[0]
+
+    return list(memoryview(asyncio.run(apply())).cast("I"))
 
 
 @pytest.fixture(scope="module")
@@ -106,9 +137,12 @@ def test_the_pipeline_changes_under_traffic_and_nothing_is_lost(
     """G9, F7, K10: in two phases, without a restart."""
     wait_until(lambda: reached(site.hosts[0], ADDRESSES[1]), "the first ping")
     site.switch.commit(Set(f"{BR0}/fail-mode", "standalone"))
+    forward = ApplyActions((Output(PortNo.NORMAL),))
+    define = TemplateMod(TemplateCommand.ADD, 7, 0, "mine", (forward,))
+    assert applied(site, message(define)) == [DONE]
     with Pinging(site.hosts[0], ADDRESSES[1], every=0.002) as pinging:
         for i in range(20):
-            site.switch.commit(of("p1", pipeline=("openflow", "bridge")[i % 2]))
+            site.switch.commit(of("p1", pipeline=("openflow", "bridge", "template:7")[i % 3]))
             bridge = ("bridge", "openflow")[i % 2]
             site.switch.commit(Set(f"{BR0}/pipeline", bridge))
     assert pinging.counted.sent > 500
