@@ -154,6 +154,7 @@ struct bridge {
     uint16_t miss_send_len;
     uint32_t max_flows;                 /* In all tables; 0: no limit but memory. */
     uint32_t n_flows;
+    uint64_t flows_refused;             /* Flow-mods that found no room. */
     struct mac_table macs;              /* What OFPP_NORMAL has learned. */
     uint32_t macs_learned, macs_moved, macs_refused;    /* Counter ids, of packets that made it so. */
     uint64_t macs_counted_ms;           /* When those behind ports with a limit were counted. */

@@ -51,6 +51,7 @@ cdef extern from "bridge.h" nogil:
         uint16_t miss_send_len
         uint32_t max_flows
         uint32_t n_flows
+        uint64_t flows_refused
         flow_table tables[BRIDGE_TABLES]
         mac_table macs
         uint32_t macs_learned

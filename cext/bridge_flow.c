@@ -711,6 +711,7 @@ bridge_flow_mod(struct bridge *bridge, const uint8_t *message, size_t size, uint
         }
         result = commands[mod.command].run(&mod);
     }
+    bridge->flows_refused += result == OFWIRE_OFPFMFC_TABLE_FULL;
     if (mod.list.write) {
         program_release(&bridge->dataplane->programs, mod.list.write);
     }

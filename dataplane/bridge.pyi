@@ -30,6 +30,8 @@ class Bridge:
     @property
     def n_flows(self) -> int: ...
     @property
+    def flows_refused(self) -> int: ...  # flow-mods that found no room
+    @property
     def events_lost(self) -> int: ...
     @property
     def controllers(self) -> int:

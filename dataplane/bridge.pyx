@@ -189,6 +189,10 @@ cdef class Bridge:
         return self._open().n_flows
 
     @property
+    def flows_refused(self):
+        return self._open().flows_refused
+
+    @property
     def events_lost(self):
         return self._open().events_lost
 

@@ -11,7 +11,7 @@ from .worker import former_totals
 class Full(NamedTuple):
     """A table that has refused something."""
 
-    table: str  # mac, route, neighbour or nat
+    table: str  # flow, mac, route, neighbour or nat
     owner: str  # the bridge or router whose it is; "" for what all share
     refused: int  # since the last look
 
@@ -34,6 +34,7 @@ class Fullness:
 def _refused(switch: Switch) -> Iterator[tuple[tuple[str, str], int]]:
     """Count what each table has refused so far."""
     for name, bridge in switch.bridges.items():
+        yield ("flow", name), bridge.flows_refused
         yield ("mac", name), bridge.macs()["refused"]
     for name, there in switch.routers.open.items():
         yield ("route", name), there.router.counts()["routes_refused"]

@@ -31,8 +31,8 @@ class LinkMoved(Message, frozen=True):
 class TableFull(Message, frozen=True):
     """The event escalate.table-full: what found no room in a table since the last one.
 
-    Tables are mac (of a bridge), route (of a router), neighbour and nat (of all routers, without
-    an owner).
+    Tables are flow and mac (of a bridge), route (of a router), neighbour and nat (of all routers,
+    without an owner).
     """
 
     table: str

@@ -14,16 +14,25 @@ from raicho.control.bus.bus import Bus
 from raicho.control.component import Bootstrap
 from raicho.control.message import Event, Message, Subscriber
 from raicho.control.message.causes import LinkMoved, Missed, TableFull
+from raicho.control.openflow.spec import pack
+from raicho.control.openflow.spec.match import match
+from raicho.control.openflow.spec.messages import FlowMod
 from raicho.dataplane.escalations import EVENT_RATE
+from raicho.dataplane.openflow import now_ms
 
 from .test_escalation import packet, put, tree
 from .test_service import FRAME, House, house, until
 
-BRIDGE = {"name": "br0", "pipeline": "bridge", "port": [{"name": "p3", "number": 1, "max-macs": 1}]}
+BRIDGE = {
+    "name": "br0",
+    "pipeline": "bridge",
+    "max-flows": 1,
+    "port": [{"name": "p3", "number": 1, "max-macs": 1}],
+}
 
 
 def whole_tree(device: str = "") -> dict[str, Any]:
-    """Add a bridge that takes one address, and if wanted an interface on a device."""
+    """Add a bridge that takes one address and one flow, and if wanted an interface on a device."""
     found = tree()
     found["raicho"]["port"].append({"name": "p3", "kind": "memory"})
     found["raicho"]["bridge"] = [BRIDGE]
@@ -115,14 +124,20 @@ async def until_told(home: House) -> int:
             await asyncio.sleep(0.01)
 
 
-async def test_a_table_that_is_full(tmp_path: Path) -> None:
+async def test_tables_that_are_full(tmp_path: Path) -> None:
     async with listened(tmp_path) as (home, os):
+        bridge = home.component.switch.bridges["br0"]
 
         def two_addresses() -> None:
             for last in (1, 2):
                 home.port("p3").put(FRAME[:11] + bytes([last]) + FRAME[12:])
 
+        def two_flows() -> None:
+            for number in (1, 2):
+                bridge.apply(pack(FlowMod(match=match(in_port=number))), now_ms())
+
         assert await os.hears("table-full", two_addresses) == TableFull("mac", "br0", 1)
+        assert await os.hears("table-full", two_flows) == TableFull("flow", "br0", 1)
 
 
 async def test_a_link(tmp_path: Path, namespace: Any) -> None:
