@@ -59,7 +59,10 @@ enum nat_timer {
     N_NAT_TIMERS
 };
 
-enum { NAT_POOLS = 16, NAT_ADDRESSES = 1024 };
+enum {
+    NAT_POOLS = 16, NAT_ADDRESSES = 1024,
+    NAT_SOURCE_BITS = 64,       /* A host with IPv6 has all addresses of a link to choose from (RFC 4291, 2.5.4). */
+};
 
 /* Addresses outside, and which of their ports are given away.  Addresses that are numbers are IPv4 in host order. */
 struct nat_pool {
@@ -70,9 +73,11 @@ struct nat_pool {
 
 /* What comes to an endpoint outside goes to one inside. */
 struct nat_forward {
-    uint32_t outside, inside;
+    uint32_t outside;
+    struct ip_address inside;   /* IPv6 if inside_v6. */
     uint16_t outside_port, inside_port;
     uint8_t proto;              /* TCP or UDP. */
+    bool inside_v6;
 };
 
 struct nat_host {
@@ -84,7 +89,9 @@ struct nat_config {
     const struct nat_forward *forwards;
     const struct nat_host *hosts;       /* One-to-one; outside they are in no pool. */
     unsigned n_pools, n_forwards, n_hosts;
-    uint32_t max_per_source;            /* Sessions of an address inside; 0: no limit. */
+    uint32_t max_per_source;            /* Sessions of a source inside; 0: no limit. */
+    uint8_t source_bits;                /* So many bits of an IPv6 address are a source; 0: NAT_SOURCE_BITS.  Hosts
+                                         * with sessions count as before.  Of IPv4 each address is one. */
     uint16_t block;                     /* Ports that a source has for itself, a power of two from 64 on;
                                          * 0: it takes any. */
     uint8_t filtering;                  /* enum nat_filtering */

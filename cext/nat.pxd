@@ -25,9 +25,11 @@ cdef extern from "nat.h" nogil:
         bint shared
 
     struct nat_forward:
-        uint32_t outside, inside
+        uint32_t outside
+        ip_address inside
         uint16_t outside_port, inside_port
         uint8_t proto
+        bint inside_v6
 
     struct nat_host:
         uint32_t outside, inside
@@ -38,6 +40,7 @@ cdef extern from "nat.h" nogil:
         const nat_host *hosts
         unsigned n_pools, n_forwards, n_hosts
         uint32_t max_per_source
+        uint8_t source_bits
         uint16_t block
         uint8_t filtering
         bint strict_tcp

@@ -455,7 +455,7 @@ session_out(struct nat *nat, const struct view *view, uint64_t now_ms, uint64_t 
             return NO_DROP;
         }
     }
-    if (!nat64_host_take(&nat->hosts6, &source, now_ms, &number)) {
+    if (!nat64_host_take(&nat->hosts6, &source, setup_of(nat)->source_bits, now_ms, &number)) {
         return DROP_nat_full;
     }
     key[0] = endpoint6(number, view->ports[0], view->header.proto);
@@ -563,7 +563,8 @@ behind6(const struct nat_setup *setup, uint32_t address, uint8_t proto, uint16_t
 static bool
 set_target(const struct nat *nat, uint64_t inside, struct nat64_target *target)
 {
-    target->inside = inside;
+    target->inside = inside & ~(uint64_t)NAT_STATIC;
+    target->is_static = inside & NAT_STATIC;
     if (inside) {
         target->address = nat64_host_address(&nat->hosts6, address_of(inside));
     }
@@ -674,16 +675,16 @@ follow_in(struct nat *nat, struct worker *worker, struct packet *p, const struct
 
 /* The session of a packet from outside. */
 static enum drop_reason
-session_in(struct nat *nat, const struct view *view, uint64_t inside, uint64_t now_ms, uint64_t key[2],
-           uint64_t *value)
+session_in(struct nat *nat, const struct view *view, const struct nat64_target *target, uint64_t now_ms,
+           uint64_t key[2], uint64_t *value)
 {
     uint64_t outside = endpoint(destination4(view), view->ports[1], 0);
 
-    key[0] = inside;
+    key[0] = target->inside;
     key[1] = endpoint(source4(view), remote_port(view, 0), 0);
     return get_session(nat, key, now_ms, value)
         ? NO_DROP
-        : nat_session_in(nat, setup_of(nat), key, outside, false, tcp_flags(view), now_ms, value);
+        : nat_session_in(nat, setup_of(nat), key, outside, target->is_static, tcp_flags(view), now_ms, value);
 }
 
 /* The first fragment: the ports and the checksum here, where they are; then as the others. */
@@ -728,7 +729,7 @@ nat64_in(struct nat *nat, struct worker *worker, struct packet *p, const struct 
                                        : error_in(nat, worker, p, &view, target, &mtus);
     }
     read_ports(&view);                  /* It has some: it was found by them. */
-    enum drop_reason reason = session_in(nat, &view, target->inside, now_ms, key, &value);
+    enum drop_reason reason = session_in(nat, &view, target, now_ms, key, &value);
     if (reason != NO_DROP) {
         drop(worker, p, reason);
         return 0;

@@ -40,6 +40,7 @@ enum {
 struct nat64_target {
     uint64_t inside;            /* Its endpoint, as nat_private.h has it; a later fragment has no port. */
     struct ip_address address;
+    bool is_static;             /* It is forwarded to. */
 };
 
 /* Whether a NAT translates to IPv6 at all. */

@@ -27,7 +27,7 @@ nat64_hosts_close(struct nat64_hosts *hosts)
 }
 
 static bool
-choose_number(struct nat64_hosts *hosts, const struct ip_address *address, uint32_t *number)
+choose_number(struct nat64_hosts *hosts, const struct ip_address *address, uint8_t bits, uint32_t *number)
 {
     for (uint32_t i = 0; i < hosts->n; i++) {
         uint32_t at = atomic_fetch_add_explicit(&hosts->next, 1, memory_order_relaxed) % hosts->n;
@@ -36,6 +36,7 @@ choose_number(struct nat64_hosts *hosts, const struct ip_address *address, uint3
         if (!atomic_exchange_explicit(&host->taken, true, memory_order_acquire)) {
             atomic_store_explicit(&host->word[0], address->word[0], memory_order_relaxed);
             atomic_store_explicit(&host->word[1], address->word[1], memory_order_relaxed);
+            atomic_store_explicit(&host->source_bits, bits, memory_order_relaxed);
             *number = at;
             return true;
         }
@@ -74,6 +75,15 @@ nat64_host_address(const struct nat64_hosts *hosts, uint32_t number)
                                    atomic_load_explicit(&host->word[1], memory_order_relaxed) } };
 }
 
+struct ip_address
+nat64_host_source(const struct nat64_hosts *hosts, uint32_t number)
+{
+    const uint8_t bits = atomic_load_explicit(&hosts->at[number].source_bits, memory_order_relaxed);
+    const struct ip_address address = nat64_host_address(hosts, number), mask = ip_mask(IP_V6, bits);
+
+    return (struct ip_address) { { address.word[0] & mask.word[0], address.word[1] & mask.word[1] } };
+}
+
 bool
 nat64_host_find(const struct nat64_hosts *hosts, const struct ip_address *address, uint64_t now_ms,
                 uint32_t *number)
@@ -86,11 +96,11 @@ nat64_host_find(const struct nat64_hosts *hosts, const struct ip_address *addres
 }
 
 bool
-nat64_host_take(struct nat64_hosts *hosts, const struct ip_address *address, uint64_t now_ms,
+nat64_host_take(struct nat64_hosts *hosts, const struct ip_address *address, uint8_t bits, uint64_t now_ms,
                 uint32_t *number)
 {
     while (!join(hosts, address, now_ms, number)) {
-        if (!choose_number(hosts, address, number)) {
+        if (!choose_number(hosts, address, bits, number)) {
             return false;
         }
 

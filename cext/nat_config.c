@@ -33,7 +33,7 @@ open_tables(struct nat *nat, uint32_t max_sessions)
                                         .max_entries = max_sessions };
     const struct kv_config mappings = { .key_words = 1, .value_words = 2,
                                         .max_entries = max_sessions + FORWARDS_MAX };
-    const struct kv_config sources = { .key_words = 1, .value_words = 2,
+    const struct kv_config sources = { .key_words = 2, .value_words = 2,
                                        .max_entries = max_sessions };
     const struct kv_config permits = { .key_words = 2, .value_words = 1,
                                        .max_entries = max_sessions };
@@ -44,7 +44,7 @@ open_tables(struct nat *nat, uint32_t max_sessions)
     return kv_open(&nat->sessions, &sessions) || kv_open(&nat->mappings, &mappings)
            || kv_open(&nat->sources, &sources) || kv_open(&nat->permits, &permits)
            || kv_open(&nat->hosts, &hosts) || kv_open(&nat->fragments, &fragments)
-           || nat64_hosts_open(&nat->hosts6, max_sessions);
+           || nat64_hosts_open(&nat->hosts6, max_sessions + FORWARDS_MAX);
 }
 
 struct nat *
@@ -134,17 +134,24 @@ nat_is_outside(const struct nat *nat, uint32_t address)
 
 /* An address as people write it. */
 struct text {
-    char of[INET_ADDRSTRLEN];
+    char of[INET6_ADDRSTRLEN];
 };
+
+static struct text
+text_of_ip(uint8_t family, struct ip_address address)
+{
+    uint8_t bytes[16];
+    struct text text;
+
+    ip_write(family, &address, bytes);
+    inet_ntop(family == IP_V6 ? AF_INET6 : AF_INET, bytes, text.of, sizeof text.of);
+    return text;
+}
 
 static struct text
 text_of(uint32_t address)
 {
-    struct in_addr in = { htonl(address) };
-    struct text text;
-
-    inet_ntop(AF_INET, &in, text.of, sizeof text.of);
-    return text;
+    return text_of_ip(IP_V4, ip_from_v4(address));
 }
 
 #define WRONG(...) (snprintf(why, size, __VA_ARGS__), EINVAL)
@@ -189,6 +196,17 @@ is_in_pool(const struct nat_config *config, uint32_t address)
     return false;
 }
 
+/* Whether it is an address that a host can have; one with IPv6 is known outside by the prefix's NAT64. */
+static bool
+is_host(const struct nat_config *config, const struct nat_forward *f)
+{
+    if (!f->inside_v6) {
+        return f->inside.word[1] && !(f->inside.word[1] >> 32) && !f->inside.word[0];
+    }
+    return config->nat64.len && !ip_matches(&config->nat64, &f->inside) && f->inside.word[0] >> 56 != 0xff
+           && (f->inside.word[0] || f->inside.word[1] > 1);
+}
+
 static int
 check_forwards(const struct nat_config *config, char *why, size_t size)
 {
@@ -199,10 +217,15 @@ check_forwards(const struct nat_config *config, char *why, size_t size)
         const struct nat_forward *a = &config->forwards[i];
 
         if (ports_of(a->proto) > 1 || !is_in_pool(config, a->outside) || !a->outside_port
-            || !a->inside || !a->inside_port) {
-            return WRONG("forward of protocol %u from %s port %u to %s port %u: it takes TCP (6) or UDP (17), "
+            || !a->inside_port) {
+            return WRONG("forward of protocol %u from %s port %u to port %u: it takes TCP (6) or UDP (17), "
                          "an address of a pool, and neither port 0", a->proto, text_of(a->outside).of,
-                         a->outside_port, text_of(a->inside).of, a->inside_port);
+                         a->outside_port, a->inside_port);
+        }
+        if (!is_host(config, a)) {
+            return WRONG("forward from %s port %u to %s: it takes the address of a host, and one of IPv6 takes a "
+                         "prefix for NAT64 that it is not behind", text_of(a->outside).of, a->outside_port,
+                         text_of_ip(a->inside_v6 ? IP_V6 : IP_V4, a->inside).of);
         }
         for (unsigned j = 0; j < i; j++) {
             const struct nat_forward *b = &config->forwards[j];
@@ -332,6 +355,7 @@ new_setup(const struct nat_config *config, const struct nat_setup *old)
     setup->strict_tcp = config->strict_tcp;
     setup->logs = config->logs;
     setup->nat64 = config->nat64;
+    setup->source_bits = config->source_bits ? config->source_bits : NAT_SOURCE_BITS;
     memcpy(setup->pools, config->pools, config->n_pools * sizeof setup->pools[0]);
     setup->forwards = copy_of(config->forwards, config->n_forwards, sizeof *setup->forwards);
     setup->hosts = copy_of(config->hosts, config->n_hosts, sizeof *setup->hosts);
@@ -352,12 +376,56 @@ has_forward(const struct nat_setup *setup, const struct nat_forward *wanted)
         const struct nat_forward *f = &setup->forwards[i];
 
         if (f->outside == wanted->outside && f->outside_port == wanted->outside_port
-            && f->inside == wanted->inside && f->inside_port == wanted->inside_port
-            && f->proto == wanted->proto) {
+            && ip_equal(&f->inside, &wanted->inside) && f->inside_v6 == wanted->inside_v6
+            && f->inside_port == wanted->inside_port && f->proto == wanted->proto) {
             return true;
         }
     }
     return false;
+}
+
+/* The endpoint inside; a host with IPv6 is held (hold_hosts()). */
+static uint64_t
+inside_of(const struct nat *nat, const struct nat_forward *f, uint64_t now_ms)
+{
+    uint32_t number;
+
+    if (!f->inside_v6) {
+        return endpoint((uint32_t)f->inside.word[1], f->inside_port, f->proto);
+    }
+    nat64_host_find(&nat->hosts6, &f->inside, now_ms, &number);
+    return endpoint6(number, f->inside_port, f->proto);
+}
+
+/* Gives back the hosts with IPv6 of the first 'n' forwards that the other setup does not have. */
+static void
+give_hosts(struct nat *nat, const struct nat_setup *setup, unsigned n, const struct nat_setup *other, uint64_t now_ms)
+{
+    for (unsigned i = 0; i < n; i++) {
+        const struct nat_forward *f = &setup->forwards[i];
+
+        if (f->inside_v6 && !has_forward(other, f)) {
+            nat64_host_give(&nat->hosts6, address_of(inside_of(nat, f, now_ms)), now_ms);
+        }
+    }
+}
+
+/* Holds the hosts with IPv6 of forwards that are new; false: there is no room, and none of them is held. */
+static bool
+hold_hosts(struct nat *nat, const struct nat_setup *setup, const struct nat_setup *old, uint64_t now_ms)
+{
+    uint32_t number;
+
+    for (unsigned i = 0; i < setup->n_forwards; i++) {
+        const struct nat_forward *f = &setup->forwards[i];
+
+        if (f->inside_v6 && !has_forward(old, f)
+            && !nat64_host_take(&nat->hosts6, &f->inside, setup->source_bits, now_ms, &number)) {
+            give_hosts(nat, setup, i, old, now_ms);
+            return false;
+        }
+    }
+    return true;
 }
 
 /* A forward that is no more becomes a mapping like others: it lives as long as its sessions. */
@@ -365,7 +433,7 @@ static void
 end_forward(struct nat *nat, const struct nat_setup *old, const struct nat_forward *f,
             uint64_t now_ms)
 {
-    uint64_t inside = endpoint(f->inside, f->inside_port, f->proto), mapping[2];
+    uint64_t inside = inside_of(nat, f, now_ms), mapping[2];
     struct nat_address *ports = row_of(old, f->outside)->ports;
     bool own = kv_get(&nat->mappings, &inside, now_ms, mapping)
                && mapping[0] == endpoint(f->outside, f->outside_port, 0);
@@ -410,7 +478,7 @@ static void
 begin_forward(struct nat *nat, const struct nat_setup *setup, const struct nat_forward *f,
               uint64_t now_ms)
 {
-    uint64_t inside = endpoint(f->inside, f->inside_port, f->proto), mapping[2];
+    uint64_t inside = inside_of(nat, f, now_ms), mapping[2];
     struct nat_address *ports = row_of(setup, f->outside)->ports;
 
     if (kv_get(&nat->mappings, &inside, now_ms, mapping)) {
@@ -501,6 +569,11 @@ nat_configure(struct nat *nat, const struct nat_config *config, uint64_t now_ms,
     int error = nat_check(config, why, size);
     struct nat_setup *setup = error ? NULL : new_setup(config, old);
 
+    if (setup && !hold_hosts(nat, setup, old, now_ms)) {
+        close_addresses(setup, old);
+        free_setup(setup);
+        setup = NULL;
+    }
     if (!setup) {
         return error ? error : (snprintf(why, size, "no memory for the addresses"), ENOMEM);
     }
@@ -519,6 +592,7 @@ nat_configure(struct nat *nat, const struct nat_config *config, uint64_t now_ms,
             end_forward(nat, old, &old->forwards[i], now_ms);
         }
     }
+    give_hosts(nat, old, old->n_forwards, setup, now_ms);
     nat_session_end_all(nat, now_ms, is_misplaced, 0);
     if (setup->nat64.len != old->nat64.len
         || !ip_equal(&setup->nat64.address, &old->nat64.address)) {      /* Hosts inside know other addresses. */

@@ -127,6 +127,7 @@ struct nat_setup {
     uint8_t filtering;
     bool strict_tcp, logs;
     struct ip_prefix nat64;             /* Without a length: there is none. */
+    uint8_t source_bits;                /* Of IPv6. */
     struct nat_forward *forwards;
     struct nat_host *hosts;
     unsigned n_forwards, n_hosts;
@@ -172,6 +173,7 @@ bool nat_log_take(struct nat_log *log, struct nat_event *event);
 
 struct nat64_host {
     _Atomic uint64_t word[2];           /* Its address. */
+    _Atomic uint8_t source_bits;        /* How many of them say for whom it counts. */
     _Atomic bool taken;
 };
 
@@ -188,12 +190,15 @@ void nat64_hosts_close(struct nat64_hosts *hosts);
 
 struct ip_address nat64_host_address(const struct nat64_hosts *hosts, uint32_t number);
 
+/* Its prefix, for which its sessions count: the same one as long as it has its number. */
+struct ip_address nat64_host_source(const struct nat64_hosts *hosts, uint32_t number);
+
 /* The number that a host has, if it has one. */
 bool nat64_host_find(const struct nat64_hosts *hosts, const struct ip_address *address, uint64_t now_ms,
                      uint32_t *number);
 
-/* Holds a host, which gets a number if it has none; false: there is no room. */
-bool nat64_host_take(struct nat64_hosts *hosts, const struct ip_address *address, uint64_t now_ms,
+/* Holds a host; if it has no number it gets one, and counts by that many bits.  False: there is no room. */
+bool nat64_host_take(struct nat64_hosts *hosts, const struct ip_address *address, uint8_t bits, uint64_t now_ms,
                      uint32_t *number);
 
 /* Holds a host by its number once more; false: it is nobody's any more. */
@@ -214,7 +219,7 @@ struct nat {
     _Atomic(struct nat_setup *) setup;
     struct kv sessions;         /* {inside, remote} -> outside, with what it holds and its state of TCP. */
     struct kv mappings;         /* inside -> {outside, number of references}. */
-    struct kv sources;          /* Source -> {number of sessions, first endpoint of its block}. */
+    struct kv sources;          /* nat_source_of() -> {number of sessions, first endpoint of its block}. */
     struct kv permits;          /* {inside, remote address} -> number of sessions. */
     struct kv hosts;            /* Address | direction << 32 -> address on the other side. */
     struct kv fragments;        /* See nat_fragment_key() -> the new addresses. */
@@ -278,6 +283,14 @@ nat_address_of(const struct nat *nat, uint64_t inside)
 {
     return inside & NAT_V6 ? nat64_host_address(&nat->hosts6, address_of(inside))
                            : ip_from_v4(address_of(inside));
+}
+
+/* For whom the sessions of an endpoint inside count: IPv4 as RFC 4291, section 2.5.5.2, has it among IPv6. */
+static inline struct ip_address
+nat_source_of(const struct nat *nat, uint64_t inside)
+{
+    return inside & NAT_V6 ? nat64_host_source(&nat->hosts6, address_of(inside))
+                           : (struct ip_address) { { 0, UINT64_C(0xffff) << 32 | address_of(inside) } };
 }
 
 /* The address on the other side of one that a host has for itself; 0: it is nobody's. */

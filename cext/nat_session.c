@@ -94,35 +94,40 @@ nat_count_down(struct kv *kv, unsigned counter, const uint64_t *key, uint64_t no
 
 /* A number that a source always has, and that nobody can foresee. */
 static uint64_t
-place_of(const struct nat *nat, uint64_t source)
+place_of(const struct nat *nat, const struct ip_address *source)
 {
-    if (source >> 32) {
-        struct ip_address address = nat64_host_address(&nat->hosts6, (uint32_t)source);
-        return hash_word(hash_word(nat->secret, address.word[0]), address.word[1]);
-    }
-    return hash_word(nat->secret, source);
+    return hash_word(hash_word(nat->secret, source->word[0]), source->word[1]);
 }
 
-/* The row to begin with for a source: always the same one [RFC 4787, REQ-2]. */
+/* The row to begin with: always the same one [RFC 4787, REQ-2]. */
 static uint32_t
-first_row(const struct nat *nat, const struct nat_setup *setup, uint64_t source)
+first_row(const struct nat_setup *setup, uint64_t place)
 {
-    return (uint32_t)(((unsigned __int128)place_of(nat, source) * setup->n_rows) >> 64);
+    return (uint32_t)(((unsigned __int128)place * setup->n_rows) >> 64);
+}
+
+/* The place of a host inside. */
+static uint64_t
+place_of_host(const struct nat *nat, uint64_t inside)
+{
+    const struct ip_address host = nat_address_of(nat, inside);
+
+    return place_of(nat, &host);
 }
 
 enum { TRIED_ROWS = 8 };        /* Addresses that are looked at for a port. */
 
 static bool
-choose_block(struct nat *nat, const struct nat_setup *setup, uint64_t source, uint64_t *block)
+choose_block(struct nat *nat, const struct nat_setup *setup, const struct ip_address *source, uint64_t *block)
 {
-    uint32_t first = first_row(nat, setup, source);
+    uint64_t place = place_of(nat, source);
+    uint32_t first = first_row(setup, place);
 
     for (uint32_t i = 0; i < TRIED_ROWS && i < setup->n_rows; i++) {
         const struct nat_row *row = &setup->rows[(first + i) % setup->n_rows];
         uint16_t port;
 
-        if (nat_block_choose(row->ports, row->first_port, row->last_port, setup->block,
-                             place_of(nat, source), &port)) {
+        if (nat_block_choose(row->ports, row->first_port, row->last_port, setup->block, place, &port)) {
             *block = endpoint(row->ports->address, port, 1);
             return true;
         }
@@ -142,30 +147,30 @@ give_block(const struct nat_setup *setup, uint64_t block)
 
 /* Counts a session for its source, which gets a block with its first one. */
 static enum drop_reason
-take_source(struct nat *nat, const struct nat_setup *setup, uint64_t key, uint64_t now_ms,
+take_source(struct nat *nat, const struct nat_setup *setup, const struct ip_address *source, uint64_t now_ms,
             uint64_t *block)
 {
     uint64_t old[2], new[2];
 
     for (;;) {
-        if (kv_get(&nat->sources, &key, now_ms, old)) {
+        if (kv_get(&nat->sources, source->word, now_ms, old)) {
             if (setup->max_per_source && old[0] >= setup->max_per_source) {
                 return DROP_nat_limit;
             }
             new[0] = old[0] + 1;
             *block = new[1] = old[1];
-            if (kv_swap(&nat->sources, &key, old, new, 0, now_ms)) {
+            if (kv_swap(&nat->sources, source->word, old, new, 0, now_ms)) {
                 return NO_DROP;
             }
             continue;
         }
         *block = 0;
-        if (setup->block && !choose_block(nat, setup, key, block)) {
+        if (setup->block && !choose_block(nat, setup, source, block)) {
             return DROP_nat_ports;
         }
         new[0] = 1;
         new[1] = *block;
-        enum kv_result result = kv_insert(&nat->sources, &key, new, 0, now_ms);
+        enum kv_result result = kv_insert(&nat->sources, source->word, new, 0, now_ms);
         if (result == KV_NEW) {
             return NO_DROP;
         }
@@ -177,11 +182,12 @@ take_source(struct nat *nat, const struct nat_setup *setup, uint64_t key, uint64
 }
 
 static void
-give_source(struct nat *nat, const struct nat_setup *setup, uint64_t key, uint64_t now_ms)
+give_source(struct nat *nat, const struct nat_setup *setup, uint64_t inside, uint64_t now_ms)
 {
+    const struct ip_address source = nat_source_of(nat, inside);
     uint64_t value[2];
 
-    if (nat_count_down(&nat->sources, 0, &key, now_ms, value)) {
+    if (nat_count_down(&nat->sources, 0, source.word, now_ms, value)) {
         give_block(setup, value[1]);
     }
 }
@@ -215,7 +221,7 @@ nat_session_prefetch(const struct nat *nat, const struct nat_setup *setup, const
 {
     kv_prefetch(&nat->mappings, key);
     if (setup->n_rows && !setup->block && (uint8_t)key[0] != IP_PROTO_ICMPV4) {
-        const struct nat_row *row = &setup->rows[first_row(nat, setup, source_of_endpoint(key[0]))];
+        const struct nat_row *row = &setup->rows[first_row(setup, place_of_host(nat, key[0]))];
 
         nat_port_prefetch(row->ports, row->first_port, row->last_port, key[0],
                           random_of(nat, key[0], now_ms));
@@ -228,7 +234,7 @@ choose_port(struct nat *nat, const struct nat_setup *setup, uint64_t inside, uin
             uint64_t now_ms, uint64_t *outside)
 {
     uint64_t random = random_of(nat, inside, now_ms);
-    uint32_t first = setup->n_rows ? first_row(nat, setup, source_of_endpoint(inside)) : 0;
+    uint32_t first = first_row(setup, place_of_host(nat, inside));
     uint16_t port;
 
     if (block) {
@@ -386,7 +392,7 @@ give_room(struct nat *nat, const struct nat_setup *setup, uint64_t inside, uint6
           uint64_t now_ms)
 {
     if (value & COUNTED) {
-        give_source(nat, setup, source_of_endpoint(inside), now_ms);
+        give_source(nat, setup, inside, now_ms);
     }
     if (inside & NAT_V6) {
         nat64_host_give(&nat->hosts6, address_of(inside), now_ms);
@@ -451,7 +457,8 @@ take_room(struct nat *nat, const struct nat_setup *setup, uint64_t inside, uint6
     if (atomic_fetch_add_explicit(&nat->n_sessions, 1, memory_order_relaxed) >= nat->max_sessions) {
         reason = DROP_nat_full;
     } else if (setup->max_per_source || setup->block) {
-        reason = take_source(nat, setup, source_of_endpoint(inside), now_ms, block);
+        const struct ip_address source = nat_source_of(nat, inside);
+        reason = take_source(nat, setup, &source, now_ms, block);
         *value |= reason == NO_DROP ? COUNTED : 0;
     }
     if (reason != NO_DROP) {

@@ -30,7 +30,7 @@ class Forward(NamedTuple):
     protocol: str
     outside: IPv4Address
     outside_port: int
-    inside: IPv4Address
+    inside: IPv4Address | IPv6Address  # IPv6 takes a nat64 prefix
     inside_port: int
 
 class Host(NamedTuple):
@@ -45,12 +45,13 @@ class NatConfig(NamedTuple):
     pools: Sequence[Pool] = ()
     forwards: Sequence[Forward] = ()
     hosts: Sequence[Host] = ()
-    max_per_source: int = 0  # sessions of an address inside; 0: no limit
+    max_per_source: int = 0  # sessions of a source inside; 0: no limit
     block: int = 0  # ports that a source has for itself; 0: it takes any
     filtering: str = "open"  # one of FILTERINGS
     strict_tcp: bool = False  # connections begin with a SYN
     logs: bool = False  # mappings that come and go are events
     nat64: IPv6Network | None = None  # behind it IPv6 hosts inside find IPv4
+    source_bits: int = 64  # of an IPv6 address, which are a source
     timers: Mapping[str, int] = ...  # seconds by a name of TIMERS; others have their default
 
 class Session(NamedTuple):

@@ -70,7 +70,7 @@ class Forward(NamedTuple):
     protocol: str
     outside: IPv4Address
     outside_port: int
-    inside: IPv4Address
+    inside: IPv4Address | IPv6Address
     inside_port: int
 
 
@@ -89,6 +89,7 @@ class NatConfig(NamedTuple):
     strict_tcp: bool = False
     logs: bool = False
     nat64: IPv6Network | None = None
+    source_bits: int = 64
     timers: Mapping[str, int] = {}
 
 
@@ -133,9 +134,12 @@ cdef nat_pool _pool(row) except *:
 
 
 cdef nat_forward _forward(row) except *:
+    cdef ip_prefix inside = _prefix(row.inside, row.inside.max_prefixlen)
+
     return nat_forward(
-        outside=int(row.outside), inside=int(row.inside), outside_port=row.outside_port,
-        inside_port=row.inside_port, proto=PROTOCOLS[row.protocol])
+        outside=int(row.outside), inside=inside.address, outside_port=row.outside_port,
+        inside_port=row.inside_port, proto=PROTOCOLS[row.protocol],
+        inside_v6=row.inside.version == 6)
 
 
 cdef int _configure(nat *handle, config, uint64_t now_ms) except -1:
@@ -147,7 +151,7 @@ cdef int _configure(nat *handle, config, uint64_t now_ms) except -1:
     made.n_pools, made.n_forwards = len(config.pools), len(config.forwards)
     made.n_hosts, made.max_per_source = len(config.hosts), config.max_per_source
     made.block, made.strict_tcp = config.block, config.strict_tcp
-    made.logs = config.logs
+    made.logs, made.source_bits = config.logs, config.source_bits
     if config.nat64 is not None:
         made.nat64 = _prefix(config.nat64.network_address, config.nat64.prefixlen)
     made.filtering = FILTERINGS[config.filtering]

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 Tree = Mapping[str, Any]
 
 SESSIONS = 65536
+SOURCE_BITS = 64
 TIMEOUTS = {
     "udp": 300,
     "icmp": 60,
@@ -37,7 +38,7 @@ class ForwardLeaves:
     protocol: str
     outside: IPv4Address
     outside_port: int
-    inside: IPv4Address
+    inside: IPv4Address | IPv6Address
     inside_port: int
 
 
@@ -52,6 +53,7 @@ class NatLeaves:
     strict_tcp: bool = False
     logs: bool = False
     nat64: str = ""  # a prefix of IPv6; none: no NAT64
+    source_bits: int = SOURCE_BITS
     pools: tuple[PoolLeaves, ...] = ()
     forwards: tuple[ForwardLeaves, ...] = ()
     hosts: Mapping[IPv4Address, IPv4Address] = field(default_factory=dict)  # outside -> inside
@@ -68,6 +70,7 @@ def read_nat(row: Tree) -> NatLeaves:
         row.get("strict-tcp", False),
         row.get("log-mappings", False),
         row.get("nat64", {}).get("prefix", ""),
+        row.get("nat64", {}).get("source-prefix-length", SOURCE_BITS),
         tuple(map(_pool, row.get("pool", ()))),
         tuple(map(_forward, row.get("forward", ()))),
         {IPv4Address(h["outside"]): IPv4Address(h["inside"]) for h in row.get("host", ())},
@@ -93,6 +96,6 @@ def _forward(row: Tree) -> ForwardLeaves:
         row["protocol"],
         IPv4Address(row["outside"]),
         row["outside-port"],
-        IPv4Address(row["inside"]),
+        ip_address(row["inside"]),
         row["inside-port"],
     )

@@ -70,6 +70,7 @@ def _config(router: RouterConfig) -> NatConfig:
         strict_tcp=nat.strict_tcp,
         logs=nat.logs,
         nat64=ipaddress.IPv6Network(nat.nat64) if nat.nat64 else None,
+        source_bits=nat.source_bits,
         timers=dict(nat.timeouts),
     )
 
@@ -95,7 +96,7 @@ def describe(nat: NatLeaves, counts: dict[str, int]) -> dict[str, Any]:
         "port-block": nat.block,
         "strict-tcp": nat.strict_tcp,
         "log-mappings": nat.logs,
-        "nat64": {"prefix": nat.nat64 or None},
+        "nat64": {"prefix": nat.nat64 or None, "source-prefix-length": nat.source_bits},
         "pool": [
             {
                 "name": pool.name,

@@ -287,7 +287,7 @@ hosts_inside_reach_each_other_by_their_outside(void **state)
     assert_false(nat_is_outside(rig->nat, REMOTE));
 }
 
-static const struct nat_forward web = { OUTSIDE, INSIDE, 80, 8080, TCP };
+static const struct nat_forward web = { OUTSIDE, { { 0, INSIDE } }, 80, 8080, TCP, false };
 
 static void
 a_forwarded_port_is_always_open(void **state)
@@ -311,7 +311,7 @@ static void
 two_ports_are_forwarded_to_one(void **state)
 {
     struct nat_rig *rig = *state;
-    const struct nat_forward both[] = { web, { OUTSIDE, INSIDE, 81, 8080, TCP } };
+    const struct nat_forward both[] = { web, { OUTSIDE, { { 0, INSIDE } }, 81, 8080, TCP, false } };
 
     CONFIG(.forwards = both, .n_forwards = 2);
     IN(TCP, REMOTE, OUTSIDE, 999, 80, SYN);
@@ -329,7 +329,7 @@ static void
 forwards_come_and_go(void **state)
 {
     struct nat_rig *rig = *state;
-    const struct nat_forward forward = { OUTSIDE, INSIDE, 5000, 8080, UDP };
+    const struct nat_forward forward = { OUTSIDE, { { 0, INSIDE } }, 5000, 8080, UDP, false };
 
     OUT(UDP, INSIDE2, REMOTE, 5000, 53);
     IS(UDP, OUTSIDE, REMOTE, 5000, 53);
@@ -654,7 +654,7 @@ a_wrong_configuration_says_what_is_wrong(void **state)
     const struct nat_pool backwards = { OUTSIDE, OUTSIDE - 1, 1024, 65535, false };
     const struct nat_pool twice[] = { one_pool, { OUTSIDE - 1, OUTSIDE, 1, 2, false } };
     const struct nat_pool large = { IP(192, 0, 0, 0), IP(192, 0, 8, 0), 1, 2, false };
-    const struct nat_forward stray = { REMOTE, INSIDE, 80, 80, TCP };
+    const struct nat_forward stray = { REMOTE, { { 0, INSIDE } }, 80, 80, TCP, false };
     const struct nat_host taken = { OUTSIDE, INSIDE };
     const struct { struct nat_config config; const char *says; } cases[] = {
         { { .pools = &backwards, .n_pools = 1 }, "pool 192.0.2.1 to 192.0.2.0" },

@@ -167,7 +167,7 @@ numbers_come_back(void **state)
 {
     struct nat_rig *rig = *state;
 
-    WITH_PREFIX(.max_per_source = 2);
+    WITH_PREFIX(.max_per_source = 2, .source_bits = 128);
     for (unsigned turn = 0; turn < 10; turn++) {
         for (uint64_t host = 0; host < NAT_ROOM / 2; host++) {
             OUT6(host, UDP, 5000, 0);
@@ -195,6 +195,89 @@ numbers_come_back(void **state)
     CONFIG();
     assert_int_equal(counts_of(rig).sessions, 0);
     assert_int_equal(kv_count(&rig->nat->hosts6.numbers), 0);
+}
+
+/* RFC 6888, REQ-4, and RFC 4291, 2.5.4: a host may use any address of its link, so that these count together.  Who has
+ * sessions counts as when the first one began. */
+static void
+a_limit_is_that_of_a_prefix(void **state)
+{
+    struct nat_rig *rig = *state;
+
+    WITH_PREFIX(.max_per_source = 2);
+    OUT6(1, UDP, 5000, 0);
+    OUT6(2, UDP, 5000, 0);
+    REFUSED6(limit, 3, 5000);
+    OUT(UDP, INSIDE, REMOTE, 5000, 53);                         /* Of IPv4 each address is one, */
+    OUT(UDP, INSIDE2, REMOTE, 5000, 53);
+    assert_int_equal(counts_of(rig).sources, 3);
+    WITH_PREFIX(.max_per_source = 2, .source_bits = 127);       /* 2 and 3 are one, 4 and 5 the next. */
+    REFUSED6(limit, 2, 5001);
+    OUT6(3, UDP, 5000, 0);
+    OUT6(3, UDP, 5001, 0);
+    REFUSED6(limit, 3, 5002);
+    OUT6(4, UDP, 5000, 0);
+    OUT6(5, UDP, 5000, 0);
+    REFUSED6(limit, 4, 5001);
+    nat_flush(rig->nat, NULL, rig->worker->now_ms);
+    assert_int_equal(counts_of(rig).sources, 0);
+    assert_int_equal(kv_count(&rig->nat->hosts6.numbers), 0);
+    OUT6(2, UDP, 5000, 0);
+    OUT6(3, UDP, 5000, 0);
+    REFUSED6(limit, 2, 5001);
+}
+
+/* RFC 6146, 3.1 and 3.5.1.1: entries that an administrator puts into the table of bindings.  Whoever it is may come in. */
+static void
+a_port_is_forwarded_to_a_host_with_ipv6(void **state)
+{
+    struct nat_rig *rig = *state;
+    const struct nat_forward web[] = { { OUTSIDE, HOST(7), 80, 8080, TCP, true },
+                                       { OUTSIDE, HOST(7), 53, 5353, UDP, true } };
+    const struct ip_address wanted = HOST(7);
+
+    WITH_PREFIX(.forwards = web, .n_forwards = 2, .filtering = NAT_BY_ENDPOINT, .logs = true);
+    assert_int_equal(counts_of(rig).mappings, 2);
+    assert_int_equal(kv_count(&rig->nat->hosts6.numbers), 1);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_true(in6(rig, web[i].outside_port, web[i].proto, SYN));
+        struct ip_address got = receiver(rig);
+        assert_true(ip_equal(&got, &wanted));
+        assert_int_equal(get_be16(rig->p->data + rig->p->l4 + 2), web[i].inside_port);
+        OUT6(7, web[i].proto, web[i].inside_port, SYN | ACK);
+        assert_int_equal(read_tuple(rig->p).sport, web[i].outside_port);
+    }
+    WITH_PREFIX(.forwards = web, .n_forwards = 1, .filtering = NAT_BY_ENDPOINT);
+    nat_rig_wait(rig, 302);
+    assert_false(in6(rig, 53, UDP, 0));                         /* It lived as long as its session. */
+    assert_int_equal(counts_of(rig).mappings, 1);
+    assert_int_equal(kv_count(&rig->nat->hosts6.numbers), 1);
+    nat_flush(rig->nat, NULL, rig->worker->now_ms);
+    assert_true(in6(rig, 80, TCP, SYN));                        /* The other one is always there. */
+    CONFIG();
+    assert_int_equal(kv_count(&rig->nat->hosts6.numbers), 0);
+}
+
+/* A forward needs a host that has an address outside. */
+static void
+a_wrong_forward_is_refused(void **state)
+{
+    struct nat_rig *rig = *state;
+    const struct nat_forward wrong[] = {
+        { OUTSIDE, HOST(7), 80, 8080, TCP, true }, { OUTSIDE, prefix.address, 80, 8080, TCP, true },
+        { OUTSIDE, { { UINT64_C(0xff02) << 48, 1 } }, 80, 8080, TCP, true },
+        { OUTSIDE, { { 0, 0 } }, 80, 8080, TCP, true }, { OUTSIDE, HOST(7), 80, 8080, TCP, false },
+    };
+    char why[256];
+
+    for (unsigned i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct nat_config config = { .pools = &one_pool, .n_pools = 1, .forwards = &wrong[i], .n_forwards = 1 };
+
+        config.nat64 = i ? prefix : (struct ip_prefix) { .len = 0 };
+        assert_int_not_equal(nat_configure(rig->nat, &config, rig->worker->now_ms, why, sizeof why), 0);
+        assert_non_null(strstr(why, "takes a prefix for NAT64"));
+        assert_int_equal(counts_of(rig).mappings, 0);
+    }
 }
 
 /* Only the sum of the pseudo header is there, and segments are of the other family then. */
@@ -296,6 +379,9 @@ main(void)
         TEST(hosts_of_both_families_share_ports),
         TEST(connections_have_the_timers_of_ipv4),
         TEST(numbers_come_back),
+        TEST(a_limit_is_that_of_a_prefix),
+        TEST(a_port_is_forwarded_to_a_host_with_ipv6),
+        TEST(a_wrong_forward_is_refused),
         TEST(what_is_left_to_hardware_stays_right),
         TEST(their_mappings_are_logged),
         TEST(what_has_no_room_is_dropped),

@@ -101,7 +101,7 @@ static void
 configure(unsigned i)
 {
     const struct nat_pool pool = { OUTSIDE, OUTSIDE, 1024, 65535, false };
-    const struct nat_forward forward = { OUTSIDE, INSIDE, 5001, 5002, IP_PROTO_UDP };
+    const struct nat_forward forward = { OUTSIDE, { { 0, INSIDE } }, 5001, 5002, IP_PROTO_UDP, false };
     char why[128];
 
     CHECK(!nat_configure(nat, &(const struct nat_config) {

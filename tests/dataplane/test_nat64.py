@@ -464,7 +464,7 @@ def test_hosts_share_ports_limits_and_lists_with_those_of_ipv4(rig: Any) -> None
         it = read_6(request(PREFIX, UDP))
         payload = (PORT + n).to_bytes(2) + it.payload[2:]
         sent.append(write_6(summed(replace(it, payload=payload))))
-    other = replace(read_6(sent[0]), source=IPv6Address("2001:db8:1::a"))
+    other = replace(read_6(sent[0]), source=IPv6Address("2001:db8:1:1::a"))
     came = crossing.out(*sent, write_6(summed(other)))
     assert len(came) == 4
     assert crossing.drops() == {"nat_limit": 2}

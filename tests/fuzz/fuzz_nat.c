@@ -26,7 +26,7 @@ static void
 configure(struct nat_fuzz *fuzz, unsigned which)
 {
     const struct nat_pool pool = { OUTSIDE, OUTSIDE, 1024, 1100, which & 1 };
-    const struct nat_forward forward = { OUTSIDE, INSIDE, 53, 2000, IP_PROTO_UDP };
+    const struct nat_forward forward = { OUTSIDE, { { 0, INSIDE } }, 53, 2000, IP_PROTO_UDP, false };
     const struct nat_host host = { OUTSIDE + 1, INSIDE + 7 };
     char why[128];
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from oracle.nat64 import embed
 
-from raicho.control.message import Set
+from bench.peers.raicho import ask
+from raicho.control.message import Get, Set
 
 from .lab import Lab, Namespace, wait_until
 from .natted import ASK, ECHO, FETCH, SERVE, counts, run, serve
@@ -102,6 +103,22 @@ def test_pings_and_the_way_of_packets_come_through(routed: Routed) -> None:
             six(v4(2, 2)),
             six(FAR),
         ]
+
+
+def test_a_forwarded_port_leads_to_a_host_that_has_only_ipv6(routed: Routed) -> None:
+    """RFC 6146, 3.1: a binding that is always there; who comes in is behind the prefix."""
+    serve(routed, ECHO.replace("AF_INET,", "AF_INET6,"), v6(1, 2), host=0)
+    forward = {
+        "protocol": "udp",
+        "outside": OUTSIDE,
+        "outside-port": 5353,
+        "inside": v6(1, 2),
+        "inside-port": 5353,
+    }
+    routed.switch.commit(Set(f"{ROUTER}/nat/forward[name='echo']", forward))
+    assert run(routed, ASK, OUTSIDE, 10, host=1).split() == [six(v4(2, 2)), "10"]
+    row = ask(routed.switch.run_dir, "dataplane", Get(ROUTER)).data
+    assert row["nat"]["forward"][0]["inside"] == v6(1, 2)
 
 
 def test_a_refusal_comes_through(routed: Routed) -> None:
