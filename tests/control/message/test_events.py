@@ -158,9 +158,10 @@ async def test_events_of_another_version_or_with_unknown_bodies_are_counted(
     await until(lambda: relay.subscriptions == 1)
     relay.send("t", msgspec.structs.replace(events(1), version=VERSION + 1))
     relay.send("t", events(2, body=["Teapot", 1]))
+    relay.send("t", events(0))  # they are numbered from 1
     relay.send("t", events(3))
     await until(lambda: len(got) == 1)
-    assert subscriber.counters["malformed"] == 2
+    assert subscriber.counters["malformed"] == 3
     subscriber.close()
     relay.close()
 
