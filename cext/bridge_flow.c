@@ -42,7 +42,7 @@ program_uses(const struct program *program, const uint8_t *args, enum op op, uin
     for (unsigned i = 0; i < program->n; i++) {
         const struct insn *insn = &program->insns[i];
         if ((insn->op == op && get_be32(args + insn->at + 4) == value)
-            || (insn->sub && program_uses(insn->sub, args, op, value))) {
+            || (insn->op == OP_write_actions && program_uses(insn->sub, args, op, value))) {
             return true;
         }
     }
@@ -54,7 +54,7 @@ program_has(const struct program *program, enum op op)
 {
     for (unsigned i = 0; i < program->n; i++) {
         const struct insn *insn = &program->insns[i];
-        if (insn->op == op || (insn->sub && program_has(insn->sub, op))) {
+        if (insn->op == op || (insn->op == OP_write_actions && program_has(insn->sub, op))) {
             return true;
         }
     }
@@ -141,7 +141,7 @@ bridge_count_references(struct bridge *bridge, const struct program *program, co
         } else if (insn->op == OP_meter) {
             count_meter(bridge, get_be32(args + insn->at + 4), by);
         }
-        if (insn->sub) {
+        if (insn->op == OP_write_actions) {
             bridge_count_references(bridge, insn->sub, args, by);
         }
     }

@@ -11,6 +11,7 @@
 #include "bridge.h"
 #include "group.h"
 #include "nat.h"
+#include "plugin.h"
 #include "router.h"
 #include "table.h"
 #include "worker.h"
@@ -70,6 +71,7 @@ dataplane_close(struct dataplane *dataplane)
     routing_close(dataplane);
     epoch_close(&dataplane->epoch);
     program_store_close(&dataplane->programs);
+    plugins_close(dataplane);
     counter_ids_close(&dataplane->counters);
 }
 

@@ -24,6 +24,7 @@ struct bridge;
 struct buckets;
 struct flow;
 struct nat;
+struct plugin;
 struct worker;
 
 /* What the packets of a port start in: X(name, the instruction of its program). */
@@ -54,6 +55,7 @@ struct dataplane {
     uint64_t generations;               /* Of bridges' tables, so far. */
     unsigned next_bridge;               /* Where to look for an index for the next one. */
     const struct program *pipelines[N_PIPELINES];
+    struct plugin *plugins;             /* A list (plugin.h). */
     _Atomic bool held;                  /* Workers stand still between two rounds. */
     struct worker_counters former;      /* What workers that are gone have counted. */
 };

@@ -6,8 +6,9 @@
 
 #include "bytes.h"
 #include "dataplane.h"
+#include "plugin.h"
 
-enum { SUBTYPE_AT = 8, DIRECTION_AT = 10, NUMBER_AT = 12 };
+enum { SUBTYPE_AT = 8, DIRECTION_AT = 10, ARGS_AT = 10, NUMBER_AT = 12 };
 
 #define BAD_ACTION(CODE) OFWIRE_ERROR(OFPET_BAD_ACTION, OFPBAC_##CODE)
 
@@ -31,6 +32,23 @@ check_route(const struct of_scope *scope, const uint8_t *action, struct insn *in
     return number && number < INTERFACES_MAX ? OFWIRE_OK : BAD_ACTION(BAD_ARGUMENT);
 }
 
+/* struct rch_action_native: subtype, the arguments, zeros up to a multiple of 8. */
+static uint32_t
+check_native(const struct of_scope *scope, const uint8_t *action, struct insn *insn)
+{
+    insn->native = plugin_find(scope->bridge->dataplane, get_be16(action + SUBTYPE_AT));
+    if (!insn->native) {
+        return BAD_ACTION(BAD_EXP_TYPE);
+    }
+    if (insn->size != (ARGS_AT + insn->native->args_size + 7) / 8 * 8) {
+        return BAD_ACTION(BAD_LEN);
+    }
+    return !insn->native->check || insn->native->check(action + ARGS_AT) ? OFWIRE_OK
+                                                                          : BAD_ACTION(BAD_ARGUMENT);
+}
+
+static const struct action_row native = { 16, true, OP_native, check_native, NULL };
+
 static const struct action_row rows[] = {
     [1] = { 16, false, OP_nat,      check_nat,   NULL },
     [2] = { 16, false, OP_route_as, check_route, NULL },
@@ -41,5 +59,8 @@ ofwire_own_row(const uint8_t *action)
 {
     unsigned subtype = get_be16(action + SUBTYPE_AT);
 
+    if (subtype >= RAICHO_SUBTYPES) {
+        return &native;
+    }
     return subtype < sizeof rows / sizeof *rows && rows[subtype].size ? &rows[subtype] : NULL;
 }

@@ -34,6 +34,7 @@
 
 struct worker;
 struct insn;
+struct raicho_instruction;
 struct template;
 
 /* The action set runs in this order (OpenFlow 1.3.5, section 5.10). */
@@ -93,6 +94,7 @@ enum sight {
     X(learn,         16, SET_NEVER,        KNOWN)                           \
     X(nat,            1, SET_NEVER,        OPAQUE)  /* raicho's, by their subtypes. */ \
     X(route_as,       2, SET_ROUTE,        KNOWN)                           \
+    X(native,         0, SET_LIST,         OPAQUE)  /* A plug-in's (plugin.h). */ \
     X(action_set,     0, SET_NEVER,        KNOWN)  /* Runs the action set; ends the program. */ \
     X(done,           0, SET_NEVER,        KNOWN)  /* Nothing more to do: ends the program. */ \
     X(tables,         0, SET_NEVER,        OPAQUE)  /* Sends the packets into their bridge's tables. */ \
@@ -140,6 +142,7 @@ struct insn {
     union {
         const struct program *sub;  /* write_actions: the actions, in the order of the action set. */
         struct template *template;  /* template, start: whose. */
+        const struct raicho_instruction *native;    /* native: what is done. */
         const uint8_t *bytes;       /* point: the arguments; null: the entry's. */
     };
 };

@@ -59,6 +59,7 @@
     X(label_stack,  "a stack of labels that is cut, or too high")           \
     X(label_mtu,    "longer, with its labels, than the link takes")         \
     X(punt_rate,    "over the rate of what goes to the control thread of a router")   \
+    X(plugin,       "an instruction of a plug-in says so")                  \
     X(nat_full,     "NAT: no room for another session")                     \
     X(nat_limit,    "NAT: its source has as many sessions as it may")       \
     X(nat_ports,    "NAT: no port outside is free")                         \

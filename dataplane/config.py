@@ -104,6 +104,18 @@ class WorkerConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class PluginConfig:
+    """A shared object with instructions."""
+
+    name: str
+    file: str
+
+    @property
+    def path(self) -> str:
+        return f"/raicho/plugin[name='{self.name}']"
+
+
+@dataclass(frozen=True, slots=True)
 class BridgeConfig:
     """A bridge: its attributes, and its ports by name."""
 
@@ -129,6 +141,7 @@ class Config:
     workers: Mapping[int, WorkerConfig] = field(default_factory=lambda: {0: WorkerConfig(0)})
     bridges: Mapping[str, BridgeConfig] = field(default_factory=dict)
     routers: Mapping[str, RouterConfig] = field(default_factory=dict)
+    plugins: Mapping[str, PluginConfig] = field(default_factory=dict)
 
 
 def default_datapath_id(name: str) -> int:
@@ -144,7 +157,10 @@ def read(tree: Tree) -> Config:
     workers = {0: WorkerConfig(0)} | {row["id"]: _worker(row) for row in raicho.get("worker", ())}
     bridges = {row["name"]: _bridge(row) for row in raicho.get("bridge", ())}
     routers = {row["name"]: read_router(row) for row in raicho.get("router", ())}
-    config = Config(ports, workers, bridges, routers)
+    plugins = {
+        row["name"]: PluginConfig(row["name"], row["file"]) for row in raicho.get("plugin", ())
+    }
+    config = Config(ports, workers, bridges, routers, plugins)
     for path, reason in _contradictions(config):
         raise BadConfig(path, reason)
     return config

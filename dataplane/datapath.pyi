@@ -41,3 +41,18 @@ class Dataplane:
 
     def add_bridge(self, name: str, datapath_id: int, now_ms: int) -> Bridge:
         """Make a bridge without ports."""
+
+class Plugin:
+    """A shared object with instructions, open but in no use until it is taken."""
+
+    path: str
+    instructions: tuple[tuple[str, int, int], ...]  # name, subtype, bytes of arguments
+
+    def __init__(self, within: Dataplane, path: str) -> None:
+        """Open and check it; raise ValueError with what is wrong."""
+
+    def take(self) -> None:
+        """Let actions use its instructions, as long as the process lives."""
+
+    def close(self) -> None:
+        """Close it, if it was not taken."""

@@ -15,6 +15,7 @@ from raicho.cext.dataplane cimport (
 )
 from raicho.cext.escalation cimport ROUTE_LOCAL, escalated
 from raicho.cext.ofwire cimport OFWIRE_OK
+from raicho.cext.plugin cimport plugin, plugin_close, plugin_open, plugin_take
 from raicho.cext.router cimport interface, interface_at
 
 
@@ -99,3 +100,37 @@ cdef class Dataplane:
         from .router import Router  # which needs this module
 
         return Router(self, name)
+
+
+cdef class Plugin:
+    cdef plugin *handle
+    cdef Dataplane within
+    cdef readonly str path
+    cdef readonly tuple instructions
+
+    def __init__(self, Dataplane within not None, str path not None):
+        cdef char why[256]
+
+        self.within, self.path = within, path
+        self.handle = plugin_open(within.handle, path.encode(), why, sizeof(why))
+        if self.handle is NULL:
+            raise ValueError(why.decode(errors="replace"))
+        self.instructions = tuple(
+            (self.handle.symbol.instructions[i].name.decode(errors="replace"),
+             self.handle.symbol.instructions[i].subtype,
+             self.handle.symbol.instructions[i].args_size)
+            for i in range(self.handle.symbol.n))
+
+    def __dealloc__(self):
+        if self.handle is not NULL:
+            plugin_close(self.handle)
+
+    def take(self):
+        if self.handle is not NULL:
+            plugin_take(self.within.handle, self.handle)
+            self.handle = NULL
+
+    def close(self):
+        if self.handle is not NULL:
+            plugin_close(self.handle)
+            self.handle = NULL

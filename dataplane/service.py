@@ -73,7 +73,8 @@ class DataplaneComponent(Component):
         super().__init__(bootstrap)
         schema = importlib.resources.files("raicho.dataplane") / "schema/raicho-dataplane.yang"
         self.yang = [schema.read_text()]
-        self.subscriptions = ["/raicho/port", "/raicho/worker", "/raicho/bridge", "/raicho/router"]
+        kinds = ("plugin", "port", "worker", "bridge", "router")
+        self.subscriptions = [f"/raicho/{kind}" for kind in kinds]
         self.bulk_endpoint = bootstrap.endpoint(f"{self.identity}.bulk")
         self.apis = {"dataplane.bulk": self.bulk_endpoint}
         self._opened = ExitStack()

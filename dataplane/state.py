@@ -223,7 +223,23 @@ def _trees(switch: Switch) -> Rows:
     ]
 
 
+def _plugins(switch: Switch) -> Rows:
+    loaded = switch.plugins.loaded
+    return [
+        {
+            "name": config.name,
+            "file": config.file,
+            "instruction": [
+                {"name": name, "subtype": subtype, "args-size": size}
+                for name, subtype, size in (loaded[config].instructions if config in loaded else ())
+            ],
+        }
+        for config in switch.config.plugins.values()
+    ]
+
+
 VIEWS: dict[str, Callable[[Switch], Rows]] = {
+    "plugin": _plugins,
     "port": _ports,
     "worker": _workers,
     "bridge": _bridges,

@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 
 from .bridge import Bridge
 from .bridging import BLOCKED, Member
-from .config import BadConfig, BridgeConfig, Config, PortConfig
-from .datapath import Dataplane
+from .config import BadConfig, BridgeConfig, Config, PluginConfig, PortConfig
+from .datapath import Dataplane, Plugin
 from .escalations import Escalations
 from .links import LinkEvent
+from .plugins import Plugins
+from .plugins import close as close_plugins
 from .ports import Ports, Prepared
 from .presence import Step
 from .router_config import ROUTE
@@ -34,6 +36,7 @@ class Plan:
     config: Config
     ports: Prepared = field(default_factory=Prepared)
     workers: dict[int, Worker] = field(default_factory=dict)
+    plugins: dict[PluginConfig, Plugin] = field(default_factory=dict)
 
 
 class Place(NamedTuple):
@@ -59,6 +62,7 @@ class Switch:
         self.dataplane = Dataplane()
         self.config = Config(workers={})
         self.ports = Ports()
+        self.plugins = Plugins(self.dataplane)
         self.bridges: dict[str, Bridge] = {}
         self.routers = Routers(self.dataplane)
         self.escalations = Escalations(self.dataplane, self.routers.open)
@@ -82,6 +86,7 @@ class Switch:
         plan = Plan(config)
         try:
             self.routers.check(config)
+            plan.plugins = self.plugins.prepare(config.plugins, lenient=lenient)
             self._prepare_workers(plan)
             plan.ports = self.ports.prepare(config.ports, lenient=lenient)
         except BaseException:
@@ -91,6 +96,7 @@ class Switch:
 
     def abort(self, plan: Plan) -> None:
         """Close what was opened for a plan that will not be."""
+        close_plugins(plan.plugins)
         plan.ports.close()
         for worker in plan.workers.values():
             worker.close()
@@ -98,6 +104,7 @@ class Switch:
     def commit(self, plan: Plan, now_ms: int) -> None:
         """Take out what goes, then put in what comes; raise BadConfig if that fails."""
         new = plan.config
+        self.plugins.commit(plan.plugins)
         self.routers.leave(new)
         wanted = self._wanted_places(new)
         fresh = self.ports.replaced(new.ports, plan.ports)

@@ -8,10 +8,20 @@ from typing import Any
 
 import pytest
 
+from plugins.compiling import compiled
 from plugins.toy import TOY, Toy, address
 from raicho.control.component import Bootstrap, Component
 from raicho.control.datastore.service import Datastore
-from raicho.control.message import CallError, CommitSession, ControlClient, Describe, Edit, Set
+from raicho.control.message import (
+    CallError,
+    CommitSession,
+    ControlClient,
+    Delete,
+    Describe,
+    Edit,
+    Set,
+)
+from raicho.dataplane import state
 from raicho.dataplane.service import DataplaneComponent
 
 BR0 = "/raicho/bridge[name='br0']"
@@ -45,6 +55,7 @@ class House:
         ports = [{"name": f"p{i}", "kind": "memory"} for i in (1, 2, 3)]
         members = [{"name": f"p{i}", "number": i} for i in (1, 2, 3)]
         await self.commit("/raicho", {"port": ports, "bridge": [{"name": "br0", "port": members}]})
+        await self.load(compiled(self.folder))
 
     async def _add(self, component: Component) -> None:
         await component.start()
@@ -63,11 +74,14 @@ class House:
         await self.client.call(Edit(session, [Set(path, value)]))
         await self.client.call(CommitSession(session), PATIENCE)
 
+    async def load(self, file: Path) -> None:
+        await self.commit("/raicho/plugin[name='toy']/file", str(file))
+
     async def station(self, port: str, number: int) -> None:
         await self.commit(f"{BR0}/port[name='{port}']/toy-station", number)
 
-    def put(self, station: int) -> None:
-        frame = address(station) + HOST + TOY.to_bytes(2) + bytes(50)
+    def put(self, station: int, passed: int = 0) -> None:
+        frame = address(station) + HOST + TOY.to_bytes(2) + bytes([passed]) + bytes(49)
         self.dataplane.switch.ports.open["p1"].put(frame)
 
     def take(self, port: str) -> bytes | None:
@@ -103,7 +117,7 @@ async def test_a_protocol_comes_with_its_folder(tmp_path: Path) -> None:
         await home.station("p2", 7)
         home.put(7)
         frame = await home.takes("p2")
-        assert frame[:14] == address(7) + address(0xFF) + TOY.to_bytes(2)
+        assert frame[:15] == address(7) + address(0xFF) + TOY.to_bytes(2) + b"\1"
         row = await home.client.call(Describe(f"{BR0}/port/toy-station"))
         assert row.node["module"] == "toy"
         with pytest.raises(CallError, match="255"):
@@ -137,3 +151,52 @@ async def test_stations_move_at_run_time(tmp_path: Path) -> None:
         home.put(9)
         await home.takes("p2")
         assert bridge.n_flows == 2
+
+
+async def test_an_instruction_comes_with_the_folder(tmp_path: Path) -> None:
+    """G8: compiled code that the dataplane loads, by its configuration, sees each frame."""
+    async with house(tmp_path) as home:
+        await home.toy()
+        await home.station("p2", 7)
+        for passed in (3, 15, 14):
+            home.put(7, passed)
+        assert (await home.takes("p2"))[14] == 4
+        assert (await home.takes("p2"))[14] == 15
+        [worker] = home.dataplane.switch.runners.values()
+        await until(lambda: worker.worker.totals()["drops"]["plugin"] == 1)
+        [row] = state.read(home.dataplane.switch, "/plugin")
+        assert row["instruction"] == [{"name": "toy_count", "subtype": 0x8079, "args-size": 1}]
+
+
+async def test_what_no_dataplane_would_load_is_refused(tmp_path: Path) -> None:
+    """G8, F15: before anything has changed, and it says what is wrong."""
+    async with house(tmp_path) as home:
+        writable, text = compiled(tmp_path, "writable.so", SUBTYPE="0x8001"), tmp_path / "text.so"
+        writable.chmod(0o777)
+        text.write_text("no object")
+        for file, reason in (
+            (tmp_path / "away.so", "No such file"),
+            (tmp_path, "not a file"),
+            (text, "no shared object"),
+            (writable, "others may write to it"),
+            (compiled(tmp_path, "bare.so", SYMBOL="other"), "no symbol raicho_plugin"),
+            (compiled(tmp_path, "old.so", ABI="7"), "made for version 7"),
+            (compiled(tmp_path, "low.so", SUBTYPE="2"), "begin at 0x8000"),
+            (compiled(tmp_path, "twin.so"), "which toy_count has already"),
+        ):
+            with pytest.raises(CallError, match=reason) as refused:
+                await home.commit("/raicho/plugin[name='other']/file", str(file))
+            assert refused.value.failure.participant == "dataplane"
+            assert [row["name"] for row in state.read(home.dataplane.switch, "/plugin")] == ["toy"]
+
+
+async def test_what_is_loaded_stays(tmp_path: Path) -> None:
+    """Entries point to it: out of the configuration is not out of the process."""
+    async with house(tmp_path) as home:
+        await home.toy()
+        await home.station("p2", 7)
+        await home.client.call(Edit("gone", [Delete("/raicho/plugin")]))
+        await home.client.call(CommitSession("gone"), PATIENCE)
+        assert state.read(home.dataplane.switch, "/plugin") == []
+        home.put(7)
+        assert (await home.takes("p2"))[14] == 1

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from plugins.compiling import compiled
 
 from bench.peers.raicho import ask
 from raicho.control.datastore.library import library_of, shipped_modules
@@ -41,6 +42,7 @@ KEYS = {
     "/raicho/bridge/controller": "[name='c1']",
     "/raicho/bridge/listen": "[name='l1']",
     "/raicho/router": "[name='r']",
+    "/raicho/plugin": "[name='toy']",
     "/raicho/router/interface": "[name='if1']",
     "/raicho/router/nat/pool": "[name='wan']",
     "/raicho/router/nat/forward": "[name='web']",
@@ -114,6 +116,7 @@ VALUES: dict[str, Any] = {
     "/raicho/port/xdp-mode": "generic",
     "/raicho/worker/cpu": 0,
     "/raicho/worker/mode": "interrupt",
+    "/raicho/plugin/file": "{folder}/toy.so",
     "/raicho/bridge/static-mac/port": "p1",
     "/raicho/bridge/pipeline": "bridge",
     "/raicho/bridge/port/pipeline": "template:7",
@@ -239,6 +242,7 @@ def site() -> Iterator[Site]:
         if shutil.which("openssl"):
             command = ("openssl", "req", "-x509", "-newkey", "rsa:2048", *files, *subject)
             subprocess.run(command, check=True, capture_output=True)
+        compiled(folder)
         yield site
 
 

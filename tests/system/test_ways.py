@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from plugins.compiling import compiled
 
 from bench.peers.raicho import ask
 from raicho.control.datastore.nodes import Node
@@ -41,6 +42,7 @@ FORWARD = {
     "inside": "10.0.0.7",
     "inside-port": 80,
 }
+TOY = "/folder/toy.so"  # where the folder of the site is
 LOG = "/raicho/log/component[name='dataplane']"
 #: Objects of the configuration: the commands that make one, and the same as data.
 OBJECTS: dict[str, tuple[list[list[str]], dict[str, Any]]] = {
@@ -49,6 +51,10 @@ OBJECTS: dict[str, tuple[list[list[str]], dict[str, Any]]] = {
         {
             "port": [{"name": "p1", "kind": "af_packet", "device": "p1", "mtu": 1400}],
         },
+    ),
+    "plugin": (
+        [["config", "set", "/raicho/plugin[name='toy']/file", TOY]],
+        {"plugin": [{"name": "toy", "file": TOY}]},
     ),
     "queue": (
         [
@@ -223,7 +229,12 @@ OBJECTS: dict[str, tuple[list[list[str]], dict[str, Any]]] = {
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
     with short_folder() as folder, standing(folder) as site:
+        compiled(folder)
         yield site
+
+
+def here(site: Site, text: str) -> str:
+    return text.replace(TOY, str(site.folder / "toy.so"))
 
 
 def projected(node: Node, data: Any) -> Any:
@@ -263,13 +274,13 @@ def test_an_object_is_the_same_by_command_and_by_file(site: Site, name: str) -> 
     site.switch.commit(Delete("/"))
     empty = states(site)
     for words in commands:
-        site.switch.cli(*words)
+        site.switch.cli(*(here(site, word) for word in words))
     by_command, configured = states(site), site.switch.configuration()
     assert by_command != empty
     site.switch.commit(Delete("/"))
     assert states(site) == empty
     file = site.folder / "object.json"
-    file.write_text(json.dumps({"raicho": data}))
+    file.write_text(here(site, json.dumps({"raicho": data})))
     site.switch.cli("config", "load", str(file))
     assert states(site) == by_command
     assert site.switch.configuration() == configured

@@ -1,8 +1,8 @@
 """The handler of toy frames: a component that brings a leaf, and a program that it has compiled.
 
 A frame of type TOY to the address of a station goes to the port that the configuration says, with
-the address of the bridge's toy side as its sender.  All of that is one template; a station is an
-entry that has its port for an argument.
+the address of the bridge's toy side as its sender, and counted by an instruction of our own.
+All of that is one template; a station is an entry that has its port for an argument.
 """
 
 import struct
@@ -19,7 +19,7 @@ from raicho.control.message import (
     Lookup,
 )
 from raicho.control.openflow.spec import Message, pack, templates
-from raicho.control.openflow.spec.actions import Output, SetField
+from raicho.control.openflow.spec.actions import ActionExperimenter, Output, SetField
 from raicho.control.openflow.spec.flows import FlowCommand
 from raicho.control.openflow.spec.instructions import ApplyActions
 from raicho.control.openflow.spec.match import Oxm, match
@@ -29,7 +29,9 @@ TOY = 0x88B5  # IEEE 802: local experimental Ethernet type 1
 STATION = 0x0600_0000_0000  # a station's address, but for its number
 SELF = STATION | 0xFF
 TEMPLATE, PRIORITY = 0x746F79, 1000
-FORWARD = ApplyActions((SetField(Oxm("eth_src", SELF)), Output(1)))  # the port is a parameter
+COUNT = ActionExperimenter(templates.RAICHO, bytes([0x80, 0x79, 1, 0, 0, 0, 0, 0]))  # instruction.c
+FORWARD = ApplyActions((COUNT, SetField(Oxm("eth_src", SELF)), Output(1)))
+PARAMETERS = 1 << 2  # the port
 
 Stations = dict[str, dict[int, int]]  # number of the port by that of the station, by bridge
 
@@ -83,7 +85,7 @@ class Toy(Component):
         command = templates.TemplateCommand
         define = (
             templates.TemplateMod(command.DELETE, TEMPLATE),
-            templates.TemplateMod(command.ADD, TEMPLATE, 1 << 1, "toy", (FORWARD,)),
+            templates.TemplateMod(command.ADD, TEMPLATE, PARAMETERS, "toy", (FORWARD,)),
         )
         entries = [
             FlowMod(

@@ -1,0 +1,1 @@
+../../cext/raicho_instruction.h

@@ -1,0 +1,179 @@
+/* plugin.c, op_native.c: instructions of plug-ins as actions (G8).  What is wrong with shared objects is tested
+ * where they are compiled (tests/plugins). */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "hexactions.h"
+#include "plugin.h"
+
+/* Subtype 0x8001, with three bytes: writes them behind the Ethernet header. */
+#define STAMP "ffff0010 00524348 80010a0b 0c000000"
+#define STAMP_0 "ffff0010 00524348 80010000 0c000000"
+/* 0x8002, with none: drops every second packet, and counts the others in the metadata. */
+#define HALVE "ffff0010 00524348 80020000 00000000"
+
+#define GROUP_7 "00160008 00000007"
+
+static bool
+may_stamp(const uint8_t *args)
+{
+    return args[0] != 0;
+}
+
+static void
+stamp(struct raicho_packet *packets, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        memcpy(packets[i].data + ETH_SIZE, packets[i].args, 3);
+        packets[i].written = true;
+    }
+}
+
+static void
+halve(struct raicho_packet *packets, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        packets[i].verdict = i % 2 ? RAICHO_DROP : RAICHO_GO_ON;
+        packets[i].metadata = packets[i].metadata << 8 | packets[i].in_port;
+    }
+}
+
+static const struct raicho_instruction instructions[] = {
+    { "stamp", 0x8001, 3, may_stamp, stamp },
+    { "halve", 0x8002, 0, NULL, halve },
+};
+
+static const struct raicho_plugin plugin_of_test = { RAICHO_PLUGIN_ABI, 2, instructions };
+
+static int
+set_up(void **state)
+{
+    struct rig *rig = rig_new();
+    struct plugin *plugin = calloc(1, sizeof *plugin);
+
+    *plugin = (struct plugin) { .fd = -1, .symbol = &plugin_of_test };
+    plugin_take(&rig->dataplane, plugin);
+    *state = rig;
+    return 0;
+}
+
+static int
+tear_down(void **state)
+{
+    rig_free(*state);
+    return 0;
+}
+
+#define RIG struct rig *rig = *state
+
+static void
+put(struct rig *rig, unsigned n)
+{
+    struct frame f;
+
+    frame_eth(&f, 0x88b5);
+    frame_payload(&f, 46);
+    for (unsigned i = 0; i < n; i++) {
+        rig_put(rig, 1, &f);
+    }
+    rig_run(rig);
+}
+
+static void
+assert_stamped(struct rig *rig, unsigned port)
+{
+    struct frame f;
+
+    assert_int_equal(rig_take(rig, port, &f), 1);
+    assert_memory_equal(f.data + ETH_SIZE, ((const uint8_t[]) { 0x0a, 0x0b, 0x0c }), 3);
+}
+
+static void
+an_action_is_done_with_its_arguments(void **state)
+{
+    RIG;
+    assert_int_equal(HEX_FLOW(STAMP OUTPUT_2, .table = 0), OFWIRE_OK);
+    put(rig, 1);
+    assert_stamped(rig, 2);
+}
+
+static void
+it_may_drop_and_write_metadata(void **state)
+{
+    RIG;
+    assert_int_equal(HEX_FLOW(HALVE, .go_to = 1), OFWIRE_OK);
+    assert_int_equal(FLOW(.table = 1, .output = { 2 }, .n_match = 1, .match = { { FIELD_metadata, 1, 0 } }),
+                     OFWIRE_OK);
+    put(rig, 9);
+    assert_int_equal(rig_take(rig, 2, NULL), 5);
+    assert_int_equal(rig->worker->totals.drops[DROP_plugin], 4);
+}
+
+static void
+a_bucket_may_have_it(void **state)
+{
+    RIG;
+    assert_int_equal(rig_hex_group(rig, 7, STAMP OUTPUT_2), OFWIRE_OK);
+    assert_int_equal(FLOW(.group = 7), OFWIRE_OK);
+    put(rig, 1);
+    assert_stamped(rig, 2);
+}
+
+/* What is in an entry's hands knows of its groups, beside instructions that are not the dataplane's. */
+static void
+entries_with_it_are_filtered_as_others(void **state)
+{
+    RIG;
+    assert_int_equal(rig_hex_group(rig, 7, OUTPUT_2), OFWIRE_OK);
+    assert_int_equal(HEX_FLOW(STAMP GROUP_7, .table = 0), OFWIRE_OK);
+    assert_int_equal(rig_dumped(rig, &(const struct wire_flow) { .table = 255, .out_group = 7 }), 1);
+    assert_int_equal(rig_dumped(rig, &(const struct wire_flow) { .table = 255, .out_group = 8 }), 0);
+}
+
+static void
+it_stands_in_templates(void **state)
+{
+    RIG;
+    size_t start = wire_template_head(&rig->f, &(const struct wire_template) { .id = 7, .parameters = 2 });
+    size_t apply = of_begin_actions(&rig->f, WIRE_APPLY);
+
+    frame_add_hex(&rig->f, STAMP OUTPUT_2);
+    of_end(&rig->f, apply);
+    of_end(&rig->f, start);
+    assert_int_equal(rig_apply(rig), OFWIRE_OK);
+    wire_flow_of(&rig->f, &(const struct wire_flow) { .table = 0 }, 7, 3);
+    assert_int_equal(rig_apply(rig), OFWIRE_OK);
+    put(rig, 1);
+    assert_stamped(rig, 3);
+}
+
+static void
+wrong_ones_are_refused(void **state)
+{
+    RIG;
+    assert_int_equal(HEX_FLOW(STAMP_0, .table = 0), OFWIRE_OFPBAC_BAD_ARGUMENT);
+    assert_int_equal(HEX_FLOW("ffff0010 00524348 80030000 00000000", .table = 0), OFWIRE_OFPBAC_BAD_EXP_TYPE);
+    assert_int_equal(HEX_FLOW("ffff0018 00524348 80010a0b 0c000000 00000000 00000000", .table = 0),
+                     OFWIRE_OFPBAC_BAD_LEN);
+}
+
+#define TEST(NAME) cmocka_unit_test_setup_teardown(NAME, set_up, tear_down)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(an_action_is_done_with_its_arguments),
+        TEST(it_may_drop_and_write_metadata),
+        TEST(a_bucket_may_have_it),
+        TEST(entries_with_it_are_filtered_as_others),
+        TEST(it_stands_in_templates),
+        TEST(wrong_ones_are_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
