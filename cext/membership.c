@@ -627,18 +627,25 @@ membership_has_router(const struct membership *membership, uint32_t port, uint8_
 }
 
 bool
+membership_member_wants(const struct membership_member *member, const struct ip_address *source)
+{
+    const struct membership_source_state *state = membership_find_source(member, source);
+
+    return state ? state->due_ms != 0 : member->is_exclude;
+}
+
+bool
 membership_wants(const struct membership *membership, uint32_t port, uint8_t family,
                  const struct ip_address *group, const struct ip_address *source)
 {
     const struct membership_member *member =
         membership_find_member(membership_find(membership, family, group), port);
-    const struct membership_source_state *state = member ? membership_find_source(member, source) : NULL;
 
     if (!is_kept(family, group) || !membership_is_known(membership, family)
         || membership_has_router(membership, port, family)) {
         return true;
     }
-    return member && (state ? state->due_ms != 0 : member->is_exclude);
+    return member && membership_member_wants(member, source);
 }
 
 /* Removes the members of a port; 0: of all. */

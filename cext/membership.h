@@ -147,6 +147,9 @@ bool membership_is_known(const struct membership *membership, uint8_t family);
 bool membership_wants(const struct membership *membership, uint32_t port, uint8_t family,
                       const struct ip_address *group, const struct ip_address *source);
 
+/* Whether a member wants what a source sends (RFC 9776, section 6.3). */
+bool membership_member_wants(const struct membership_member *member, const struct ip_address *source);
+
 /* Null: no port wants the group from any source. */
 const struct membership_group *membership_find(const struct membership *membership, uint8_t family,
                                                const struct ip_address *group);

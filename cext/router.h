@@ -70,6 +70,11 @@ struct next_hop {
     uint32_t labels[NEXT_HOP_LABELS];   /* To push, the outermost first; implicit null stands for none. */
 };
 
+enum {
+    ROUTER_MEMBER_TREES = TIB_TREES / 4,        /* Of sources that hosts name: others have room too. */
+    ROUTER_MEMBER_CHAINS = 256,
+};
+
 /* A next hop of a group, and the neighbour it leads to, held; null: to none, or it is down. */
 struct group_member {
     struct next_hop hop;
@@ -118,6 +123,8 @@ struct router {
     struct tib tib;                     /* Trees of groups. */
     _Atomic bool pipe;                  /* Labels hide the time to live below them (RFC 3443, 3.2). */
     uint64_t members_refused;           /* Changes of members for which the trees had no room. */
+    struct member_tree *member_trees[ROUTER_MEMBER_CHAINS];     /* Sources that hosts named (router_members.c). */
+    uint32_t n_member_trees;
     struct idmap groups[256];           /* Next-hop groups, by source. */
     uint32_t n_groups, n_recursive;
     uint64_t n_refused;                 /* Routes for which there was no room. */

@@ -128,7 +128,7 @@ cdef extern from "router.h" nogil:
         tib tib
         lib lib
         uint32_t n_groups
-        uint64_t n_refused
+        uint64_t n_refused, members_refused
         escalation *escalations
 
     void router_set_pipe(router *, bint pipe)

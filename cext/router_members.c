@@ -1,14 +1,17 @@
 /* Members on the links of a router: what hosts say of groups (IGMP, MLD) makes trees.
  *
- * An interface that listens asks on its link who is in which group.  A group with members has a tree, from
- * wherever a route leads to its senders, by every interface with members.  Sources are not told apart.
+ * An interface that listens asks on its link who is in which group, and what of which sources they want.  A group
+ * has a tree, from wherever a route leads to its senders, by every interface with members that want all sources but
+ * some.  A source that anybody names, and that is not wanted by just the same interfaces, has a tree of its own.  That
+ * takes packets away from the one of the group (tib.h), so what others say of the group holds for it too.
  *
- * Reference: RFC 3376, section 6; RFC 3810, section 7 */
+ * Reference: RFC 9776, section 6, and RFC 9777, section 7 (states); RFC 7761, section 4.1.6 (what a source inherits) */
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "hash.h"
 #include "headers.h"
 #include "router_private.h"
 #include "snoop.h"
@@ -17,28 +20,168 @@ enum { THE_PORT = 1 /* A link of a router has one. */ };
 
 /* --- Trees ------------------------------------------------------------------------------------- */
 
-/* Lets the tree of a group lead to all links of a router that have members. */
-static void
-follow(struct router *router, uint8_t family, const struct ip_address *group)
-{
-    union {
-        struct tree_share share;
-        uint8_t room[sizeof(struct tree_share) + TIB_OUTGOING * sizeof(uint32_t)];
-    } how = { .share = { .source = ROUTE_MEMBERSHIP } };
-    const struct tree_key key = { .group = *group };
+/* What hosts say of a tree, as large as it can be. */
+union said {
+    struct tree_share share;
+    uint8_t room[sizeof(struct tree_share) + TIB_OUTGOING * sizeof(uint32_t)];
+};
 
-    for (const struct router_interface *own = router->dataplane->routing.listening; own;
-         own = own->next_listening) {
-        if (own->router == router && how.share.n < TIB_OUTGOING
-            && membership_find(own->members, family, group)) {
-            how.share.outgoing[how.share.n++] = own->index;
+/* A source of a group that has a tree because of hosts. */
+struct member_tree {
+    struct member_tree *next;           /* In its chain, which is that of the group. */
+    struct tree_key key;
+    bool is_wanted;                     /* It is still one. */
+};
+
+static struct member_tree **
+chain_of(struct router *router, const struct ip_address *group)
+{
+    uint64_t hash = hash_finish(hash_word(hash_word(0, group->word[0]), group->word[1]));
+
+    return &router->member_trees[hash % ROUTER_MEMBER_CHAINS];
+}
+
+/* The next member of a group behind 'own', of the links of a router; null: there are no more. */
+static const struct membership_member *
+next_member(const struct router *router, const struct router_interface **own, uint8_t family,
+            const struct ip_address *group)
+{
+    const struct router_interface *at = *own ? (*own)->next_listening : router->dataplane->routing.listening;
+
+    for (; at; at = at->next_listening) {
+        const struct membership_group *found =
+            at->router == router ? membership_find(at->members, family, group) : NULL;
+        if (found) {
+            *own = at;
+            return found->members;
         }
     }
+    return NULL;
+}
+
+/* Fills in the interfaces with members that want a source; null: whatever the source. */
+static void
+ask_members(const struct router *router, uint8_t family, const struct ip_address *group,
+            const struct ip_address *source, struct tree_share *share)
+{
+    const struct router_interface *own = NULL;
+    const struct membership_member *member;
+
+    *share = (struct tree_share) { .source = ROUTE_MEMBERSHIP };
+    while ((member = next_member(router, &own, family, group))) {
+        if (share->n < TIB_OUTGOING && (source ? membership_member_wants(member, source) : member->is_exclude)) {
+            share->outgoing[share->n++] = own->index;
+        }
+    }
+}
+
+/* Adds what others than hosts say of the group. */
+static void
+inherit(const struct router *router, const struct ip_address *group, struct tree_share *share)
+{
+    const struct tree_key key = { .group = *group };
+
+    for (const struct tree_share *other = tib_shares(&router->tib, &key); other; other = other->next) {
+        if (other->source == ROUTE_MEMBERSHIP) {
+            continue;
+        }
+        share->incoming = share->incoming ? share->incoming : other->incoming;
+        share->is_local |= other->is_local;
+        for (uint32_t i = 0; i < other->n && share->n < TIB_OUTGOING; i++) {
+            share->outgoing[share->n++] = other->outgoing[i];
+        }
+    }
+}
+
+/* Notes that a source has a tree; false: there are too many, or no memory. */
+static bool
+want_tree(struct router *router, const struct tree_key *key)
+{
+    struct member_tree **chain = chain_of(router, &key->group), *tree = *chain;
+
+    while (tree && !(ip_equal(&tree->key.group, &key->group) && ip_equal(&tree->key.source, &key->source))) {
+        tree = tree->next;
+    }
+    if (!tree && router->n_member_trees < ROUTER_MEMBER_TREES && (tree = malloc(sizeof *tree))) {
+        *tree = (struct member_tree) { .next = *chain, .key = *key };
+        *chain = tree;
+        router->n_member_trees++;
+    }
+    if (tree) {
+        tree->is_wanted = true;
+    }
+    return tree;
+}
+
+/* Makes the tree of a source, unless just the links want it that want the whole group. */
+static void
+follow_source(struct router *router, uint8_t family, const struct tree_key *key, const struct tree_share *all)
+{
+    union said how;
+
+    ask_members(router, family, &key->group, &key->source, &how.share);
+    if (how.share.n == all->n && !memcmp(how.share.outgoing, all->outgoing, all->n * sizeof all->outgoing[0])) {
+        return;
+    }
+    inherit(router, &key->group, &how.share);
+    if (!want_tree(router, key) || tib_put(&router->tib, family, key, &how.share)) {
+        router->members_refused++;
+    }
+}
+
+/* Takes out the trees of sources that nobody names any more. */
+static void
+sweep(struct router *router, const struct ip_address *group)
+{
+    struct member_tree **link = chain_of(router, group);
+
+    while (*link) {
+        struct member_tree *tree = *link;
+        bool is_over = ip_equal(&tree->key.group, group) && !tree->is_wanted;
+
+        tree->is_wanted &= !ip_equal(&tree->key.group, group);
+        if (!is_over) {
+            link = &tree->next;
+            continue;
+        }
+        *link = tree->next;
+        tib_remove(&router->tib, ROUTE_MEMBERSHIP, &tree->key);
+        router->n_member_trees--;
+        free(tree);
+    }
+}
+
+static void
+follow_sources(struct router *router, uint8_t family, const struct ip_address *group,
+               const struct tree_share *all)
+{
+    const struct router_interface *own = NULL;
+    const struct membership_member *member;
+
+    while ((member = next_member(router, &own, family, group))) {
+        for (unsigned i = 0; i < member->n_sources; i++) {
+            const struct tree_key key = { *group, member->sources[i].address };
+            if (key.source.word[0] || key.source.word[1]) {
+                follow_source(router, family, &key, all);
+            }
+        }
+    }
+    sweep(router, group);
+}
+
+void
+router_follow_members(struct router *router, uint8_t family, const struct ip_address *group)
+{
+    const struct tree_key key = { .group = *group };
+    union said how;
+
+    ask_members(router, family, group, NULL, &how.share);
     if (!how.share.n) {
         tib_remove(&router->tib, ROUTE_MEMBERSHIP, &key);
     } else if (tib_put(&router->tib, family, &key, &how.share)) {
         router->members_refused++;
     }
+    follow_sources(router, family, group, &how.share);
 }
 
 static void
@@ -47,7 +190,7 @@ members_changed(void *own_, uint8_t family, const struct ip_address *group)
     const struct router_interface *own = own_;
 
     if (tib_is_routed(family, group)) {         /* Not about routers: they tell each other what they want. */
-        follow(own->router, family, group);
+        router_follow_members(own->router, family, group);
     }
 }
 

@@ -198,6 +198,14 @@ entry_of(const struct tib *tib, const struct tree_key *key)
     return tree ? tree->entry : NULL;
 }
 
+const struct tree_share *
+tib_shares(const struct tib *tib, const struct tree_key *key)
+{
+    const struct tree_entry *entry = entry_of(tib, key);
+
+    return entry ? entry->shares : NULL;
+}
+
 /* Where the share of a source is, or would be. */
 static struct tree_share **
 share_at(struct tree_entry *entry, uint8_t source)

@@ -102,6 +102,9 @@ uint32_t tib_sweep(struct tib *tib, uint8_t source);
 /* The entry at '*place' (0 at first) or behind it, and the next place; null: there are no more. */
 const struct tree_entry *tib_next(const struct tib *tib, uint32_t *place);
 
+/* What all say of a tree, a list; null: nobody says anything. */
+const struct tree_share *tib_shares(const struct tib *tib, const struct tree_key *key);
+
 /* Whether a group is forwarded at all, rather than one of the link, or of less (RFC 5771, section 4; RFC 4291,
  * section 2.7). */
 bool tib_is_routed(uint8_t family, const struct ip_address *group);

@@ -191,5 +191,5 @@ class Router:
     def counts(self) -> dict[str, int]:
         """Return how many prefixes, labels, routes, next hops and trees there are.
 
-        And routes_refused: how many routes found no room so far.
+        And how many found no room so far: routes_refused, and of trees to hosts members_refused.
         """

@@ -485,7 +485,8 @@ cdef class Router:
 
         return {"prefixes": handle.rib.n_prefixes - handle.lib.n, "labels": handle.lib.n,
                 "routes": handle.rib.n_routes, "next_hops": handle.n_groups,
-                "trees": handle.tib.n, "routes_refused": handle.n_refused}
+                "trees": handle.tib.n, "routes_refused": handle.n_refused,
+                "members_refused": handle.members_refused}
 
 
 cdef int _check_subscription(int error) except -1:

@@ -38,13 +38,25 @@ wait(struct routing_rig *r, uint64_t ms)
     }
 }
 
+static struct ip_address
+host_on_1(uint8_t family, unsigned host)
+{
+    return family == IP_V4 ? V4(10, 0, 1, host) : V6(1, host);
+}
+
+/* A host on a link says something of so many hosts of the first link, from 'first' on, as senders to a group. */
 static void
-say(struct routing_rig *r, unsigned i, uint8_t family, unsigned change)
+say_sources(struct routing_rig *r, unsigned i, uint8_t family, unsigned change, unsigned group, unsigned first,
+            unsigned n)
 {
     struct frame report = { .len = 0 }, f;
 
     membership_report(&report, family);
-    membership_add_record(&report, family, change, membership_group_at(family, 1), 0);
+    membership_add_record(&report, family, change, membership_group_at(family, group), 0);
+    for (unsigned host = first; host < first + n; host++) {
+        membership_add_address(&report, family, host_on_1(family, host));
+    }
+    put_be16(report.data + (family == IP_V4 ? MEMBERSHIP_V4_AT : MEMBERSHIP_V6_AT) + 8 + 2, (uint16_t) n);
     membership_finish(&report);
     if (family == IP_V4) {
         put_be32(report.data + 12, 0x0a000009 | i << 8);
@@ -58,15 +70,20 @@ say(struct routing_rig *r, unsigned i, uint8_t family, unsigned change)
     routing_put(r, i, &f);
 }
 
+static void
+say(struct routing_rig *r, unsigned i, uint8_t family, unsigned change)
+{
+    say_sources(r, i, family, change, 1, 0, 0);
+}
+
 /* By which interfaces a packet of a sender on link 1 leaves. */
 static unsigned
-heard_on(struct routing_rig *r, uint8_t family)
+heard_from(struct routing_rig *r, uint8_t family, unsigned host)
 {
-    struct ip_address from = family == IP_V4 ? V4(10, 0, 1, 9) : V6(1, 9);
     unsigned ports = 0;
     struct frame f, out;
 
-    group_packet(&f, 1, family, from, membership_group_at(family, 1), 64, 30);
+    group_packet(&f, 1, family, host_on_1(family, host), membership_group_at(family, 1), 64, 30);
     routing_put(r, 1, &f);
     for (unsigned i = 1; i <= 3; i++) {
         while ((out.len = port_memory_take(&r->rig->ports[i], out.data, sizeof out.data, NULL))) {
@@ -74,6 +91,12 @@ heard_on(struct routing_rig *r, uint8_t family)
         }
     }
     return ports;
+}
+
+static unsigned
+heard_on(struct routing_rig *r, uint8_t family)
+{
+    return heard_from(r, family, 9);
 }
 
 static void
@@ -167,12 +190,112 @@ links_that_go(void **state)
     assert_int_equal(router_set_listening(r->router, r->index[3], true, r->rig->now), ENOENT);
 }
 
+/* RFC 9776, 6.3, and RFC 9777, 7.3: which sources pass; RFC 4607: one source is all that a host may want. */
+static void
+sources_are_told_apart(void **state)
+{
+    ROUTER;
+
+    for (unsigned v6 = 0; v6 < 2; v6++) {
+        uint8_t family = v6 ? IP_V6 : IP_V4;
+
+        say_sources(r, 2, family, MEMBERSHIP_ALLOW, 1, 5, 1);
+        assert_int_equal(heard_from(r, family, 5), 1 << 2);
+        assert_int_equal(heard_from(r, family, 6), 0);
+        say_sources(r, 3, family, MEMBERSHIP_TO_EXCLUDE, 1, 6, 1);
+        assert_int_equal(heard_from(r, family, 5), 1 << 2 | 1 << 3);
+        assert_int_equal(heard_from(r, family, 6), 0);
+        assert_int_equal(heard_from(r, family, 7), 1 << 3);
+        say_sources(r, 2, family, MEMBERSHIP_TO_INCLUDE, 1, 6, 1);      /* 6 instead of 5, which may be wanted still. */
+        assert_int_equal(heard_from(r, family, 5), 1 << 2 | 1 << 3);
+        assert_int_equal(heard_from(r, family, 6), 1 << 2);
+        wait(r, LEAVE_MS + 200);
+        assert_int_equal(heard_from(r, family, 5), 1 << 3);
+        assert_int_equal(heard_from(r, family, 6), 1 << 2);
+        wait(r, GONE_MS + 200);
+        assert_int_equal(heard_from(r, family, 6) | heard_from(r, family, 7), 0);
+    }
+    assert_int_equal(r->router->tib.n, 0);
+    assert_int_equal(r->router->n_member_trees, 0);
+}
+
+/* RFC 9776, 6.6.3.2, and RFC 9777, 7.6.3.2: who else wants it?  With the source in question, and on that link only. */
+static void
+a_source_that_leaves_is_asked_for(void **state)
+{
+    ROUTER;
+    unsigned asked = 0;
+    struct frame f;
+
+    say_sources(r, 2, IP_V4, MEMBERSHIP_ALLOW, 1, 5, 2);
+    wait(r, 100);
+    say_sources(r, 2, IP_V4, MEMBERSHIP_BLOCK, 1, 5, 1);
+    for (uint64_t at = 0; at < LEAVE_MS; at += TICK_MS) {
+        while ((f.len = port_memory_take(&r->rig->ports[2], f.data, sizeof f.data, NULL))) {
+            const uint8_t *igmp = f.data + ETH_SIZE + IPV4_SIZE + 4;
+            if (get_be16(f.data + ETH_TYPE_AT) != ETH_TYPE_IPV4 || !get_be32(igmp + 4)) {
+                continue;                       /* For all groups. */
+            }
+            struct ip_address group = membership_group_at(IP_V4, 1);
+            assert_int_equal(get_be32(igmp + 4), group.word[1]);
+            assert_int_equal(get_be16(igmp + 10), 1);
+            assert_int_equal(get_be32(igmp + 12), host_on_1(IP_V4, 5).word[1]);
+            asked++;
+        }
+        assert_int_equal(rig_take(r->rig, 3, NULL), 0);
+        routing_tick(r, TICK_MS);
+    }
+    assert_int_equal(asked, 2);                 /* RFC 9776, 8.11: as often as the robustness variable says. */
+    wait(r, 200);
+    assert_int_equal(heard_from(r, IP_V4, 5), 0);
+    assert_int_equal(heard_from(r, IP_V4, 6), 1 << 2);
+}
+
+/* RFC 7761, 4.1.6: what joins a group joins each source of it. */
+static void
+what_others_say_of_a_group_holds_for_its_sources(void **state)
+{
+    ROUTER;
+    const struct ip_address group = membership_group_at(IP_V4, 1);
+
+    say_sources(r, 2, IP_V4, MEMBERSHIP_ALLOW, 1, 5, 1);
+    assert_int_equal(TREE(.group = group, .outgoing = BY(3)), ROUTE_DONE);
+    assert_int_equal(heard_from(r, IP_V4, 5), 1 << 2 | 1 << 3);
+    assert_int_equal(heard_from(r, IP_V4, 6), 1 << 3);
+    assert_int_equal(TREE(.group = group, .outgoing = BY(3), .incoming = 2), ROUTE_DONE);
+    assert_int_equal(heard_from(r, IP_V4, 5), 0);
+    assert_int_equal(TREE(.op = 2, .group = group), ROUTE_DONE);
+    assert_int_equal(heard_from(r, IP_V4, 5), 1 << 2);
+    assert_int_equal(heard_from(r, IP_V4, 6), 0);
+}
+
+/* Who names very many gets what there is, and leaves room for trees of others. */
+static void
+sources_are_bounded(void **state)
+{
+    ROUTER;
+    const unsigned each = membership_defaults.max_sources, groups = ROUTER_MEMBER_TREES / each;
+
+    say_sources(r, 2, IP_V4, MEMBERSHIP_ALLOW, 1, 1, each + 1);
+    assert_int_equal(heard_from(r, IP_V4, 200), 1 << 2);                /* He wants all, as far as we know. */
+    for (unsigned group = 2; group <= groups + 2; group++) {
+        say_sources(r, 3, IP_V4, MEMBERSHIP_ALLOW, group, 1, each);
+    }
+    assert_int_equal(r->router->n_member_trees, ROUTER_MEMBER_TREES);
+    assert_int_equal(r->router->members_refused, each);
+    assert_int_equal(TREE(.group = GROUP4(1), .outgoing = BY(3)), ROUTE_DONE);
+    assert_int_equal(router_set_listening(r->router, r->index[3], false, r->rig->now), 0);
+    assert_int_equal(r->router->n_member_trees, 0);
+}
+
 int
 main(void)
 {
 #define TEST(NAME) cmocka_unit_test_setup_teardown(NAME, set_up, routing_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(who_joins_hears_until_he_leaves), TEST(hosts_are_asked), TEST(beside_static_trees), TEST(links_that_go),
+        TEST(sources_are_told_apart), TEST(a_source_that_leaves_is_asked_for),
+        TEST(what_others_say_of_a_group_holds_for_its_sources), TEST(sources_are_bounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

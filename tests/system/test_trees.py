@@ -16,7 +16,7 @@ import pytest
 from raicho.control.message import Delete, Set
 
 from .lab import Lab, wait_until
-from .routed import Routed, stand
+from .routed import Routed, stand, v4, v6
 from .switch import environment
 
 GROUPS = ("239.1.1.1", "ff0e::1:1")
@@ -25,7 +25,7 @@ ENOUGH = 20  # packets
 
 SEND = """
 import socket, sys, time
-group, text = sys.argv[1:]
+group, text = sys.argv[1:3]
 interface = socket.if_nametoindex("eth0")
 if ":" in group:
     s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
@@ -36,6 +36,8 @@ else:
     member = bytes(8) + interface.to_bytes(4, "little")
     s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, member)
     s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 8)
+if len(sys.argv) > 3:
+    s.bind((sys.argv[3], 0))
 while True:
     s.sendto(text.encode(), (group, 5000))
     time.sleep(0.01)
@@ -55,6 +57,15 @@ else:
     s.setsockopt(level, 12, 1)  # IP_RECVTTL of <linux/in.h>
     member = socket.inet_aton(group) + bytes(4) + index
 s.bind((group, 5000))
+if len(sys.argv) > 2:
+    def address(text):  # struct sockaddr_storage
+        if ":" in text:
+            packed = bytes(6) + socket.inet_pton(socket.AF_INET6, text)
+        else:
+            packed = bytes(2) + socket.inet_aton(text)
+        return (int(s.family).to_bytes(2, "little") + packed).ljust(128, bytes(1))
+    join = 46  # MCAST_JOIN_SOURCE_GROUP (RFC 3678, 5.1)
+    member = index + bytes(4) + address(group) + address(sys.argv[2])
 s.setsockopt(level, join, member)
 print("joined", flush=True)
 while True:
@@ -82,9 +93,21 @@ class Trees:
         argv = [sys.executable, "-c", script, self.group, *more]
         return self.routed.lab.start(argv, log, self.routed.hosts[host], environment()), log
 
-    def send(self, text: str, host: int = 0) -> None:
+    def send(self, text: str, *source: str, host: int = 0) -> None:
         """Send packets with this text from now on."""
-        self._start(host, SEND, f"sent-{text}", text)
+        self._start(host, SEND, f"sent-{text}", text, *source)
+
+    def want(self, host: int, source: str) -> None:
+        """Let a host want nothing of the group but what a source sends."""
+        self.receivers[host].kill()
+        self.receivers[host].wait()
+        self.receivers[host], self.logs[host] = self._start(host, RECEIVE, "source", source)
+        wait_until(partial(_has, self.logs[host], "joined"), "the receiver to join")
+
+    def outgoing(self) -> dict[str, list[str]]:
+        """Return by which interfaces packets leave, by source."""
+        rows = json.loads(self.routed.switch.cli("show", "trees", "--json"))
+        return {row["source"]: sorted(row["outgoing-interface"]) for row in rows}
 
     def set(self, *outgoing: str, **more: str) -> None:
         leaves = {name.replace("_", "-"): value for name, value in more.items()}
@@ -158,6 +181,26 @@ def test_who_joins_is_heard_of(trees: Trees) -> None:
     wait_until(lambda: trees.shown()["outgoing-interface"] == ["if3"], "the host to be gone")
     trees.send("second")
     trees.wait_heard(2, "second")
+
+
+def test_who_wants_one_source_hears_that_one_only(trees: Trees) -> None:
+    """RFC 9776, RFC 9777: the kernel as a host that names a source (RFC 3678)."""
+    two, three = (v6(1, 2), v6(1, 3)) if ":" in trees.group else (v4(1, 2), v4(1, 3))
+    nodad = ("nodad",) if ":" in trees.group else ()
+    trees.routed.hosts[0].ip("address", "add", three, "dev", "eth0", *nodad)
+    trees.want(2, three)
+    for i in (2, 3):
+        name = f"/raicho/router[name='r']/interface[name='if{i}']/multicast"
+        trees.routed.switch.commit(Set(name, value=True))
+    trees.send("other", two)
+    trees.send("wanted", three)
+    trees.wait_heard(1, "other")
+    for host in (1, 2):
+        trees.wait_heard(host, "wanted")
+    assert trees.outgoing() == {"*": ["if2"], three: ["if2", "if3"]}
+    assert trees.heard(2, "other") == []
+    trees.receivers[2].kill()
+    wait_until(lambda: trees.outgoing() == {"*": ["if2"]}, "the host to be gone")
 
 
 def test_nobody_hears_it_without_a_tree(trees: Trees) -> None:
