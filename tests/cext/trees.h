@@ -77,12 +77,12 @@ assert_frame(const struct frame *f, uint64_t to, uint64_t from, unsigned ttl)
     const uint8_t *ip = f->data + ETH_SIZE;
     uint8_t family = ip[0] >> 4;
 
-    assert_int_equal(get_be48(f->data), to);
-    assert_int_equal(get_be48(f->data + 6), from);
-    assert_int_equal(get_be16(f->data + 12), family == IP_V4 ? ETH_TYPE_IPV4 : ETH_TYPE_IPV6);
-    assert_int_equal(ip[family == IP_V4 ? 8 : 7], ttl);
+    CHECK(get_be48(f->data) == to);
+    CHECK(get_be48(f->data + 6) == from);
+    CHECK(get_be16(f->data + 12) == (family == IP_V4 ? ETH_TYPE_IPV4 : ETH_TYPE_IPV6));
+    CHECK(ip[family == IP_V4 ? 8 : 7] == ttl);
     if (family == IP_V4) {
-        assert_int_equal(csum_fold(csum_add(0, ip, 20)), 0);
+        CHECK(csum_fold(csum_add(0, ip, 20)) == 0);
     }
 }
 

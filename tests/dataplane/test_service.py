@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -199,7 +200,7 @@ async def test_a_port_that_comes_goes_or_changes_is_told(tmp_path: Path, make_tr
 
 
 async def test_an_interface_that_changes_is_told_on_the_bus_too(
-    tmp_path: Path, make_tree: Any, namespace: Any
+    tmp_path: Path, make_tree: Any, namespace: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """C8."""
     namespace("link", "add", "eth1", "type", "veth", "peer", "name", "far1")
@@ -207,7 +208,9 @@ async def test_an_interface_that_changes_is_told_on_the_bus_too(
         namespace("link", "set", name, "up")
     async with house(tmp_path, make_tree) as h:
         published: list[tuple[str, Any]] = []
-        h.component.publisher.publish = lambda *event: published.append(event)  # type: ignore
+        double = SimpleNamespace(publish=lambda *event: published.append(event))
+        double.close = h.component.publisher.close
+        monkeypatch.setattr(h.component, "publisher", double)
         await h.configure({"p1": {"kind": "af_packet", "device": "eth1"}}, br0={"p1": 1})
         await h.ask("attach")
         await asyncio.sleep(0.2)
@@ -301,7 +304,17 @@ async def test_the_state_has_the_leaves_of_the_schema(tmp_path: Path, make_tree:
         (member,) = row["port"]
         place = {"name": "p1", "number": 7, "attached": True}
         assert member == member | place | {"pipeline": "openflow", "vlan-mode": "trunk"}
-        views = {"port", "worker", "bridge", "fdb", "multicast", "drops", "router", "tree"}
+        views = {
+            "port",
+            "worker",
+            "bridge",
+            "fdb",
+            "multicast",
+            "drops",
+            "router",
+            "tree",
+            "plugin",
+        }
         assert set(await h.get("/")) == views
 
 
