@@ -13,6 +13,7 @@ import click
 from .output import emit, emit_rows
 from .place import DEFAULT_DATA, DEFAULT_STARTUP, keys_folder, placed, run_dir
 
+SETTLED = ("ready", "disabled")  # states in which nothing more is to come
 DETACH_TIMEOUT = 30.0  # seconds until all components of a detached switch must answer
 DOWN_TIMEOUT = 30.0
 STATUS_COLUMNS = ("component", "pid", "state", "uptime", "restarts", "version", "last_alert")
@@ -89,10 +90,10 @@ def _wait_until_up(process: "subprocess.Popen[bytes]", log: Path) -> list[dict[s
             rows = _rows()
         except CallError:
             rows = []
-        if rows and all(row["state"] == "ready" for row in rows):
+        if rows and all(row["state"] in SETTLED for row in rows):
             return rows
         time.sleep(0.1)
-    waiting = [_excuse(row) for row in rows if row["state"] != "ready"] or ["the supervisor"]
+    waiting = [_excuse(row) for row in rows if row["state"] not in SETTLED] or ["the supervisor"]
     raise click.ClickException(
         f"not up after {DETACH_TIMEOUT:g} s: {', '.join(waiting)}; see {log}. "
         "What runs goes on; `raicho down` stops it"

@@ -13,6 +13,7 @@ class Service(msgspec.Struct, frozen=True):
     identity: str
     module: str
     arguments: tuple[str, ...] = ()
+    is_agent: bool = False  # the switch can do without it: it runs if configuration says so
 
     def command(self, bootstrap: Bootstrap) -> list[str]:
         """Return the command line that starts it beside us."""
@@ -31,7 +32,7 @@ SERVICES = (
     Service("bus", "raicho.control.bus"),
     Service("datastore", "raicho.control.datastore", ("--data", "{data}")),
     Service("dataplane", "raicho.dataplane"),
-    Service("openflow", "raicho.control.openflow"),
-    Service("statesync", "raicho.control.statesync"),
-    Service("routing", "raicho.control.routing"),
+    Service("openflow", "raicho.control.openflow", is_agent=True),
+    Service("statesync", "raicho.control.statesync", is_agent=True),
+    Service("routing", "raicho.control.routing", is_agent=True),
 )

@@ -16,7 +16,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..component import Bootstrap, Component, holder
-from ..message import Alert, CallError, Code, ControlClient, Failure, Info, Information, Restart
+from ..message import (
+    Alert,
+    CallError,
+    Change,
+    Code,
+    ControlClient,
+    Failure,
+    Info,
+    Information,
+    Restart,
+)
+from ..message.path import find, parse_path
 from .child import Child
 from .services import SERVICES, Service
 from .watch import Policy, State, Watch
@@ -25,6 +36,7 @@ STOP_PATIENCE = 5.0  # seconds from SIGTERM to SIGKILL
 FIRST_LOOK = 0.05  # seconds between questions to a component that starts
 TURN = 3.0  # seconds that a slow start holds up the start of others
 RESUBSCRIBE = 0.5  # seconds until subscribers are back at a new bus
+AGENTS = "/raicho/agent"
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +51,9 @@ class Ward:
         self.child: Child | None = None
         self.information: Information | None = None
         self.alert: Alert | None = None  # the last
+        self.enabled = asyncio.Event()  # it is to run
+        self.enabled.set()
+        self.is_stopping = False  # its end is wanted
 
 
 class Supervisor(Component):
@@ -58,6 +73,9 @@ class Supervisor(Component):
         self._services = services
         self._policy = policy or Policy()
         self._one_at_a_time = asyncio.Lock()
+        self._prepared: frozenset[str] = frozenset()  # agents that are to be disabled
+        self._told = asyncio.Event()  # which are
+        self.subscriptions = [AGENTS]
         del self.answers[Restart]  # it would stop all others
 
     @classmethod
@@ -82,20 +100,49 @@ class Supervisor(Component):
                 await ward.child.stop(STOP_PATIENCE)
             ward.client.close()
 
+    async def prepare(self, txid: str, changes: list[Change], config: dict[str, Any]) -> None:
+        """Note which agents are to run."""
+        rows = config.get("raicho", {}).get("agent", [])
+        self._prepared = frozenset(row["name"] for row in rows if not row.get("enabled", True))
+
+    async def commit(self, txid: str) -> None:
+        """Begin to stop those that are disabled, and to start the others."""
+        for ward in self._agents():
+            if ward.service.identity not in self._prepared:
+                ward.enabled.set()
+            elif ward.enabled.is_set():
+                ward.enabled.clear()
+                self.spawn(self._stop(ward))
+        self._told.set()
+
+    def _agents(self) -> list[Ward]:
+        return [ward for ward in self.wards if ward.service.is_agent]
+
     def state(self, path: str) -> Any:
-        """Return the rows of /components or of /alerts."""
+        """Return the rows of /components, of /alerts or of /agent."""
         match path.strip("/"):
             case "components":
                 return [_row(ward, time.monotonic()) for ward in self.wards]
             case "alerts":
                 return [[alert.component, alert.cause, alert.pid] for alert in self.alerts]
-        reason = "no such state; the supervisor has /components and /alerts"
+        agents = [
+            {"name": ward.service.identity, "enabled": ward.enabled.is_set()}
+            for ward in self._agents()
+        ]
+        found = find({"agent": agents, "raicho": {"agent": agents}}, parse_path(path))
+        if found is not None:
+            return found
+        reason = "no such state; the supervisor has /components, /alerts and /agent"
         raise CallError(Failure(Code.NOT_FOUND, reason, path))
 
     async def _bring_up(self) -> None:
         """Start the components in order, each when the one before answers."""
         for ward in self.wards:
-            await self._begin(ward)
+            if ward.service.is_agent and self.registers:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._told.wait(), TURN)
+            if ward.enabled.is_set():
+                await self._begin(ward)
             self.spawn(self._mind(ward))
 
     async def _mind(self, ward: Ward) -> None:
@@ -104,11 +151,28 @@ class Supervisor(Component):
             while ward.child and not ward.child.ended.done():
                 await self._beat(ward, self._policy.heartbeat)
             await asyncio.sleep(max(0.0, ward.watch.due - time.monotonic()))
+            await ward.enabled.wait()
             await self._begin(ward)
+
+    async def _stop(self, ward: Ward) -> None:
+        """Stop a component, also one that another supervisor has started."""
+        async with self._one_at_a_time:  # none begins meanwhile
+            if ward.enabled.is_set() or (ward.child is None and not self._adopt(ward)):
+                return
+            assert ward.child is not None
+            if not ward.child.ended.done():
+                log.info("stopping %s, which is disabled", ward.service.identity)
+                ward.is_stopping = True
+                await ward.child.stop(STOP_PATIENCE)
+                ward.watch.stopped(time.monotonic())
+                ward.information = None
 
     async def _begin(self, ward: Ward) -> None:
         """Start or adopt a component; let no other start until it answers."""
         async with self._one_at_a_time:
+            if not ward.enabled.is_set():
+                return
+            ward.is_stopping = False
             self._start_or_adopt(ward)
             deadline = time.monotonic() + TURN
             while ward.watch.state is State.STARTING and time.monotonic() < deadline:
@@ -118,18 +182,24 @@ class Supervisor(Component):
             self._publish(ward.alert)
 
     def _start_or_adopt(self, ward: Ward) -> None:
-        identity = ward.service.identity
-        pid = holder(self.bootstrap.run_dir, identity)
+        if not self._adopt(ward):
+            ward.child = Child.start(ward.service.command(self.bootstrap))
+            ward.watch.started(time.monotonic())
+            log.info("started %s as %d", ward.service.identity, ward.child.pid)
+
+    def _adopt(self, ward: Ward) -> bool:
+        """Take over the process of a component, if there is one."""
+        pid = holder(self.bootstrap.run_dir, ward.service.identity)
         ward.child = None
-        if pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                ward.child = Child(pid)
-                ward.watch.adopted(time.monotonic())
-                log.info("adopted %s, which runs as %d", identity, pid)
-                return
-        ward.child = Child.start(ward.service.command(self.bootstrap))
-        ward.watch.started(time.monotonic())
-        log.info("started %s as %d", identity, ward.child.pid)
+        if pid is None:
+            return False
+        try:
+            ward.child = Child(pid)
+        except ProcessLookupError:
+            return False
+        ward.watch.adopted(time.monotonic())
+        log.info("adopted %s, which runs as %d", ward.service.identity, pid)
+        return True
 
     async def _beat(self, ward: Ward, interval: float) -> None:
         """Ask the component once and wait out *interval*; act on what is seen."""
@@ -162,6 +232,8 @@ class Supervisor(Component):
     def _lost(self, ward: Ward, cause: str) -> None:
         """Tell everybody that a component is gone."""
         assert ward.child is not None
+        if ward.is_stopping:
+            return
         alert = Alert(ward.service.identity, cause, ward.child.pid, ward.watch.restarts)
         ward.watch.ended(time.monotonic())
         ward.information = None
@@ -179,10 +251,11 @@ def _row(ward: Ward, now: float) -> dict[str, Any]:
     info = ward.information
     health = info.state if info else ""
     running = ward.watch.state is not State.WAIT
+    idle = str(ward.watch.state) if ward.enabled.is_set() or running else "disabled"
     return {
         "component": ward.service.identity,
         "pid": ward.child.pid if ward.child and running else None,
-        "state": health if ward.watch.state is State.UP and health else str(ward.watch.state),
+        "state": health if ward.watch.state is State.UP and health else idle,
         "uptime": round(info.uptime, 1) if info else None,
         "restarts": ward.watch.restarts,
         "version": info.version if info else None,

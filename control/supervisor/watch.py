@@ -71,6 +71,12 @@ class Watch:
         self._heard += late
         self.since += late
 
+    def stopped(self, now: float) -> None:
+        """Note that the process is gone because it was to go."""
+        self._pause = self._policy.first_pause
+        self.due = now
+        self._enter(State.WAIT, now)
+
     def ended(self, now: float) -> None:
         """Note that the process is gone, and plan the next."""
         if self.state is State.UP and now - self.since >= self._policy.settled:

@@ -5,7 +5,7 @@ import threading
 from dataclasses import dataclass
 from typing import Self
 
-from .lab import Namespace
+from .lab import Namespace, wait_until
 
 SUMMARY = re.compile(r"(\d+) packets transmitted, (\d+) received")
 RUN = 0.5  # seconds
@@ -67,3 +67,9 @@ class Pinging:
         self._thread.join()
         if self._error:
             raise self._error
+
+
+def wait_more(pings: Pinging, count: int = 100) -> None:
+    """Wait for so many more pings."""
+    target = pings.counted.sent + count
+    wait_until(lambda: pings.counted.sent >= target, "more pings")

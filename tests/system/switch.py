@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -60,11 +60,11 @@ class Switch:
         self.data = folder / "config.db"
         self.log = folder / "log"
 
-    def up(self) -> None:
+    def up(self, without: Collection[str] = ()) -> None:
         """Start it in the foreground of a process of the lab and wait until all is ready."""
         argv = ["up", "--run-dir", str(self.run_dir), "--data", str(self.data)]
         self.process = self.lab.start(_raicho(argv), self.log, self.inside, environment())
-        for identity in MODULES:
+        for identity in MODULES.keys() - set(without):
             self.wait_ready(identity)
 
     def cli(self, *argv: str, check: bool = True) -> str:

@@ -5,12 +5,10 @@ import pytest
 from .conftest import ADDRESSES, DEVICES, Site
 from .lab import wait_until
 from .needs import needs
-from .pinging import Pinging
+from .pinging import Pinging, wait_more
 from .switch import MODULES
 
 pytestmark = needs("ping")
-
-BEFORE_AND_AFTER = 100  # pings on either side of a death
 
 
 def kill_and_wait(site: Site, identity: str) -> None:
@@ -20,23 +18,17 @@ def kill_and_wait(site: Site, identity: str) -> None:
     site.switch.wait_ready(identity)
 
 
-def _more(pings: Pinging, count: int = BEFORE_AND_AFTER) -> None:
-    """Wait for so many more pings."""
-    target = pings.counted.sent + count
-    wait_until(lambda: pings.counted.sent >= target, "more pings")
-
-
 @pytest.mark.parametrize("identity", ["openflow", "bus", "datastore", "statesync", "routing"])
 def test_a_killed_component_comes_back_and_no_ping_is_lost(site: Site, identity: str) -> None:
     """G7, C13: the supervisor starts it again; forwarding goes on all the time."""
     controller = site.controlled()
     others = {name: pid for name, pid in site.switch.pids().items() if name != identity}
     with Pinging(site.hosts[0], ADDRESSES[1]) as pings:
-        _more(pings)
+        wait_more(pings)
         kill_and_wait(site, identity)
         if identity == "openflow":
             controller.wait_for_switch(2)
-        _more(pings)
+        wait_more(pings)
     assert pings.counted.lost == 0
     now = {name: pid for name, pid in site.switch.pids().items() if name != identity}
     assert now == others
@@ -49,13 +41,13 @@ def test_a_killed_supervisor_leaves_the_others_running_and_can_be_started_again(
     site.controlled()
     before = site.switch.pids()
     with Pinging(site.hosts[0], ADDRESSES[1]) as pings:
-        _more(pings)
+        wait_more(pings)
         site.switch.kill("supervisor")
-        _more(pings)
+        wait_more(pings)
         del before["supervisor"]
         assert {name: site.switch.pid(name) for name in before} == before
         site.switch.up()
-        _more(pings)
+        wait_more(pings)
         assert site.switch.pid("dataplane") == before["dataplane"]
     assert pings.counted.lost == 0
 
@@ -68,7 +60,7 @@ def test_all_deaths_one_after_the_other_lose_no_ping(site: Site) -> None:
             kill_and_wait(site, identity)
         site.switch.kill("supervisor")
         site.switch.up()
-        _more(pings)
+        wait_more(pings)
     assert pings.counted.lost == 0
 
 

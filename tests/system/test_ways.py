@@ -300,7 +300,8 @@ def test_every_kind_of_object_is_among_them() -> None:
         own = {child.name for child in node.children.values() if child.keys}
         return own.union(*(lists(child) for child in node.children.values()))
 
-    assert names([data for _, data in OBJECTS.values()]) == lists(ROOT)
+    apart = {"agent"}  # whether one runs: tests/system/test_agents.py
+    assert names([data for _, data in OBJECTS.values()]) | apart == lists(ROOT)
 
 
 def digest(site: Site) -> str:
