@@ -131,6 +131,23 @@ async def test_it_runs_and_answers_while_the_datastore_is_away(
         await until(lambda: h.port("p2").counters()["tx_packets"])
 
 
+@pytest.mark.parametrize("ends", [Abort, Commit])
+async def test_a_flow_is_added_at_once_while_a_transaction_is_open(
+    tmp_path: Path, make_tree: Any, ends: type[Abort | Commit]
+) -> None:
+    """F2, F12: and stays, however that ends. Nobody coordinates: there is no datastore here."""
+    async with house(tmp_path, make_tree) as h:
+        await h.configure(BOTH, br0=NUMBERS)
+        bridge = h.component.switch.bridges["br0"]
+        txid = await h.prepare(BOTH, br0=NUMBERS | {"max-flows": 2})
+        assert await h.apply(FlowMod(instructions=(ApplyActions((Output(2),)),))) == [DONE]
+        h.port("p1").put(FRAME)
+        await until(lambda: h.port("p2").counters()["tx_packets"])
+        assert bridge.max_flows == 0
+        await h.control.call(ends(txid))
+        assert (bridge.max_flows, bridge.n_flows) == (2 if ends is Commit else 0, 1)
+
+
 async def test_packets_for_controllers_reach_whoever_is_attached(
     tmp_path: Path, make_tree: Any
 ) -> None:
