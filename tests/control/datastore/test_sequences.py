@@ -314,8 +314,9 @@ async def test_a_route_goes_straight_to_the_dataplane(
         bad = pack_route("198.51.100.0/24", 8, Source.OPERATOR)
         results = [error_text(int(code)) for code in await client.routes_mod(good + bad)]
         assert results == ["done", "there is no such group of next hops"]
-        later = [line for line in s.trace.lines()[len(lines) :] if line.endswith("_mod")]
-        assert [line.split()[0] for line in later] == ["dataplane"] * len(later) != []
+        later = (await s.until("dataplane > BulkReply route_mod"))[len(lines) :]
+        asked = [line for line in later if line.endswith("_mod")]
+        assert [line.split()[0] for line in asked] == ["dataplane"] * 4
 
         pid = holder(s.run_dir, "datastore")
         assert pid
