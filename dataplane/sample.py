@@ -71,9 +71,20 @@ def _tables(switch: Switch) -> Rows:
             yield f"{name}/{table['table']}", {"bridge": name, **table}
 
 
+_COUNTED = (
+    "prefixes",
+    "labels",
+    "routes",
+    "next-hops",
+    "trees",
+    "routes-refused",
+    "members-refused",
+)
+
+
 def _routers(switch: Switch) -> Rows:
     for row in state.read(switch, "/router"):
-        counts = {name: row[name] for name in ("prefixes", "routes", "next-hops", "trees")}
+        counts = {name: row[name] for name in _COUNTED}
         yield row["name"], {"name": row["name"], **counts, "nat": row["nat"]["counts"]}
 
 
