@@ -55,7 +55,7 @@ class Processes:
 
     def end(self) -> None:
         """Kill all that hold an identity in the run directory, and all that were started."""
-        for process in self._started:
+        for process in reversed(self._started):  # a supervisor would start the others again
             process.kill()
             process.wait()
         for file in self.run_dir.glob("*.pid"):
