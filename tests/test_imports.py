@@ -1,6 +1,7 @@
 """Who may import whom: row G2, read from the sources themselves."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,16 +10,32 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SHARED = {"message", "component"}  # of control/: what every component may use
 CROSSING = Path("dataplane/service.py")  # the one file of the dataplane that meets control/
+SUFFIXES = (".py", ".pyx", ".pxd")
+IMPORT = re.compile(
+    r"^[ \t]*(?:from[ \t]+\S+[ \t]+)?c?import\b"  # or cimport, to the end of the line
+    r"(?:[^(\n]*\([^)]*\)|[^\n]*)",  # or of what stands in brackets
+    re.MULTILINE,
+)
 
 
-def _modules(plane: str) -> list[Path]:
-    return [path.relative_to(ROOT) for path in sorted((ROOT / plane).glob("**/*.py"))]
+def _modules(plane: str, suffixes: tuple[str, ...] = SUFFIXES) -> list[Path]:
+    files = sorted(path for path in (ROOT / plane).glob("**/*") if path.suffix in suffixes)
+    return [path.relative_to(ROOT) for path in files]
+
+
+def _parsed(path: Path) -> ast.Module:
+    """Return the tree of a file; of one in Cython only what it imports, by either word."""
+    text = (ROOT / path).read_text("utf-8")
+    if path.suffix == ".py":
+        return ast.parse(text)
+    lines = (line.strip().replace("cimport", "import") for line in IMPORT.findall(text))
+    return ast.parse("\n".join(lines))
 
 
 def _imported(path: Path) -> Iterator[tuple[str, ...]]:
     """Yield every module of raicho that 'path' names, as a tuple without "raicho"."""
     package = path.parent.parts
-    for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8"))):
+    for node in ast.walk(_parsed(path)):
         if isinstance(node, ast.Import):
             names = [tuple(alias.name.split(".")) for alias in node.names]
             yield from (name[1:] for name in names if name[0] == "raicho")
@@ -72,8 +89,8 @@ def test_only_the_service_of_the_dataplane_meets_the_control_plane(path: Path) -
 def test_inside_a_plane_imports_are_relative(plane: str) -> None:
     absolute = [
         str(path)
-        for path in _modules(plane)
-        for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8")))
+        for path in _modules(plane, (".py",))
+        for node in ast.walk(_parsed(path))
         if isinstance(node, ast.ImportFrom)
         and not node.level
         and (node.module or "").split(".")[0] == "raicho"

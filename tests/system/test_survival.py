@@ -2,6 +2,9 @@
 
 import pytest
 
+from bench.peers.raicho import ask
+from raicho.control.message import Get
+
 from .conftest import ADDRESSES, DEVICES, Site
 from .lab import wait_until
 from .needs import needs
@@ -12,15 +15,17 @@ pytestmark = needs("ping")
 
 
 def kill_and_wait(site: Site, identity: str) -> None:
-    """Kill a component; return when a new process of it is ready."""
+    """Kill a component; return when a new process of it is ready, and an alert has said why."""
     killed = site.switch.kill(identity)
     wait_until(lambda: site.switch.pid(identity) not in (None, killed), f"a new {identity}")
     site.switch.wait_ready(identity)
+    alerts = ask(site.switch.run_dir, "supervisor", Get("/alerts")).data
+    assert [identity, "was killed by SIGKILL", killed] in alerts
 
 
 @pytest.mark.parametrize("identity", ["openflow", "bus", "datastore", "statesync", "routing"])
 def test_a_killed_component_comes_back_and_no_ping_is_lost(site: Site, identity: str) -> None:
-    """G7, C13: the supervisor starts it again; forwarding goes on all the time."""
+    """G7, C12, C13: the supervisor starts it again; forwarding goes on all the time."""
     controller = site.controlled()
     others = {name: pid for name, pid in site.switch.pids().items() if name != identity}
     with Pinging(site.hosts[0], ADDRESSES[1]) as pings:
