@@ -8,7 +8,8 @@ from typing import Self
 
 import zmq
 
-from raicho.control.message import Event, Gap, Subscriber
+from bench.peers.raicho import ask
+from raicho.control.message import Event, Gap, Get, Subscriber
 
 from .lab import wait_until
 
@@ -19,7 +20,7 @@ class Hearing:
     def __init__(self, run_dir: Path, *topics: str) -> None:
         self.heard: list[tuple[float, Event]] = []  # when each came, and what it was
         self.gaps: list[Gap] = []
-        self._endpoint, self._topics = f"ipc://{run_dir}/bus.sub", topics
+        self._run_dir, self._topics = run_dir, topics
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run)
 
@@ -38,8 +39,9 @@ class Hearing:
     async def _listen(self) -> None:
         self._over = asyncio.Event()
         context: zmq.SyncContext = zmq.Context()
+        endpoint = f"ipc://{self._run_dir}/bus.sub"
         subscriber = Subscriber(
-            context, self._endpoint, self._topics, self._hear, on_gap=self.gaps.append
+            context, endpoint, self._topics, self._hear, on_gap=self.gaps.append
         )
         self._begun.set()
         await self._over.wait()
@@ -53,7 +55,13 @@ class Hearing:
         self._begun = threading.Event()
         self._thread.start()
         self._begun.wait()
+        wait_until(self._is_known, f"a subscription of {self._topics}")
         return self
+
+    def _is_known(self) -> bool:
+        """Tell whether the bus has the subscriptions, and so passes them on to who publishes."""
+        rows = ask(self._run_dir, "bus", Get("/subscriptions")).data
+        return {row["prefix"] for row in rows} >= set(self._topics)
 
     def __exit__(self, *exc: object) -> None:
         self._loop.call_soon_threadsafe(self._over.set)

@@ -9,9 +9,12 @@ OSPF tells of the links between routers, BGP between loopbacks of the networks o
 IPv6.  Router i has the address .i on the links; links are named after their two ends.
 """
 
+import json
 import os
+import re
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,23 +22,26 @@ from typing import Any
 import pytest
 
 from bench.peers.raicho import ask
-from raicho.control.message import Get, Set
+from raicho.control.message import Alert, Get, Set
 
 from .conftest import short_folder
 from .frr import Frr
+from .hearing import Hearing
 from .lab import Lab, Namespace, wait_until
 from .needs import needs
-from .pinging import Pinging, ping, reached
+from .pinging import Pinging, ping, reached, wait_more
+from .streaming import Streaming
 from .switch import MODULES, Switch, environment
 from .transferring import RECEIVE, SEND
 
 pytestmark = [pytest.mark.soak, needs("ping", "vtysh", "bgpd")]
 
-PARTS = ("datastore", "dataplane", "routing")
+PARTS = ("bus", "datastore", "dataplane", "routing")
 LINKS = ((1, 2), (2, 3), (1, 3))
 HOSTS = (1, 3)
 TCP_BYTES = 8 << 20
 AS = 65000
+RESTART_TIME = 120  # seconds, where configuration does not say otherwise
 
 
 def interfaces(router: int) -> list[str]:
@@ -100,6 +106,11 @@ class Router:
 
     def start_zebra(self) -> None:
         self.frr.start("zebra", "fpm address 127.0.0.1 port 2620")
+
+    def by_zebra(self) -> list[str]:
+        """Return the prefixes whose routes zebra has told of."""
+        rows = json.loads(self.switch.cli("show", "routes", "r", "--json"))
+        return [row["prefix"] for row in rows if row["source"] == "fpm"]
 
     def routing(self) -> dict[str, Any]:
         """Return the state of the routing component."""
@@ -181,6 +192,12 @@ class Triangle:
         """Return the addresses of h3."""
         return [f"{first}100" for first in net("h3")]
 
+    def streams(self, running: ExitStack) -> None:
+        """Keep a connection to h3 going for each family; all that is sent must arrive."""
+        for to in self.far():
+            ends = self.hosts[1], self.hosts[3]
+            running.enter_context(Streaming(self.lab, self.folder, *ends, to))
+
     def wait_reachable(self, patience: float = 60) -> None:
         for to in self.far():
             wait_until(partial(reached, self.hosts[1], to), to, patience)
@@ -251,38 +268,78 @@ def test_a_killed_adapter_loses_no_packet(triangle: Triangle, version: int) -> N
 
 
 def test_a_link_that_goes_down_is_routed_around(triangle: Triangle) -> None:
-    """P0: by r2, and back when the link is there again."""
+    """P0: by r2, and back when the link is there again; ping and TCP, IPv4 and IPv6.
+
+    The connections are those of before.
+    """
     ends = [triangle.routers[number].place for number in (1, 3)]
-    ends[0].ip("link", "set", "l13", "down")
-    try:
-        triangle.wait_told()
-        for to in triangle.far():
-            assert ping(triangle.hosts[1], to, "-c", "5", "-i", "0.1").lost == 0
-        middle = triangle.hosts[1].run(
-            "ping", "-c", "1", "-t", "2", "-W", "2", triangle.far()[0], check=False
-        )
-        assert "Time to live exceeded" in middle
-        assert "From 10.12.0.2" in middle
-    finally:
-        ends[0].ip("link", "set", "l13", "up")
-    triangle.wait_reachable()
+    with ExitStack() as streams:
+        triangle.streams(streams)
+        ends[0].ip("link", "set", "l13", "down")
+        try:
+            triangle.wait_told()
+            check_the_way_around(triangle)
+        finally:
+            ends[0].ip("link", "set", "l13", "up")
+        triangle.wait_reachable()
+
+
+def check_the_way_around(triangle: Triangle) -> None:
+    for to in triangle.far():
+        assert ping(triangle.hosts[1], to, "-c", "5", "-i", "0.1").lost == 0
+    for to, middle in zip(triangle.far(), ("10.12.0.2", "2001:db8:12::2"), strict=True):
+        told = triangle.hosts[1].run("ping", "-c", "1", "-t", "2", "-W", "2", to, check=False)
+        assert re.search(rf"From {middle}\b.* (Time to live exceeded|Time exceeded)", told), told
 
 
 def test_a_killed_zebra_loses_no_packet(triangle: Triangle) -> None:
     """P0, F10: its routes stay until it had time to come back, and then to tell them again.
 
-    This is the last test here: bgpd tells another zebra nothing again until it is started again
-    itself, as watchfrr does.
+    Ping and TCP, IPv4 and IPv6; an alert says so on the bus.  bgpd tells another zebra nothing
+    again until it is started again itself, as watchfrr does, so only the next test comes after it.
     """
-    router = triangle.routers[1]
-    with Pinging(triangle.hosts[1], triangle.far()[0]) as pings:
-        wait_until(lambda: pings.counted.sent >= 50, "pings", 60)
+    router, gone = triangle.routers[1], f"zebra has gone; its routes stay for {RESTART_TIME} s"
+    with Hearing(router.switch.run_dir, "alert.") as hearing, ExitStack() as running:
+        triangle.streams(running)
+        pings = [
+            running.enter_context(Pinging(triangle.hosts[1], to, 0.02)) for to in triangle.far()
+        ]
+        wait_all(pings, 25)
         router.frr.kill("zebra")
         wait_until(lambda: router.routing()["zebra"] == "awaited", "zebra to be missed", 30)
-        target = pings.counted.sent + 200
-        wait_until(lambda: pings.counted.sent >= target, "more pings", 60)
+        wait_alert(hearing, gone)
+        wait_all(pings, 100)
         router.start_zebra()
         wait_until(lambda: router.routing()["zebra"] == "resending", "zebra to be back", 30)
-        target = pings.counted.sent + 100
-        wait_until(lambda: pings.counted.sent >= target, "more pings", 60)
-    assert pings.counted.lost == 0
+        wait_all(pings, 50)
+    assert [each.counted.lost for each in pings] == [0, 0]
+
+
+def test_a_zebra_that_does_not_come_back_loses_its_routes(triangle: Triangle) -> None:
+    """F10: when its time is over, and not before an alert that it has gone; another one then."""
+    router = triangle.routers[1]
+    with Hearing(router.switch.run_dir, "alert.") as hearing:
+        router.switch.commit(Set("/raicho/router[name='r']/routing/restart-time", 1))
+        wait_until(lambda: router.routing()["zebra"] == "resending", "zebra to be back", 30)
+        assert router.by_zebra()
+        router.frr.kill("zebra")
+        wait_alert(hearing, "zebra has gone; its routes stay for 1 s")
+        wait_alert(hearing, "routes were withdrawn that zebra had told of")
+        wait_until(lambda: not router.by_zebra(), "the routes of zebra to go", 30)
+    for to in triangle.far():
+        assert not reached(triangle.hosts[1], to)
+
+
+def wait_all(pings: list[Pinging], count: int) -> None:
+    for each in pings:
+        wait_more(each, count)
+
+
+def wait_alert(hearing: Hearing, cause: str) -> None:
+    """Wait for an alert of the routing component."""
+
+    def causes() -> list[str]:
+        bodies = [event.body for _, event in hearing.of("alert.routing")]
+        return [body.cause for body in bodies if isinstance(body, Alert)]
+
+    wait_until(lambda: any(cause in each for each in causes()), f"an alert: {cause}", 60)
