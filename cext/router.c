@@ -87,7 +87,8 @@ router_open(struct dataplane *dataplane, const char *name)
         return NULL;
     }
     strncpy(router->name, name, sizeof router->name - 1);
-    router->dataplane = router->tib.dataplane = dataplane;
+    router->dataplane = dataplane;
+    router->tib = (struct tib) { .dataplane = dataplane, .changed = router_tree_changed, .context = router };
     fib_open(&router->fib, &dataplane->epoch);
     rib_open(&router->rib, &(const struct rib_ops) {
         .best_changed = router_best_changed, .removed = router_route_removed, .context = router,

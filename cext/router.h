@@ -72,7 +72,6 @@ struct next_hop {
 
 enum {
     ROUTER_MEMBER_TREES = TIB_TREES / 4,        /* Of sources that hosts name: others have room too. */
-    ROUTER_MEMBER_CHAINS = 256,
 };
 
 /* A next hop of a group, and the neighbour it leads to, held; null: to none, or it is down. */
@@ -123,8 +122,7 @@ struct router {
     struct tib tib;                     /* Trees of groups. */
     _Atomic bool pipe;                  /* Labels hide the time to live below them (RFC 3443, 3.2). */
     uint64_t members_refused;           /* Changes of members for which the trees had no room. */
-    struct member_tree *member_trees[ROUTER_MEMBER_CHAINS];     /* Sources that hosts named (router_members.c). */
-    uint32_t n_member_trees;
+    uint32_t n_member_trees;            /* Of sources, to which members of groups come (router_members.c). */
     struct idmap groups[256];           /* Next-hop groups, by source. */
     uint32_t n_groups, n_recursive;
     uint64_t n_refused;                 /* Routes for which there was no room. */

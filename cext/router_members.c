@@ -3,7 +3,8 @@
  * An interface that listens asks on its link who is in which group, and what of which sources they want.  A group
  * has a tree, from wherever a route leads to its senders, by every interface with members that want all sources but
  * some.  A source that anybody names, and that is not wanted by just the same interfaces, has a tree of its own.  That
- * takes packets away from the one of the group (tib.h), so what others say of the group holds for it too.
+ * takes packets away from the one of the group (tib.h), so what others say of the group holds for it too.  To a tree
+ * that a source has because others say so, the interfaces with members come that want it, and nothing else.
  *
  * Reference: RFC 9776, section 6, and RFC 9777, section 7 (states); RFC 7761, section 4.1.6 (what a source inherits) */
 
@@ -11,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hash.h"
 #include "headers.h"
 #include "router_private.h"
 #include "snoop.h"
@@ -25,21 +25,6 @@ union said {
     struct tree_share share;
     uint8_t room[sizeof(struct tree_share) + TIB_OUTGOING * sizeof(uint32_t)];
 };
-
-/* A source of a group that has a tree because of hosts. */
-struct member_tree {
-    struct member_tree *next;           /* In its chain, which is that of the group. */
-    struct tree_key key;
-    bool is_wanted;                     /* It is still one. */
-};
-
-static struct member_tree **
-chain_of(struct router *router, const struct ip_address *group)
-{
-    uint64_t hash = hash_finish(hash_word(hash_word(0, group->word[0]), group->word[1]));
-
-    return &router->member_trees[hash % ROUTER_MEMBER_CHAINS];
-}
 
 /* The next member of a group behind 'own', of the links of a router; null: there are no more. */
 static const struct membership_member *
@@ -93,84 +78,81 @@ inherit(const struct router *router, const struct ip_address *group, struct tree
     }
 }
 
-/* Notes that a source has a tree; false: there are too many, or no memory. */
+/* Whether hosts say something of a tree, or others do. */
 static bool
-want_tree(struct router *router, const struct tree_key *key)
+is_said(const struct router *router, const struct tree_key *key, bool by_hosts)
 {
-    struct member_tree **chain = chain_of(router, &key->group), *tree = *chain;
+    const struct tree_share *share = tib_shares(&router->tib, key);
 
-    while (tree && !(ip_equal(&tree->key.group, &key->group) && ip_equal(&tree->key.source, &key->source))) {
-        tree = tree->next;
+    while (share && (share->source == ROUTE_MEMBERSHIP) != by_hosts) {
+        share = share->next;
     }
-    if (!tree && router->n_member_trees < ROUTER_MEMBER_TREES && (tree = malloc(sizeof *tree))) {
-        *tree = (struct member_tree) { .next = *chain, .key = *key };
-        *chain = tree;
-        router->n_member_trees++;
-    }
-    if (tree) {
-        tree->is_wanted = true;
-    }
-    return tree;
+    return share;
 }
 
-/* Makes the tree of a source, unless just the links want it that want the whole group. */
+static bool
+is_by_the_same(const struct tree_share *a, const struct tree_share *b)
+{
+    return a->n == b->n && !memcmp(a->outgoing, b->outgoing, a->n * sizeof a->outgoing[0]);
+}
+
+/* Lets a source have a tree for hosts, or none: the members come to one that it has anyway, and else it needs one
+ * unless just the links want it that want all of the group. */
 static void
 follow_source(struct router *router, uint8_t family, const struct tree_key *key, const struct tree_share *all)
 {
+    bool has_one = is_said(router, key, false), is_new = !is_said(router, key, true);
     union said how;
 
     ask_members(router, family, &key->group, &key->source, &how.share);
-    if (how.share.n == all->n && !memcmp(how.share.outgoing, all->outgoing, all->n * sizeof all->outgoing[0])) {
+    if (has_one ? !how.share.n : is_by_the_same(&how.share, all)) {
+        router->n_member_trees -= !tib_remove(&router->tib, ROUTE_MEMBERSHIP, key);
         return;
     }
-    inherit(router, &key->group, &how.share);
-    if (!want_tree(router, key) || tib_put(&router->tib, family, key, &how.share)) {
+    if (!has_one) {
+        inherit(router, &key->group, &how.share);
+    }
+    if ((is_new && !has_one && router->n_member_trees >= ROUTER_MEMBER_TREES)
+        || tib_put(&router->tib, family, key, &how.share)) {
         router->members_refused++;
+    } else {
+        router->n_member_trees += is_new;
     }
 }
 
-/* Takes out the trees of sources that nobody names any more. */
-static void
-sweep(struct router *router, const struct ip_address *group)
+static bool
+is_any(const struct ip_address *source)
 {
-    struct member_tree **link = chain_of(router, group);
-
-    while (*link) {
-        struct member_tree *tree = *link;
-        bool is_over = ip_equal(&tree->key.group, group) && !tree->is_wanted;
-
-        tree->is_wanted &= !ip_equal(&tree->key.group, group);
-        if (!is_over) {
-            link = &tree->next;
-            continue;
-        }
-        *link = tree->next;
-        tib_remove(&router->tib, ROUTE_MEMBERSHIP, &tree->key);
-        router->n_member_trees--;
-        free(tree);
-    }
+    return !source->word[0] && !source->word[1];
 }
 
+/* Follows the sources that have trees, and then those that hosts name. */
 static void
 follow_sources(struct router *router, uint8_t family, const struct ip_address *group,
                const struct tree_share *all)
 {
     const struct router_interface *own = NULL;
     const struct membership_member *member;
+    struct tree_entry *next, *entry = tib_next_of_group(&router->tib, NULL, group);
 
+    for (; entry; entry = next) {
+        next = tib_next_of_group(&router->tib, entry, group);
+        if (!is_any(&entry->key.source)) {
+            follow_source(router, family, &entry->key, all);
+        }
+    }
     while ((member = next_member(router, &own, family, group))) {
         for (unsigned i = 0; i < member->n_sources; i++) {
             const struct tree_key key = { *group, member->sources[i].address };
-            if (key.source.word[0] || key.source.word[1]) {
+            if (!is_any(&key.source) && !tib_shares(&router->tib, &key)) {
                 follow_source(router, family, &key, all);
             }
         }
     }
-    sweep(router, group);
 }
 
-void
-router_follow_members(struct router *router, uint8_t family, const struct ip_address *group)
+static void
+follow_group(struct router *router, uint8_t family, const struct ip_address *group)
 {
     const struct tree_key key = { .group = *group };
     union said how;
@@ -184,13 +166,30 @@ router_follow_members(struct router *router, uint8_t family, const struct ip_add
     follow_sources(router, family, group, &how.share);
 }
 
+void
+router_tree_changed(void *router_, uint8_t source, uint8_t family, const struct tree_key *key)
+{
+    struct router *router = router_;
+    union said all;
+
+    if (source == ROUTE_MEMBERSHIP || !router->dataplane->routing.listening) {
+        return;
+    }
+    if (is_any(&key->source)) {
+        follow_group(router, family, &key->group);
+    } else {
+        ask_members(router, family, &key->group, NULL, &all.share);
+        follow_source(router, family, key, &all.share);
+    }
+}
+
 static void
 members_changed(void *own_, uint8_t family, const struct ip_address *group)
 {
     const struct router_interface *own = own_;
 
     if (tib_is_routed(family, group)) {         /* Not about routers: they tell each other what they want. */
-        router_follow_members(own->router, family, group);
+        follow_group(own->router, family, group);
     }
 }
 

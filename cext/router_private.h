@@ -155,7 +155,7 @@ void router_hear_members(struct router_interface *own, const uint8_t *packet, si
 
 void router_advance_members(struct routing *routing, uint64_t now_ms);
 
-/* Makes the trees of a group what its members say; also when somebody else has said something of the group. */
-void router_follow_members(struct router *router, uint8_t family, const struct ip_address *group);
+/* What the trees call (tib.h): lets those of members follow what others say. */
+void router_tree_changed(void *router, uint8_t source, uint8_t family, const struct tree_key *key);
 
 #endif

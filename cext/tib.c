@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "dataplane.h"
+#include "hash.h"
 
 enum {
     WORDS = sizeof(struct tree_key) / sizeof(uint64_t),
@@ -157,6 +158,43 @@ reserve(struct tib *tib)
     return 0;
 }
 
+static uint32_t
+chain_of(const struct ip_address *group)
+{
+    return hash_finish(hash_word(hash_word(0, group->word[0]), group->word[1])) % TIB_CHAINS;
+}
+
+static void
+enchain(struct tib *tib, struct tree_entry *entry)
+{
+    entry->link = &tib->chains[chain_of(&entry->key.group)];
+    entry->next = *entry->link;
+    if (entry->next) {
+        entry->next->link = &entry->next;
+    }
+    *entry->link = entry;
+}
+
+static void
+unchain(const struct tree_entry *entry)
+{
+    *entry->link = entry->next;
+    if (entry->next) {
+        entry->next->link = entry->link;
+    }
+}
+
+struct tree_entry *
+tib_next_of_group(const struct tib *tib, const struct tree_entry *entry, const struct ip_address *group)
+{
+    struct tree_entry *next = entry ? entry->next : tib->chains[chain_of(group)];
+
+    while (next && !ip_equal(&next->key.group, group)) {
+        next = next->next;
+    }
+    return next;
+}
+
 static struct tree_entry *
 entry_new(struct tib *tib, uint8_t family, const struct tree_key *key)
 {
@@ -165,6 +203,7 @@ entry_new(struct tib *tib, uint8_t family, const struct tree_key *key)
     if (entry) {
         *entry = (struct tree_entry) { .key = *key, .family = family, .slot = tib->first_free };
         tib->entries[entry->slot] = entry;
+        enchain(tib, entry);
         tib->n++;
     }
     return entry;
@@ -183,6 +222,7 @@ entry_free(struct tib *tib, struct tree_entry *entry)
         dataplane_retire_counter(tib->dataplane, entry->view->strayed);
         epoch_free(&tib->dataplane->epoch, entry->view);
     }
+    unchain(entry);
     tib->entries[entry->slot] = NULL;
     tib->first_free = entry->slot < tib->first_free ? entry->slot : tib->first_free;
     tib->n--;
@@ -263,6 +303,7 @@ tib_put(struct tib *tib, uint8_t family, const struct tree_key *key, const struc
         memcpy(share, how, size);
         share->is_marked = false;
         if (!exchange(tib, entry, share_at(entry, how->source), how->source, share)) {
+            tib->changed(tib->context, how->source, family, key);
             return 0;
         }
         free(share);
@@ -277,7 +318,8 @@ tib_put(struct tib *tib, uint8_t family, const struct tree_key *key, const struc
 static void
 take_out(struct tib *tib, struct tree_entry *entry, struct tree_share **link)
 {
-    uint8_t source = (*link)->source;
+    uint8_t source = (*link)->source, family = entry->family;
+    const struct tree_key key = entry->key;
 
     while (exchange(tib, entry, link, source, NULL)) {
         epoch_synchronize(&tib->dataplane->epoch);
@@ -285,6 +327,7 @@ take_out(struct tib *tib, struct tree_entry *entry, struct tree_share **link)
     if (!entry->shares) {
         entry_free(tib, entry);
     }
+    tib->changed(tib->context, source, family, &key);
 }
 
 int

@@ -16,7 +16,8 @@
  * How
  * ===
  * A key/value table (kv.h) has a pointer for each tree to what workers see of it, which never changes:
- * another one takes its place as a whole.  There is none until the first tree is put.
+ * another one takes its place as a whole.  There is none until the first tree is put.  Those of a group are
+ * chained for the control thread.
  *
  * Threads: the control thread puts and removes; workers find.
  *
@@ -36,6 +37,7 @@ enum {
     TIB_TREES = 65536,          /* Trees of a router, about. */
     TIB_OUTGOING = 256,         /* Interfaces of a tree that one source names. */
     TIB_SOURCES = 256,
+    TIB_CHAINS = 1024,
 };
 
 /* Of one family.  A source of 0 is any. */
@@ -66,6 +68,7 @@ struct tree_share {
 
 /* A tree as the control thread knows it. */
 struct tree_entry {
+    struct tree_entry *next, **link;    /* In the chain of its group. */
     struct tree_key key;
     uint8_t family;
     uint32_t slot;              /* Its place in 'entries'. */
@@ -73,15 +76,20 @@ struct tree_entry {
     struct tree_share *shares;
 };
 
-/* All 0 but the dataplane is empty. */
+/* All 0 but the dataplane and the owner is empty. */
 struct tib {
     struct dataplane *dataplane;
+
+    /* What a source says of a tree is another thing now.  May put and remove what other sources say. */
+    void (*changed)(void *context, uint8_t source, uint8_t family, const struct tree_key *key);
+    void *context;
     _Atomic(struct kv *) trees;         /* Keys are struct tree_key. */
 
     /* The control thread's: */
     struct tree_entry **entries;        /* Null: a free place. */
     uint32_t n_slots, n;
     uint32_t first_free;                /* No place before it is free. */
+    struct tree_entry *chains[TIB_CHAINS];      /* By group. */
 };
 
 /* No readers left, and nothing retired any more. */
@@ -101,6 +109,10 @@ uint32_t tib_sweep(struct tib *tib, uint8_t source);
 
 /* The entry at '*place' (0 at first) or behind it, and the next place; null: there are no more. */
 const struct tree_entry *tib_next(const struct tib *tib, uint32_t *place);
+
+/* The next tree of a group behind one, or the first one behind null; null: there are no more. */
+struct tree_entry *tib_next_of_group(const struct tib *tib, const struct tree_entry *entry,
+                                     const struct ip_address *group);
 
 /* What all say of a tree, a list; null: nobody says anything. */
 const struct tree_share *tib_shares(const struct tib *tib, const struct tree_key *key);

@@ -73,14 +73,10 @@ tree_record(struct router *router, const uint8_t *at, uint16_t n)
         return ROUTE_BAD;
     }
     const struct tree_key key = { ip_read(family, at + AT_GROUP), ip_read(family, at + AT_SOURCE) };
-    enum route_result result = at[0] == PUT ? put_tree(router, at, family, &key, n)
-                             : at[0] != REMOVE ? ROUTE_BAD
-                             : tib_remove(&router->tib, source, &key) ? ROUTE_NOT_FOUND : ROUTE_DONE;
 
-    if (result == ROUTE_DONE && is_nobody(&key.source)) {
-        router_follow_members(router, family, &key.group);
-    }
-    return result;
+    return at[0] == PUT ? put_tree(router, at, family, &key, n)
+         : at[0] != REMOVE ? ROUTE_BAD
+         : tib_remove(&router->tib, source, &key) ? ROUTE_NOT_FOUND : ROUTE_DONE;
 }
 
 size_t

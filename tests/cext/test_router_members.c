@@ -269,6 +269,68 @@ what_others_say_of_a_group_holds_for_its_sources(void **state)
     assert_int_equal(heard_from(r, IP_V4, 6), 0);
 }
 
+/* What a source that was started again does not say any more ends for the sources of a group too. */
+static void
+what_is_swept_ends_for_sources(void **state)
+{
+    ROUTER;
+    const struct ip_address group = membership_group_at(IP_V4, 1);
+
+    say_sources(r, 2, IP_V4, MEMBERSHIP_ALLOW, 1, 5, 1);
+    assert_int_equal(TREE(.group = group, .outgoing = BY(3), .source = ROUTE_FPM), ROUTE_DONE);
+    tib_begin(&r->router->tib, ROUTE_FPM);
+    assert_int_equal(heard_from(r, IP_V4, 5), 1 << 2 | 1 << 3);
+    assert_int_equal(tib_sweep(&r->router->tib, ROUTE_FPM), 1);
+    assert_int_equal(heard_from(r, IP_V4, 5), 1 << 2);
+    assert_int_equal(heard_from(r, IP_V4, 6), 0);
+}
+
+/* RFC 7761, 4.1.6: who is in a group is a member of each source of it, unless he does not want that one. */
+static void
+members_hear_sources_that_have_trees(void **state)
+{
+    ROUTER;
+
+    for (unsigned v6 = 0; v6 < 2; v6++) {
+        uint8_t family = v6 ? IP_V6 : IP_V4;
+        const struct ip_address group = membership_group_at(family, 1), five = host_on_1(family, 5);
+
+        say(r, 2, family, MEMBERSHIP_TO_EXCLUDE);
+        assert_int_equal(TREE(.family = family, .group = group, .from = five, .outgoing = BY(3)), ROUTE_DONE);
+        assert_int_equal(heard_from(r, family, 5), 1 << 2 | 1 << 3);
+        assert_int_equal(heard_from(r, family, 6), 1 << 2);
+        say_sources(r, 2, family, MEMBERSHIP_TO_EXCLUDE, 1, 5, 1);
+        wait(r, LEAVE_MS + 200);
+        assert_int_equal(heard_from(r, family, 5), 1 << 3);
+        assert_int_equal(heard_from(r, family, 6), 1 << 2);
+        assert_int_equal(TREE(.family = family, .op = 2, .group = group, .from = five), ROUTE_DONE);
+        assert_int_equal(heard_from(r, family, 5), 0);
+        assert_int_equal(TREE(.family = family, .group = group, .from = five, .outgoing = BY(3)), ROUTE_DONE);
+        say(r, 2, family, MEMBERSHIP_TO_EXCLUDE);
+        assert_int_equal(heard_from(r, family, 5), 1 << 2 | 1 << 3);
+        wait(r, GONE_MS + 200);
+        assert_int_equal(heard_from(r, family, 5), 1 << 3);
+        assert_int_equal(TREE(.family = family, .op = 2, .group = group, .from = five), ROUTE_DONE);
+    }
+    assert_int_equal(r->router->tib.n, 0);
+}
+
+/* The way in and the ways out of a source's own tree are its own; members come to it, and nothing else of the group. */
+static void
+a_tree_of_a_source_is_its_own(void **state)
+{
+    ROUTER;
+    const struct ip_address group = membership_group_at(IP_V4, 1), five = host_on_1(IP_V4, 5);
+
+    say_sources(r, 2, IP_V4, MEMBERSHIP_ALLOW, 1, 5, 1);
+    assert_int_equal(TREE(.group = group, .incoming = 2, .outgoing = BY(3)), ROUTE_DONE);
+    assert_int_equal(heard_from(r, IP_V4, 5), 0);
+    assert_int_equal(TREE(.group = group, .from = five), ROUTE_DONE);
+    assert_int_equal(heard_from(r, IP_V4, 5), 1 << 2);
+    assert_int_equal(TREE(.op = 2, .group = group, .from = five), ROUTE_DONE);
+    assert_int_equal(heard_from(r, IP_V4, 5), 0);
+}
+
 /* Who names very many gets what there is, and leaves room for trees of others. */
 static void
 sources_are_bounded(void **state)
@@ -295,7 +357,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(who_joins_hears_until_he_leaves), TEST(hosts_are_asked), TEST(beside_static_trees), TEST(links_that_go),
         TEST(sources_are_told_apart), TEST(a_source_that_leaves_is_asked_for),
-        TEST(what_others_say_of_a_group_holds_for_its_sources), TEST(sources_are_bounded),
+        TEST(what_others_say_of_a_group_holds_for_its_sources), TEST(what_is_swept_ends_for_sources),
+        TEST(members_hear_sources_that_have_trees), TEST(a_tree_of_a_source_is_its_own), TEST(sources_are_bounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
