@@ -5,18 +5,18 @@ component itself is one of them, for the events that it publishes.  Subscription
 peer or their router.
 """
 
+import errno
 import struct
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, NamedTuple
 
-from .datapath import DONE, Dataplane
-from .operation import Operation
+from .datapath import Dataplane
+from .operation import Full, NoSuch, Operation, Refused, Reply, reply, unpack
 from .router import REASONS, Router
-from .routers import BAD_ROUTER, Open
+from .routers import Open
 
-BAD_SUBSCRIPTION = 0xFFFE0004  # not OpenFlow's: it cannot be, or there are too many
 SUBSCRIPTION = struct.Struct("!IIHHB3x")  # reasons, rate, Ethernet type, port, protocol
 BUS = b""  # the peer that stands for events; no other has an empty name
 EVENTS = {  # by reason
@@ -26,9 +26,10 @@ EVENTS = {  # by reason
 }
 EVENT_RATE = 10  # events a second of each kind at a router
 
+NO_ROOM = (errno.ENOSPC, errno.ENOMEM)
 ETH_IPV4, ETH_IPV6 = b"\x08\x00", b"\x86\xdd"
 
-Answer = tuple[int, str, Sequence[bytes]]
+ID = struct.Struct("!I")
 
 
 class Copy(NamedTuple):
@@ -83,31 +84,34 @@ class Escalations:
                 self._owners[id] = _Owner(BUS, name)
         self._known = there
 
-    def answer(self, op: str, peer: bytes, router: str, payload: bytes) -> Answer:
+    def answer(self, op: str, peer: bytes, router: str, payload: bytes) -> Reply:
         """Do one of OPERATIONS for a peer; return a code, what is wrong, and frames."""
+        return reply(op, lambda: OPERATIONS[op].run(self, self._owner(peer, router), payload))
+
+    def _owner(self, peer: bytes, router: str) -> _Owner:
         if router not in self._known:
-            return BAD_ROUTER, f"no router {router!r}", ()
-        try:
-            return DONE, "", OPERATIONS[op].run(self, _Owner(peer, router), payload)
-        except (OSError, struct.error) as error:
-            return BAD_SUBSCRIPTION, f"{op}: {error}", ()
+            raise NoSuch(f"no router {router!r}")
+        return _Owner(peer, router)
 
     def _subscribe(self, owner: _Owner, payload: bytes) -> Sequence[bytes]:
         """Have packets copied from now on."""
-        reasons, rate, eth_type, port, protocol = SUBSCRIPTION.unpack(payload)
+        reasons, rate, eth_type, port, protocol = unpack(SUBSCRIPTION, payload)
         router = self._known[owner.router]
-        id = router.subscribe(reasons, rate, eth_type=eth_type, protocol=protocol, port=port)
+        try:
+            id = router.subscribe(reasons, rate, eth_type=eth_type, protocol=protocol, port=port)
+        except OSError as error:
+            raise (Full if error.errno in NO_ROOM else Refused)(error.strerror) from error
         self._owners[id] = owner
-        return (struct.pack("!I", id),)
+        return (ID.pack(id),)
 
     def _unsubscribe(self, owner: _Owner, payload: bytes) -> Sequence[bytes]:
         """End a subscription."""
-        self._end(owner, *struct.unpack("!I", payload))
+        self._end(owner, *unpack(ID, payload))
         return ()
 
     def _end(self, owner: _Owner, id: int) -> None:
         if self._owners.get(id) != owner:
-            raise OSError(f"{id} is no subscription of yours at router {owner.router}")
+            raise NoSuch(f"{id} is no subscription of yours at router {owner.router}")
         self._known[owner.router].unsubscribe(id)
         self._drop(id)
 

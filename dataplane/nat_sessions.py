@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 from .nat import PROTOCOLS, TIMERS, Session
 from .openflow import now_ms
-from .operation import Operation, Refused
+from .operation import Operation, Refused, unpack
 from .routers import Open
 
 PAGE = struct.Struct("!QI")  # where to begin, how many at most
@@ -20,7 +20,7 @@ Answer = Sequence[bytes]
 
 def _list(there: Open, payload: bytes) -> Answer:
     """List sessions, by pages."""
-    position, limit = PAGE.unpack(payload)
+    position, limit = unpack(PAGE, payload)
     rows: list[Session] = []
     if there.translation:
         position, rows = there.translation.nat.sessions(position, min(limit, MOST), now_ms())

@@ -33,16 +33,13 @@ import msgspec
 
 from .bridge import Bridge, OpenFlowError
 from .datapath import DONE
-from .operation import Operation
+from .operation import NoSuch, Operation, Refused, Reply, TimedOut, refusal, unpack
 from .switch import Switch
 
 N_TABLES = 255
 # OFPC_FLOW_STATS, TABLE_STATS, PORT_STATS, GROUP_STATS, QUEUE_STATS
 CAPABILITIES = 1 | 2 | 4 | 8 | 64
-BAD_TYPE = 1 << 16 | 1
-BAD_LEN = 1 << 16 | 6
 BAD_FLAGS = 10 << 16 | 0  # OFPET_SWITCH_CONFIG_FAILED
-TIMED_OUT = 0xFFFE0001  # not OpenFlow's: the workers do not answer
 FRAG_DROP = 1
 PORT_STATS = 4  # of multipart types
 TABLE, COMMAND, PRIORITY, FLOW_MATCH = 24, 25, 30, 48  # in a flow-mod
@@ -51,8 +48,11 @@ FLOWS, ANY = 1, 0xFFFFFFFF
 BUNDLE_HEADER, ATOMIC = 4, 1
 QUICK_MS, PATIENT_MS = 2, 2000
 
-Reply = tuple[int, Sequence[bytes]]
-Run = Callable[["Operations", Bridge, bytes], Awaitable[Reply]]
+Answer = Sequence[bytes]
+Run = Callable[["Operations", Bridge, bytes], Awaitable[Answer]]
+
+CONFIG, COUNT, QUEUES = struct.Struct("!HH"), struct.Struct("!I"), struct.Struct("!I4x")
+KIND = struct.Struct("!HH")  # type and flags of a multipart request, in front of its body
 
 
 def now_ms() -> int:
@@ -66,55 +66,57 @@ class Operations:
     def __init__(self, switch: Switch) -> None:
         self._switch = switch
 
-    async def run(self, op: str, bridge: Bridge, payload: bytes) -> Reply:
-        """Do one operation; an unknown one is BAD_TYPE."""
-        operation = OPERATIONS.get(op)
-        if operation is None:
-            return BAD_TYPE, ()
-        return await operation.run(self, bridge, payload)
+    async def run(self, op: str, bridge: str, payload: bytes) -> Reply:
+        """Do one of OPERATIONS on a bridge; return a code, what is wrong, and frames."""
+        try:
+            there = self.bridge(bridge)
+            return DONE, "", await OPERATIONS[op].run(self, there, payload)
+        except (struct.error, Refused, OpenFlowError) as error:
+            return refusal(op, error)
 
-    async def _apply(self, bridge: Bridge, payload: bytes) -> Reply:
+    def bridge(self, name: str) -> Bridge:
+        """Return a bridge by its name; raise NoSuch."""
+        if name not in self._switch.bridges:
+            raise NoSuch(f"no bridge {name!r}")
+        return self._switch.bridges[name]
+
+    async def _apply(self, bridge: Bridge, payload: bytes) -> Answer:
         """Apply flow-, group-, meter-, table- and port-mods and packet-outs."""
-        return DONE, (bridge.apply(payload, now_ms()),)
+        return (bridge.apply(payload, now_ms()),)
 
-    async def _modify(self, bridge: Bridge, payload: bytes) -> Reply:
+    async def _modify(self, bridge: Bridge, payload: bytes) -> Answer:
         """Modify flows as OpenFlow 1.0 means it: what finds nothing adds."""
         if len(payload) < FLOW_MATCH + 8 or payload[COMMAND] not in MODIFY:
-            return BAD_LEN, ()
+            raise struct.error(f"{len(payload)} bytes are no flow-mod that modifies")
         about = struct.pack("!B3xII20x", payload[TABLE], ANY, ANY) + payload[FLOW_MATCH:]
         if not _finds(bridge, about, payload):
             payload = payload[:COMMAND] + bytes([ADD]) + payload[COMMAND + 1 :]
-        return DONE, (bridge.apply(payload, now_ms()),)
+        return (bridge.apply(payload, now_ms()),)
 
-    async def _bundle(self, bridge: Bridge, payload: bytes) -> Reply:
+    async def _bundle(self, bridge: Bridge, payload: bytes) -> Answer:
         """Apply messages, all or none."""
         if len(payload) < BUNDLE_HEADER:
-            return BAD_LEN, ()
+            raise struct.error(f"{len(payload)} bytes are no flags of {BUNDLE_HEADER} and messages")
         atomic = bool(int.from_bytes(payload[:BUNDLE_HEADER], "big") & ATOMIC)
         failed, code = bridge.apply_bundle(payload[BUNDLE_HEADER:], atomic, now_ms())
-        return DONE, (struct.pack("=II", failed, code),)
+        return (struct.pack("=II", failed, code),)
 
-    async def _barrier(self, bridge: Bridge, payload: bytes) -> Reply:
+    async def _barrier(self, bridge: Bridge, payload: bytes) -> Answer:
         """Wait until all before it is in force."""
         # Workers usually pass at once; only if not is it worth another thread.
         barrier = self._switch.dataplane.barrier
         if barrier(QUICK_MS) or await asyncio.to_thread(barrier, PATIENT_MS):
-            return DONE, ()
-        return TIMED_OUT, ()
+            return ()
+        raise TimedOut(f"a worker did not pass within {PATIENT_MS} ms")
 
-    async def _multipart(self, bridge: Bridge, payload: bytes) -> Reply:
+    async def _multipart(self, bridge: Bridge, payload: bytes) -> Answer:
         """List flows, groups, meters, ports, queues, or their counters."""
-        if len(payload) < 4:
-            return BAD_LEN, ()
-        (kind,) = struct.unpack_from("!H", payload)
+        kind, _ = unpack(KIND, payload[: KIND.size])
         if kind == PORT_STATS:
             self._switch.ports.refresh_counters()
-        try:
-            return DONE, bridge.multipart(kind, payload[4:], now_ms())
-        except OpenFlowError as error:
-            return error.code, ()
+        return bridge.multipart(kind, payload[KIND.size :], now_ms())
 
-    async def _features(self, bridge: Bridge, payload: bytes) -> Reply:
+    async def _features(self, bridge: Bridge, payload: bytes) -> Answer:
         """Say what the switch is able to do."""
         features = {
             "datapath_id": bridge.datapath_id,
@@ -122,47 +124,36 @@ class Operations:
             "n_tables": N_TABLES,
             "capabilities": CAPABILITIES,
         }
-        return DONE, (msgspec.msgpack.encode(features),)
+        return (msgspec.msgpack.encode(features),)
 
-    async def _config(self, bridge: Bridge, payload: bytes) -> Reply:
+    async def _config(self, bridge: Bridge, payload: bytes) -> Answer:
         """Set how fragments are handled, and how much of a packet-in is wanted."""
-        if len(payload) != 4:
-            return BAD_LEN, ()
-        flags, miss_send_len = struct.unpack("!HH", payload)
+        flags, miss_send_len = unpack(CONFIG, payload)
         if flags > FRAG_DROP:  # reassembly is not offered
-            return BAD_FLAGS, ()
+            raise OpenFlowError(BAD_FLAGS)
         bridge.frag_mode, bridge.miss_send_len = flags, miss_send_len
-        return DONE, ()
+        return ()
 
-    async def _get_config(self, bridge: Bridge, payload: bytes) -> Reply:
+    async def _get_config(self, bridge: Bridge, payload: bytes) -> Answer:
         """Say how that is set."""
-        return DONE, (struct.pack("!HH", bridge.frag_mode, bridge.miss_send_len),)
+        return (CONFIG.pack(bridge.frag_mode, bridge.miss_send_len),)
 
-    async def _controllers(self, bridge: Bridge, payload: bytes) -> Reply:
+    async def _controllers(self, bridge: Bridge, payload: bytes) -> Answer:
         """Note how many controllers are connected: without one, fail-mode decides."""
-        if len(payload) != 4:
-            return BAD_LEN, ()
-        bridge.set_controllers(int.from_bytes(payload, "big"))
-        return DONE, ()
+        bridge.set_controllers(*unpack(COUNT, payload))
+        return ()
 
-    async def _flush_fdb(self, bridge: Bridge, payload: bytes) -> Reply:
+    async def _flush_fdb(self, bridge: Bridge, payload: bytes) -> Answer:
         """Forget the addresses that were learned, behind a port or in a VLAN, or all."""
         if len(payload) not in (4, 6):
-            return BAD_LEN, ()
+            raise struct.error(f"{len(payload)} bytes are no port and perhaps a VLAN, 4 or 6")
         number, vlan = int.from_bytes(payload[:4], "big"), payload[4:]
         which = int.from_bytes(vlan, "big") if vlan else None
-        flushed = bridge.flush_fdb(number, now_ms(), which)
-        return DONE, (struct.pack("!I", flushed),)
+        return (COUNT.pack(bridge.flush_fdb(number, now_ms(), which)),)
 
-    async def _queue_config(self, bridge: Bridge, payload: bytes) -> Reply:
+    async def _queue_config(self, bridge: Bridge, payload: bytes) -> Answer:
         """Describe the queues of a port."""
-        if len(payload) != 8:
-            return BAD_LEN, ()
-        (number,) = struct.unpack_from("!I", payload)
-        try:
-            return DONE, (bridge.describe_queues(number),)
-        except OpenFlowError as error:
-            return error.code, ()
+        return (bridge.describe_queues(*unpack(QUEUES, payload)),)
 
 
 OPERATIONS: dict[str, Operation[Run]] = {

@@ -21,8 +21,6 @@ from .router import LABEL, LABEL_LENGTH, LOCAL, STATIC, Router
 from .router_config import InterfaceConfig, RouteConfig, RouterConfig
 from .translation import Translation, check_nat, free_number, is_used
 
-BAD_ROUTER = 0xFFFE0003  # of bulk operations, and not OpenFlow's: no such router
-
 # Kind, index of the interface, address, weight, labels.
 Way = tuple[str, int, bytes, int, tuple[int, ...]]
 Destination = str | int  # a prefix, or a label

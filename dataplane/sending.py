@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from .openflow import now_ms
-from .operation import Operation, Refused
+from .operation import NoSuch, Operation, Refused
 from .routers import Open
 
 # Length of an address (4 or 16), protocol, TTL, class, flags, where the checksum goes, source,
@@ -40,12 +40,14 @@ def _index(there: Open, name: bytes) -> int:
     if not text:
         return 0
     if text not in there.interfaces:
-        raise Refused(f"there is no interface {text!r}")
+        raise NoSuch(f"there is no interface {text!r}")
     return there.interfaces[text].index
 
 
 def _send_message(there: Open, payload: bytes) -> Answer:
     """Send a payload behind a header that is made here, by a route or to a link."""
+    if len(payload) < MESSAGE.size:
+        raise struct.error(f"{len(payload)} bytes are no head of {MESSAGE.size} and a payload")
     size, protocol, ttl, traffic_class, flags, checksum_at, source, destination, name = (
         MESSAGE.unpack_from(payload)
     )

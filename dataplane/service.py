@@ -29,19 +29,18 @@ from ..control.message import (
     Failure,
 )
 from ..control.message.causes import LinkMoved, Missed, TableFull
-from . import apis, escalations, routes, sample, state
+from . import apis, escalations, openflow, routes, sample, state
 from .config import BadConfig, read
 from .datapath import DONE
 from .fullness import Fullness
 from .links import EventsLost, LinkWatch
 from .nat_log import MappingLog
-from .openflow import BAD_LEN, Operations, now_ms
-from .operation import Operation
+from .openflow import Operations, now_ms
+from .operation import BAD_LEN, BAD_TYPE, Operation, Reply, reply
 from .switch import LinkChange, Plan, Switch
 
 TICK = 0.02  # seconds between expiries
 LOOK = 1.0  # seconds between looks at links that nobody tells of
-BAD_BRIDGE = 0xFFFE0002  # not OpenFlow's: no such bridge
 # Transactions that bring back what was in force: an interface may be missing by now.
 SYNC, UNDO = "sync-", "-undo"
 
@@ -181,36 +180,40 @@ class DataplaneComponent(Component):
     async def _answer_bulk(
         self, peer: bytes, request: BulkRequest, frames: list[bytes]
     ) -> tuple[BulkReply, list[bytes]]:
-        if request.op == "sample":
-            return self._sample(frames)
-        if request.op in routes.OPERATIONS:
-            payload = frames[0] if frames else b""
-            code, text, answer = routes.answer(self.switch, request.op, request.bridge, payload)
-            return BulkReply(code, text), list(answer)
-        if request.op in escalations.OPERATIONS:
-            payload = frames[0] if frames else b""
-            code, text, answer = self.switch.escalations.answer(
-                request.op, peer, request.bridge, payload
-            )
-            return BulkReply(code, text), list(answer)
-        bridge = self.switch.bridges.get(request.bridge)
-        if bridge is None:
-            return BulkReply(BAD_BRIDGE, f"no bridge {request.bridge!r}"), []
-        if listening := LISTENING.get(request.op):
-            listening.run(self._attached.setdefault(request.bridge, set()), peer)
-            return BulkReply(), []
         payload = frames[0] if frames else b""
-        code, answer = await self._operations.run(request.op, bridge, payload)
+        if request.op == "sample":
+            return self._sample(payload)
+        if request.op in openflow.OPERATIONS:
+            return await self._apply(request, payload)
+        code, text, answer = self._answer(peer, request.op, request.bridge, payload)
+        return BulkReply(code, text), list(answer)
+
+    async def _apply(self, request: BulkRequest, payload: bytes) -> tuple[BulkReply, list[bytes]]:
+        code, text, answer = await self._operations.run(request.op, request.bridge, payload)
         self._publish_links(self.switch.look_at_virtual_links())
         self._push_events()
-        return BulkReply(code), list(answer)
+        return BulkReply(code, text), list(answer)
 
-    def _sample(self, frames: list[bytes]) -> tuple[BulkReply, list[bytes]]:
+    def _answer(self, peer: bytes, op: str, name: str, payload: bytes) -> Reply:
+        if op in routes.OPERATIONS:
+            return routes.answer(self.switch, op, name, payload)
+        if op in escalations.OPERATIONS:
+            return self.switch.escalations.answer(op, peer, name, payload)
+        if op in LISTENING:
+            return reply(op, lambda: self._listen(peer, op, name))
+        return BAD_TYPE, f"no operation {op!r}", ()
+
+    def _listen(self, peer: bytes, op: str, bridge: str) -> tuple[()]:
+        self._operations.bridge(bridge)
+        LISTENING[op].run(self._attached.setdefault(bridge, set()), peer)
+        return ()
+
+    def _sample(self, payload: bytes) -> tuple[BulkReply, list[bytes]]:
         """Answer with msgpack: which process counted, and the sets that were asked for by name."""
         try:
-            names = msgspec.msgpack.decode(frames[0], type=list[str])
-        except (IndexError, ValueError) as error:
-            return BulkReply(BAD_LEN, f"no list of names: {error}"), []
+            names = msgspec.msgpack.decode(payload, type=list[str])
+        except ValueError as error:
+            return BulkReply(BAD_LEN, f"sample: no list of names: {error}"), []
         answer = (self.instance, sample.take(self.switch, names))
         return BulkReply(), [msgspec.msgpack.encode(answer)]
 

@@ -13,6 +13,7 @@ from .output import emit, emit_rows
 from .place import keys_folder, placed
 
 if TYPE_CHECKING:
+    from ..message.retry import Result
     from ..message.routes import Hop, RouteClient
 
 T = TypeVar("T")
@@ -75,6 +76,15 @@ def _label(text: str) -> int:
     return number if number in (IPV4_NULL, IPV6_NULL, IMPLICIT_NULL) else read_label(text)
 
 
+tries = click.option(
+    "--tries",
+    type=click.IntRange(1, 100),
+    default=1,
+    show_default=True,
+    help="How often to try while the table is full or the dataplane does not answer.",
+)
+
+
 @route.command()
 @placed
 @click.argument("router")
@@ -103,6 +113,7 @@ def _label(text: str) -> int:
     show_default=True,
     help="Decides where distances are equal.",
 )
+@tries
 def add(
     router: str,
     prefix: str,
@@ -111,11 +122,13 @@ def add(
     discard: str | None,
     distance: int,
     metric: int,
+    tries: int,
 ) -> None:
     """Let packets for PREFIX go --via one or several next hops, or --discard them.
 
     PREFIX may be an MPLS label, as label:100.
     """
+    from ..message.retry import Retry
     from ..message.routes import LABEL_TEXT, Group, Source, group_id, pack_group
 
     if bool(ways) + bool(discard) + pop != 1:
@@ -128,8 +141,8 @@ def add(
 
     async def put(client: "RouteClient") -> None:
         group = pack_group(Group(Source.OPERATOR, ident, hops))
-        check(await client.next_hops_mod([group]), "next hops", prefix)
-        check(await client.routes_mod(record), "the route", prefix)
+        for op, each in (("next_hop_mod", group), ("route_mod", record)):
+            check(await client.carry_out(op, [each], Retry(tries)))
 
     _converse(router, put)
     emit({"router": router, "prefix": prefix}, f"{router} has a route to {prefix}")
@@ -139,14 +152,16 @@ def add(
 @placed
 @click.argument("router")
 @click.argument("prefix")
-def remove(router: str, prefix: str) -> None:
+@tries
+def remove(router: str, prefix: str, tries: int) -> None:
     """Remove the route to PREFIX that `route add` has made."""
+    from ..message.retry import Retry
     from ..message.routes import REMOVE, Group, Source, pack_group
 
     record = _route(prefix, 0, op=REMOVE)
 
     async def take_away(client: "RouteClient") -> None:
-        check(await client.routes_mod(record), "the route", prefix)
+        check(await client.carry_out("route_mod", [record], Retry(tries)))
         used = {int(row["via"]) for row in await client.routes(Source.OPERATOR)}
         groups = await client.next_hops(Source.OPERATOR)
         idle = [Group(Source.OPERATOR, each.id, ()) for each in groups if each.id not in used]
@@ -234,14 +249,14 @@ def routing() -> None:
     emit_rows(rows, columns, "no router has a side for the host")
 
 
-def check(codes: Any, what: str, prefix: str) -> None:
+def check(results: "Sequence[Result]") -> None:
     """Raise CallError if a record was refused, and say why."""
-    from ..message import CallError, Code, Failure
-    from ..message.routes import error_text
+    from ..message import CallError, Failure
 
-    for code in codes[codes != 0][:1]:
-        reason = f"{what} of {prefix}: {error_text(int(code))}"
-        raise CallError(Failure(Code.REFUSED, reason))
+    for result in results:
+        if result.code:
+            often = f", tried {result.tries} times" if result.tries > 1 else ""
+            raise CallError(Failure(result.code, f"{result.text}{often}"))
 
 
 def _hops(router: str, ways: Sequence[Via], discard: str | None) -> "tuple[Hop, ...]":

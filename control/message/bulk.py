@@ -17,15 +17,13 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 import zmq
 
+from .codes import BAD_REQUEST_BAD_TYPE, BAD_REQUEST_EPERM, SERVER_ERROR
 from .drain import Drain, open_socket
 from .envelope import VERSION, Message
 from .failure import CallError, Code, Failure
 from .keys import BULK_READS, READER
 
 DONE = 0xFFFFFFFF  # the code of a request that was carried out
-BAD_REQUEST_BAD_TYPE = 1 << 16 | 1  # OpenFlow's error of an operation that is not known
-BAD_REQUEST_EPERM = 1 << 16 | 5
-SERVER_ERROR = 0xFFFE0000  # the handler failed; no OpenFlow error has this type
 CLIENT_WINDOW, SERVER_WINDOW = 64, 256  # requests of a peer in the air, and waiting
 SEND_RETRY = 0.002  # seconds until a reply to a peer that is full is tried again
 

@@ -22,7 +22,8 @@ from ipaddress import ip_address
 import msgspec
 
 from .bulk import DONE, BulkRequest
-from .failure import CallError, Code, Failure
+from .codes import code_of
+from .failure import CallError, Failure
 from .routes import Ask
 
 ESCALATED = "escalated"  # the kind of the event
@@ -141,7 +142,7 @@ class EscalationClient:
         reply, frames = await self._ask(BulkRequest(op, self.router), payload)
         if reply.code != DONE:
             reason = reply.text or f"error {reply.code:#x}"
-            raise CallError(Failure(Code.REFUSED, f"{op} at router {self.router}: {reason}"))
+            raise CallError(Failure(code_of(reply.code), f"{op} at router {self.router}: {reason}"))
         return frames
 
 

@@ -20,15 +20,17 @@ that name it.
 import enum
 import struct
 import zlib
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from ipaddress import ip_address, ip_network
-from typing import Any, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
 
 from .bulk import DONE, BulkReply, BulkRequest
+from .codes import code_of
 from .failure import CallError, Code, Failure
+from .retry import ONCE, Result, Retry, carry_out
 
 ROUTE_API = "dataplane.bulk"  # the name by which the registry knows the endpoint
 BATCH = 8192  # records of a request
@@ -112,15 +114,15 @@ class State(enum.IntEnum):
     PERMANENT = 6
 
 
+#: What the number that answers a record means, beside 0: done.
 ERRORS = {
-    0: "done",
-    1: "a length or a field is wrong",
-    2: "there is no such router",
-    3: "there is no such interface",
-    4: "there is no such group of next hops",
-    5: "the table is full",
-    6: "there is no such entry",
-    7: "it is in use",
+    1: (Code.INVALID, "a length or a field is wrong"),
+    2: (Code.NOT_FOUND, "there is no such router"),
+    3: (Code.NOT_FOUND, "there is no such interface"),
+    4: (Code.NOT_FOUND, "there is no such group of next hops"),
+    5: (Code.UNAVAILABLE, "the table is full"),
+    6: (Code.NOT_FOUND, "there is no such entry"),
+    7: (Code.UNAVAILABLE, "it is in use"),
 }
 
 
@@ -142,9 +144,9 @@ class Group(msgspec.Struct, frozen=True):
     hops: tuple[Hop, ...]
 
 
-def error_text(code: int) -> str:
-    """Say what the code of a record means."""
-    return ERRORS.get(code, f"error {code}")
+def error_text(number: int) -> str:
+    """Say what the number that answers a record means."""
+    return ERRORS[number][1] if number in ERRORS else f"error {number}" if number else "done"
 
 
 # Records.
@@ -259,12 +261,70 @@ class Ask(Protocol):
         """Return the reply and its payload; raise CallError if there is none."""
 
 
+class Kept(NamedTuple):
+    """How the records of an operation are told apart: those with one key are of one entry."""
+
+    key: Callable[[bytes], bytes]
+    name: Callable[[bytes], str]
+
+
+KEPT: dict[str, Kept] = {
+    "route_mod": Kept(
+        lambda record: record[1:4] + record[16:],
+        lambda record: f"route {prefix_text(np.frombuffer(record, ROUTE)[0])}",
+    ),
+    "next_hop_mod": Kept(
+        lambda record: record[1:2] + record[4:8],
+        lambda record: f"next hops {int.from_bytes(record[4:8])}",
+    ),
+    "neighbour_mod": Kept(
+        lambda record: record[1:2] + record[4:24],
+        lambda record: f"neighbour {address_text(np.frombuffer(record, NEIGHBOUR)[0])}",
+    ),
+}
+
+
 class RouteClient:
     """The API of one router.  CallError: a request failed as a whole."""
+
+    kept: ClassVar[dict[str, Kept]] = KEPT
 
     def __init__(self, ask: Ask, router: str) -> None:
         self.router = router
         self._ask = ask
+
+    async def carry_out(
+        self, op: str, records: Sequence[bytes], retry: Retry = ONCE
+    ) -> list[Result]:
+        """Put and remove what *op* does, a record each; return a result for each.
+
+        What may succeed the next time is tried again as *retry* says (retry.py).
+        """
+        kept = self.kept[op]
+
+        async def send(wave: Sequence[bytes]) -> list[Result]:
+            parts = [wave[at : at + BATCH] for at in range(0, len(wave), BATCH)]
+            return [each for part in parts for each in await self._part(op, part)]
+
+        return await carry_out(send, records, kept.key, retry)
+
+    async def _part(self, op: str, records: Sequence[bytes]) -> list[Result]:
+        """Return a result for each record of one request; of one that failed, the same for all."""
+        try:
+            codes = await self._mod(op, [(b"".join(records), len(records))])
+        except CallError as error:
+            return [Result(i, error.failure.code, str(error)) for i in range(len(records))]
+        return [self._result(op, i, int(codes[i]), record) for i, record in enumerate(records)]
+
+    def _result(self, op: str, index: int, number: int, record: bytes) -> Result:
+        if not number:
+            return Result(index)
+        code, text = ERRORS.get(number, (Code.INVALID, error_text(number)))
+        try:
+            name = self.kept[op].name(record)
+        except ValueError:  # it is no record: that may be what is wrong with it
+            name = f"record {record.hex()}"
+        return Result(index, code, f"{name}: {text}")
 
     async def routes_mod(self, records: bytes) -> Records:
         """Put and remove routes; return a code for each."""
@@ -326,10 +386,10 @@ class RouteClient:
         """Return the *n* frames of an answer."""
         reply, frames = await self._ask(BulkRequest(op, self.router), payload)
         if reply.code != DONE:
-            raise self._failure(op, reply.text or error_text(reply.code))
+            raise self._failure(op, reply.text or f"error {reply.code:#x}", code_of(reply.code))
         if not op.endswith("_begin") and len(frames) != n:
             raise self._failure(op, f"{len(frames)} frames answer it where there should be {n}")
         return frames
 
-    def _failure(self, op: str, reason: str) -> CallError:
-        return CallError(Failure(Code.REFUSED, f"{op} of router {self.router}: {reason}"))
+    def _failure(self, op: str, reason: str, code: Code = Code.INTERNAL) -> CallError:
+        return CallError(Failure(code, f"{op} of router {self.router}: {reason}"))

@@ -14,10 +14,12 @@ first of them names.
 
 import struct
 from collections.abc import Iterator, Sequence
+from ipaddress import ip_address
+from typing import ClassVar
 
 import msgspec
 
-from .routes import BATCH, PUT, Records, RouteClient, cut, family_of
+from .routes import BATCH, KEPT, PUT, Kept, Records, RouteClient, cut, family_of
 
 _TREE = struct.Struct(">BBBBHxxI16s16sQQQ")
 LOCAL = 1
@@ -61,8 +63,18 @@ def unpack_trees(data: bytes) -> Iterator[Tree]:
         yield Tree(source, cut(family, group), origin, incoming, outgoing, local, *counted)
 
 
+def _name(record: bytes) -> str:
+    group, sender = (ip_address(cut(record[2], record[at : at + 16])) for at in (12, 28))
+    return f"tree of {group} from {sender}"
+
+
 class TreeClient(RouteClient):
     """The API of one router, with its trees.  CallError: a request failed as a whole."""
+
+    kept: ClassVar[dict[str, Kept]] = {
+        **KEPT,
+        "tree_mod": Kept(lambda record: record[1:3] + record[12:44], _name),
+    }
 
     async def trees_mod(self, records: Sequence[bytes]) -> Records:
         """Put and remove trees, a record each; return a code for each."""

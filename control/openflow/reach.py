@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from .backoff import Backoff
+from ..message.backoff import Backoff
 from .channel import Channel
 from .transport import Binder, Bound, Opener
 

@@ -7,7 +7,7 @@ import pytest
 
 from raicho.control.message import Get
 from raicho.dataplane import apis, sample, state
-from raicho.dataplane.openflow import BAD_TYPE
+from raicho.dataplane.operation import BAD_TYPE
 from raicho.dataplane.service import LISTENING
 
 from .test_escalation import tree
@@ -59,7 +59,8 @@ async def test_what_is_listed_is_answered(tmp_path: Path) -> None:
         assert bulk == {row["operation"] for row in ROWS if row["by"] == "bulk"}
         codes = {op: (await home.ask(op))[0] for op in bulk}
         assert BAD_TYPE not in codes.values()
-        assert (await home.ask("no such thing"))[0] == BAD_TYPE
+        for op in ("no such thing", "", "APPLY"):
+            assert (await home.ask(op))[0] == BAD_TYPE
         for row in rows:
             if row["by"] == "Get":
                 assert (await home.control.call(Get(row["operation"]))).data is not None

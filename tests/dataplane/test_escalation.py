@@ -19,7 +19,8 @@ from raicho.control.message.escalation import (
     Subscription,
     unpack,
 )
-from raicho.dataplane.escalations import BAD_SUBSCRIPTION, EVENT_RATE
+from raicho.dataplane.escalations import EVENT_RATE
+from raicho.dataplane.operation import BAD_LEN
 from raicho.dataplane.router import REASONS
 from raicho.dataplane.router_config import default_mac
 
@@ -183,7 +184,7 @@ async def test_what_cannot_be_is_refused(
         with pytest.raises(CallError, match=why):
             await EscalationClient(agent.bulk.request, router).subscribe(wanted)
         code, _ = await home.ask("subscribe", bytes(15), "r")
-        assert code == BAD_SUBSCRIPTION
+        assert code == BAD_LEN
         assert await subscriptions(home) == []
 
 

@@ -35,7 +35,7 @@ from raicho.dataplane import nat_sessions, routes
 from raicho.dataplane.config import BadConfig
 from raicho.dataplane.config import read as read_config
 from raicho.dataplane.datapath import DONE
-from raicho.dataplane.openflow import BAD_LEN
+from raicho.dataplane.operation import BAD_LEN
 from raicho.dataplane.router_config import default_mac
 
 from .conftest import tree as make

@@ -10,7 +10,7 @@ from raicho.dataplane import routes
 from raicho.dataplane.datapath import DONE
 from raicho.dataplane.nat import PROTOCOLS
 from raicho.dataplane.nat_sessions import ENDED, NEXT, PAGE, RECORD
-from raicho.dataplane.openflow import BAD_LEN
+from raicho.dataplane.operation import BAD_LEN, Refused
 
 from .test_routers import Routed, interface, packet, routed
 
@@ -71,7 +71,7 @@ def test_all_sessions_end_together(routed: Routed) -> None:
 def test_a_router_without_nat_has_no_sessions(routed: Routed) -> None:
     assert ask(routed, "nat_sessions", PAGE.pack(0, 9)) == (NEXT.pack(0), b"")
     code, text, _ = routes.answer(routed.rig.switch, "nat_flush", "r", b"")
-    assert (code, text) == (routes.REFUSED, "nat_flush: the router has no NAT")
+    assert (code, text) == (Refused.code, "nat_flush: the router has no NAT")
 
 
 @pytest.mark.parametrize("size", [1, 3, 5, 17])

@@ -10,7 +10,8 @@ from raicho.control.openflow.spec.multipart import QueueStatsRequest
 from raicho.dataplane.bridge import OpenFlowError
 from raicho.dataplane.config import BadConfig, read
 from raicho.dataplane.datapath import DONE
-from raicho.dataplane.openflow import BAD_LEN, CAPABILITIES, Operations
+from raicho.dataplane.openflow import CAPABILITIES, Operations
+from raicho.dataplane.operation import BAD_LEN
 
 from .conftest import FRAME, Rig
 
@@ -121,10 +122,10 @@ def test_the_agent_is_told_the_queues_of_a_port(rig: Rig) -> None:
     """M14: in tenths of a percent of the link, which is 10 Gbit/s here."""
     _configure(rig, {"id": 7, "min-rate": 10**9, "max-rate": 5 * 10**9}, {"id": 8})
     ask = Operations(rig.switch).run
-    bridge = rig.switch.bridges["br0"]
 
     def told(payload: bytes) -> Any:
-        return asyncio.run(ask("queue_config", bridge, payload))  # type: ignore[arg-type]
+        code, _, frames = asyncio.run(ask("queue_config", "br0", payload))
+        return code, frames
 
     code, frames = told(bytes([0, 0, 0, 2, 0, 0, 0, 0]))
     assert code == DONE

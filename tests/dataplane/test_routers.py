@@ -27,7 +27,7 @@ from raicho.control.openflow.spec import own
 from raicho.dataplane import routes, state
 from raicho.dataplane.config import BadConfig, read
 from raicho.dataplane.datapath import DONE
-from raicho.dataplane.openflow import BAD_LEN
+from raicho.dataplane.operation import BAD_LEN, NoSuch
 from raicho.dataplane.router import STATIC
 from raicho.dataplane.router_config import default_mac
 from raicho.dataplane.routers import describe_labels
@@ -274,14 +274,17 @@ def test_a_namespace_that_is_not_there_is_refused(routed: Routed) -> None:
         routed.rig.switch.prepare(read(tree))
 
 
-@pytest.mark.parametrize("op", ["route_mod", "neighbour_mod", "routes", "route_begin"])
+CUT = ["route_mod", "neighbour_mod", "next_hop_mod", "tree_mod", "routes", "route_begin"]
+
+
+@pytest.mark.parametrize("op", CUT)
 def test_records_that_are_cut_are_refused_as_a_whole(routed: Routed, op: str) -> None:
     """C14: half a record is an error, not one record less."""
     code, text, frames = routes.answer(routed.rig.switch, op, "r", bytes(33))
     assert code == BAD_LEN
     assert op in text
     assert frames == ()
-    assert routes.answer(routed.rig.switch, op, "nowhere", b"")[0] == routes.BAD_ROUTER
+    assert routes.answer(routed.rig.switch, op, "nowhere", b"")[0] == NoSuch.code
 
 
 def test_static_routes_that_stay_are_not_put_again(routed: Routed) -> None:

@@ -14,7 +14,7 @@ from scapy.packet import Packet, Raw
 
 from raicho.control.message import CallError
 from raicho.control.message.escalation import EscalationClient, Outgoing
-from raicho.dataplane.openflow import BAD_LEN
+from raicho.dataplane.operation import BAD_LEN
 from raicho.dataplane.router_config import default_mac
 
 from .test_escalation import Agent

@@ -27,6 +27,7 @@ from raicho.control.message import (
     Prepare,
     Stats,
 )
+from raicho.control.message.codes import code_of
 from raicho.control.message.drain import open_socket
 from raicho.control.openflow.spec import Message, pack, unpack
 from raicho.control.openflow.spec.actions import Output
@@ -34,7 +35,8 @@ from raicho.control.openflow.spec.instructions import ApplyActions
 from raicho.control.openflow.spec.messages import FlowMod, PortMod
 from raicho.control.openflow.spec.ports import PortNo
 from raicho.dataplane.datapath import DONE
-from raicho.dataplane.service import BAD_BRIDGE, DataplaneComponent
+from raicho.dataplane.operation import BAD_LEN, BAD_TYPE, Full, NoSuch, Refused, TimedOut
+from raicho.dataplane.service import DataplaneComponent
 
 FRAME = bytes.fromhex("0200000000020200000000010800") + bytes(50)
 TO_CONTROLLER = FlowMod(instructions=(ApplyActions((Output(PortNo.CONTROLLER),)),))
@@ -286,7 +288,7 @@ async def test_a_bridge_that_goes_takes_its_listeners_along(tmp_path: Path, make
         await h.configure(br0={})
         await h.ask("attach")
         await h.configure()
-        assert (await h.ask("attach"))[0] == BAD_BRIDGE
+        assert (await h.ask("attach"))[0] == NoSuch.code
         await h.configure(BOTH, br0=NUMBERS)
         await h.ask("barrier")
         assert not h.events, "who wants to hear of the new one attaches again"
@@ -296,7 +298,7 @@ async def test_what_does_not_exist_is_said_to(tmp_path: Path, make_tree: Any) ->
     async with house(tmp_path, make_tree) as h:
         await h.configure(br0={})
         reply, _ = await h.bulk.request(BulkRequest("apply", "br9"), b"")
-        assert (reply.code, reply.text) == (BAD_BRIDGE, "no bridge 'br9'")
+        assert (reply.code, reply.text) == (NoSuch.code, "apply: no bridge 'br9'")
         assert await h.ask("dance") == (1 << 16 | 1, [])
         for path in ("/lamp", "/port[name='p9']", "/port/name"):
             with pytest.raises(CallError) as unknown:
@@ -371,5 +373,14 @@ async def test_a_listener_that_does_not_read_blocks_nobody(tmp_path: Path, make_
         deaf.close(linger=0)
 
 
-def test_the_codes_are_told_apart() -> None:
-    assert BulkReply().code == DONE != BAD_BRIDGE
+def test_both_ends_mean_the_same_by_a_code() -> None:
+    """G10: clients know a number by what kind of failure it is."""
+    assert BulkReply().code == DONE
+    assert [code_of(each) for each in (BAD_TYPE, BAD_LEN)] == [Code.UNSUPPORTED, Code.INVALID]
+    kinds = {
+        Refused: Code.REFUSED,
+        NoSuch: Code.NOT_FOUND,
+        Full: Code.UNAVAILABLE,
+        TimedOut: Code.TIMEOUT,
+    }
+    assert {kind: code_of(kind.code) for kind in kinds} == kinds

@@ -90,8 +90,8 @@ class Engine:
         bridge = self._switch.bridges["soak"]
         while asks := self._session.asks():
             for ticket, ask in asks:
-                operation = self._operations.run(ask.op, bridge, ask.payload)
-                code, frames = self._loop.run_until_complete(operation)
+                operation = self._operations.run(ask.op, bridge.name, ask.payload)
+                code, _, frames = self._loop.run_until_complete(operation)
                 self._session.answer(ticket, Answer(code, tuple(frames)))
         self._switch.dataplane.tick(now_ms())
         for kind, messages in bridge.events():

@@ -18,7 +18,7 @@ from raicho.control.message import (
     Code,
     ConfigError,
 )
-from raicho.control.message.bulk import SERVER_ERROR
+from raicho.control.message.codes import SERVER_ERROR
 from raicho.control.message.drain import open_socket
 
 

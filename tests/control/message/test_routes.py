@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raicho.control.message import BulkClient, BulkReply, BulkRequest, BulkServer, CallError
+from raicho.control.message.codes import NO_SUCH
 from raicho.control.message.routes import (
     BATCH,
     ERRORS,
@@ -112,7 +113,8 @@ def test_the_id_of_a_group_follows_from_its_hops() -> None:
 
 def test_every_error_has_a_text() -> None:
     """Q19: what a code means can be told."""
-    assert [error_text(code) for code in ERRORS] == list(ERRORS.values())
+    assert [error_text(code) for code in ERRORS] == [text for _, text in ERRORS.values()]
+    assert error_text(0) == "done"
     assert error_text(99) == "error 99"
 
 
@@ -128,7 +130,7 @@ class Table:
         self, peer: bytes, request: BulkRequest, frames: list[bytes]
     ) -> tuple[BulkReply, list[bytes]]:
         if request.bridge != "r1":
-            return BulkReply(2), []
+            return BulkReply(NO_SUCH, f"no router {request.bridge!r}"), []
         return BulkReply(), getattr(self, request.op)(frames[0])
 
     def route_mod(self, payload: bytes) -> list[bytes]:
@@ -185,7 +187,7 @@ def test_the_client_puts_removes_sweeps_and_lists(context: zmq.SyncContext) -> N
         assert len(table.held) == 1
         assert list(await client.routes_mod(b"")) == []
 
-        with pytest.raises(CallError, match="route_mod of router r2: there is no such router"):
+        with pytest.raises(CallError, match="route_mod of router r2: no router 'r2'"):
             await RouteClient(bulk.request, "r2").routes_mod(gone)
         with pytest.raises(CallError, match="1 frames answer it where there should be 2"):
             await client.next_hops()

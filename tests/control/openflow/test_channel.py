@@ -8,9 +8,9 @@ from functools import partial
 
 from loopback import HOST, free_port
 
+from raicho.control.message.backoff import Backoff
 from raicho.control.openflow import framing
 from raicho.control.openflow.answers import Answer, Ask
-from raicho.control.openflow.backoff import Backoff
 from raicho.control.openflow.channel import Channel
 from raicho.control.openflow.reach import Dialer, Listener
 from raicho.control.openflow.session import Session, Shared

@@ -42,7 +42,7 @@ class Dataplane:
         self._operations = Operations(self.switch)
 
     async def ask(self, ask: Ask) -> Answer:
-        code, frames = await self._operations.run(ask.op, self.switch.bridges["br0"], ask.payload)
+        code, _, frames = await self._operations.run(ask.op, "br0", ask.payload)
         return Answer(code, tuple(frames))
 
     async def apply(self, *messages: Any) -> None:

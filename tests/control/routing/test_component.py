@@ -158,7 +158,7 @@ async def test_a_daemon_decides_and_any_of_us_may_die(
         h.cli("route", "remove", "r", "192.0.2.0/24")
         assert "192.0.2.0/24 operator" not in h.routes()
         error = h.cli("route", "remove", "r", "192.0.2.0/24")["error"]
-        assert error["reason"] == "the route of 192.0.2.0/24: there is no such entry"
+        assert error["reason"] == "route 192.0.2.0/24: there is no such entry"
 
         frr.kill("zebra")
         await until(lambda: any("zebra has gone" in str(a.body) for a in alerts), "an alert")
