@@ -21,7 +21,7 @@ from .codes import BAD_REQUEST_BAD_TYPE, BAD_REQUEST_EPERM, SERVER_ERROR
 from .drain import Drain, open_socket
 from .envelope import VERSION, Message
 from .failure import CallError, Code, Failure
-from .keys import BULK_READS, READER
+from .keys import READER, may_read
 
 DONE = 0xFFFFFFFF  # the code of a request that was carried out
 CLIENT_WINDOW, SERVER_WINDOW = 64, 256  # requests of a peer in the air, and waiting
@@ -129,7 +129,7 @@ class BulkServer:
             log.debug("dropped a batch of %s: %s", name.hex(), error)
             return
         self._tell(False, name, request, rest[1:])
-        if self._drain.user == READER and request.op not in BULK_READS:
+        if self._drain.user == READER and not may_read(request.op, b"".join(rest[1:])):
             self.counters["refused"] += 1
             text = f"role {READER} may not change anything"
             refusal = BulkReply(BAD_REQUEST_EPERM, text, request.id)

@@ -37,9 +37,17 @@ READS: tuple[type[Message], ...] = (
 BULK_READS = frozenset(
     (
         *("multipart", "features", "get_config", "queue_config", "sample"),
-        *("routes", "next_hops", "neighbours", "trees"),
+        *("routes", "next_hops", "neighbours", "trees", "nat_sessions"),
     )
 )
+_TABLE_FEATURES = (12).to_bytes(2, "big")  # the multipart request that sets what it is given
+_MULTIPART_HEAD = 4  # bytes in front of its body
+
+
+def may_read(op: str, payload: bytes) -> bool:
+    """Tell whether a reader may ask this of a bulk endpoint."""
+    sets = payload.startswith(_TABLE_FEATURES) and len(payload) > _MULTIPART_HEAD
+    return op in BULK_READS and not (op == "multipart" and sets)
 
 
 class BadKeys(OSError):
