@@ -16,7 +16,7 @@ from functools import partial
 import numpy as np
 
 from raicho.control.component import holder
-from raicho.control.message import CallError, CommitSession, Delete, Edit, Set, Stats
+from raicho.control.message import CallError, CommitSession, Edit, Op, Set, Stats
 
 from .cables import lay
 from .controller import Controller
@@ -114,7 +114,7 @@ class Site(Standing):
     def _configure(self) -> None:
         bridge = "/raicho/bridge[name='bench']"
         where = {"address": "127.0.0.1", "port": self._controller.port, "inactivity-probe": 0}
-        ops: list[Set | Delete] = [Set(f"{bridge}/controller[name='c']", where)]
+        ops: list[Op] = [Set(f"{bridge}/controller[name='c']", where)]
         for name, number in CABLES.items():
             ops.append(Set(f"/raicho/port[name='{name}']", {"kind": "af_packet", "device": name}))
             ops.append(Set(f"{bridge}/port[name='{name}']/number", number))

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from raicho.control.message import CallError, CommitSession, Delete, Edit, Get, Set
+from raicho.control.message import CallError, CommitSession, Edit, Get, Op, Set
 from raicho.control.routing.namespace import inside
 
 from . import goals, zebra
@@ -225,7 +225,7 @@ class Site(Standing):
         self._pid = self.processes.start(command, paths)
 
     def _configure(self) -> None:
-        ops: list[Set | Delete] = [
+        ops: list[Op] = [
             Set(f"{PATH}/host-namespace", self.namespace),
             Set(f"{PATH}/routing/kernel-routes", "none"),  # zebra tells of them
         ]

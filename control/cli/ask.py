@@ -15,21 +15,19 @@ from ..message import (
     CommitResult,
     CommitSession,
     ControlClient,
-    Delete,
     Diff,
     Discard,
     Edit,
     Failure,
     GetConfig,
+    Op,
     Request,
-    Set,
 )
 from ..message.keys import context_with, load
 from .place import keys_folder, run_dir
 
 T = TypeVar("T")
 R = TypeVar("R")
-Op = Set | Delete
 
 COMMIT_TIMEOUT = 30.0  # seconds; a commit asks every participant
 
@@ -144,8 +142,16 @@ def describe(changes: Sequence[Any]) -> str:
 
 
 def _line(change: Any) -> str:
+    old, new = _shown(change.old), _shown(change.new)
     if change.old is None:
-        return f"+ {change.path} {change.new if change.new is not None else ''}".rstrip()
+        return f"+ {change.path} {new}".rstrip()
     if change.new is None:
-        return f"- {change.path} {change.old}"
-    return f"~ {change.path} {change.old} -> {change.new}"
+        return f"- {change.path} {old}"
+    return f"~ {change.path} {old} -> {new}"
+
+
+def _shown(value: Any) -> str:
+    """Write the value of a change; of an order, the keys of the entries."""
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return ", ".join(" ".join(map(str, keys.values())) for keys in value)
+    return "" if value is None else str(value)

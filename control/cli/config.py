@@ -24,7 +24,8 @@ from .output import emit, outline
 from .place import placed
 
 if TYPE_CHECKING:
-    from .ask import Op
+    from ..message import Op
+    from ..message.datastore import Where
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -109,6 +110,20 @@ def delete(path: str, session: str | None, dry_run: bool) -> None:
     from ..message import Delete
 
     apply([Delete(path)], session, dry_run)
+
+
+@config.command()
+@placed
+@click.argument("path", type=ConfigPath())
+@click.argument("where", type=click.Choice(["first", "last", "before", "after"]))
+@click.argument("beside", type=ConfigPath(), default="")
+@session_option
+@dry_run_option
+def move(path: str, where: "Where", beside: str, session: str | None, dry_run: bool) -> None:
+    """Bring PATH, an entry of a list that its user orders, before or after BESIDE."""
+    from ..message import Move
+
+    apply([Move(path, where, beside)], session, dry_run)
 
 
 def apply(ops: Sequence["Op"], session: str | None, dry_run: bool) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from ..message.types import Change
 from .nodes import Kind, Node
+from .order import is_order, order_of, reorder
 from .path import ROOT, Path, Step, format_path, parse_path
 from .tree import Tree, entry_path, get, put, remove
 
@@ -15,7 +16,8 @@ def diff(root: Node, old: Tree, new: Tree) -> list[Change]:
     What goes comes first, the deepest before what it lies in; then what comes
     or changes, an entry before what lies in it.  The value of an entry is the
     dict of its keys, that of a leaf-list a list, that of a container with
-    presence an empty dict.
+    presence an empty dict.  Where a list is ordered by its user, one that is in
+    another order than it was has a Change of its own, see order.py.
     """
     gone: list[Change] = []
     rest: list[Change] = []
@@ -26,7 +28,7 @@ def diff(root: Node, old: Tree, new: Tree) -> list[Change]:
 
 def _differences(node: Node, old: Any, new: Any, at: Path) -> Iterator[Change]:
     """Yield changes, an entry always before what lies in it."""
-    if old is new or old == new:
+    if old is new or (old == new and not node.has_order):
         return
     old, new = old or {}, new or {}
     for name, child in node.children.items():
@@ -58,12 +60,15 @@ def _diff_list(node: Node, old: Any, new: Any, at: Path) -> Iterator[Change]:
     if old is new:
         return
     old, new = old or {}, new or {}
-    for key in sorted(old.keys() | new.keys()):
+    keys = old.keys() | new.keys()
+    for key in sorted(key for key in keys if old.get(key) is not new.get(key)):
         before, after = old.get(key), new.get(key)
         there = entry_path(at, node, key)
         if before is None or after is None:
             yield Change(format_path(there), _keys(node, before), _keys(node, after))
         yield from _differences(node, before, after, there)
+    if node.user_ordered and list(old) != list(new):
+        yield Change(format_path(at), order_of(node, old), order_of(node, new))
 
 
 def _keys(node: Node, entry: Tree | None) -> dict[str, Any] | None:
@@ -81,6 +86,8 @@ _DIFF = {
 def apply_change(root: Node, tree: Tree, change: Change) -> Tree:
     """Return *tree* with one Change made; what is gone already stays gone."""
     path = parse_path(change.path)
+    if is_order(change.old) or is_order(change.new):
+        return reorder(root, tree, path, change.new or [])
     if change.new is not None:
         return put(root, tree, path, change.new)
     return tree if get(root, tree, path) is None else remove(root, tree, path)
@@ -89,6 +96,11 @@ def apply_change(root: Node, tree: Tree, change: Change) -> Tree:
 def undone(root: Node, tree: Tree, changes: list[Change]) -> Tree:
     """Return *tree* as it was before the changes of one revision, in whatever order."""
     back = [Change(change.path, change.new, change.old) for change in changes]
-    for change in sorted(back, key=lambda change: change.new is not None):  # first what goes
+    for change in sorted(back, key=_turn):
         tree = apply_change(root, tree, change)
     return tree
+
+
+def _turn(change: Change) -> tuple[bool, bool]:
+    """Say when a change is made: first what goes, and an order when all is there."""
+    return change.new is not None, is_order(change.new)

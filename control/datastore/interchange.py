@@ -7,7 +7,7 @@ numbers of 64 bits and decimal64 are texts.  tree.py reads this form too.
 from typing import Any
 
 from .nodes import Kind, Node, Type
-from .tree import sorted_entries
+from .tree import entries_in_order
 from .values import BadValue, canonical
 
 TEXTS = {"int64", "uint64", "decimal64"}
@@ -18,7 +18,7 @@ def to_ietf(node: Node, here: Any, entry: bool = False) -> Any:
     if node.type is not None:
         return _leaf(node, node.type, here)
     if node.kind is Kind.LIST and not entry:
-        return [to_ietf(node, item, entry=True) for item in sorted_entries(node, here)]
+        return [to_ietf(node, item, entry=True) for item in entries_in_order(node, here)]
     children = (child for name, child in node.children.items() if name in here)
     return {_name(node, child): to_ietf(child, here[child.name]) for child in children}
 

@@ -125,6 +125,7 @@ class Node(msgspec.Struct, frozen=True):
     musts: tuple[Must, ...] = ()
     whens: tuple[When, ...] = ()
     user_ordered: bool = False
+    has_order: bool = False  # it is, or has below it, a list that its user orders
     presence: bool = False  # of a container, which means something without content
     choices: tuple[Choice, ...] = ()
     operations: tuple["Operation", ...] = ()
@@ -148,7 +149,7 @@ class Operation(msgspec.Struct, frozen=True):
 def is_demanding(node: Node) -> bool:
     """Tell whether it matters if a node is there, how often, or beside which others like it."""
     counted = node.min_elements or node.max_elements is not None
-    return bool(node.mandatory or counted or node.unique or node.user_ordered)
+    return bool(node.mandatory or counted or node.unique)
 
 
 def describe(node: Node) -> dict[str, Any]:
@@ -162,6 +163,7 @@ def describe(node: Node) -> dict[str, Any]:
         "mandatory": node.mandatory,
         "presence": node.presence,
         "keys": list(node.keys),
+        "user_ordered": node.user_ordered,
         "type": describe_type(node.type) if node.type else None,
         "children": _described(node.children),
         "choices": [_describe_choice(choice) for choice in node.choices],

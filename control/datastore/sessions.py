@@ -2,11 +2,12 @@
 
 import msgspec
 
-from ..message.datastore import Delete, Set
+from ..message.datastore import Delete, Op, Set
 from ..message.types import Change
 from .differences import apply_change, diff
 from .nodes import Node, resolve
-from .path import format_path, parse_path
+from .order import move
+from .path import ROOT, format_path, parse_path
 from .tree import Tree, get, put, remove
 
 MAX_SESSIONS = 256
@@ -28,23 +29,26 @@ class Session(msgspec.Struct, frozen=True):
     base: Tree
     next: Tree
 
-    def edited(self, root: Node, ops: list[Set | Delete]) -> "Session":
+    def edited(self, root: Node, ops: list[Op]) -> "Session":
         """Return the session with all *ops* applied; raise Invalid for the first that fails."""
         tree = self.next
         for op in ops:
             path = resolve(root, op.path)
             if isinstance(op, Set):
                 tree = put(root, tree, path, op.value)
-            else:
+            elif isinstance(op, Delete):
                 tree = remove(root, tree, path)
+            else:
+                beside = resolve(root, op.beside) if op.beside else ROOT
+                tree = move(root, tree, path, op.where, beside)
         return msgspec.structs.replace(self, next=tree)
 
     def rebased(self, root: Node, current: Tree) -> "Session":
         """Return the session as if it had started now; raise Clash if another was first."""
-        if current is self.base or current == self.base:
+        theirs = diff(root, self.base, current)
+        if not theirs:
             return Session(current, self.next)
         mine = diff(root, self.base, self.next)
-        theirs = diff(root, self.base, current)
         clash = _first_clash(mine, theirs)
         if clash:
             raise Clash(clash, CHANGED)

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from ..message.datastore import Delete, Register, Set
+from ..message.datastore import Op, Register
 from ..message.failure import CallError, Code, Failure
 from ..message.notices import SetTriggers, Triggered
 from ..message.path import lies_below
@@ -22,6 +22,7 @@ from .fault import Fault, Invalid, NoSuchNode, SchemaConflict, SchemaError
 from .interchange import to_ietf
 from .library import library_of, shipped_modules
 from .nodes import Node, resolve
+from .order import is_order, reorder
 from .path import ROOT, Path, parse_path
 from .registry import Member, Registry
 from .scope import changes_seen, config_seen, scope_of
@@ -79,7 +80,13 @@ class Store:
         return aborted
 
     def _load(self) -> Tree:
-        return from_config(self.library.root, _nested(self.archive.cells))
+        root, cells = self.library.root, self.archive.cells
+        orders = {path: value for path, value in cells.items() if is_order(value)}
+        rest = {path: value for path, value in cells.items() if path not in orders}
+        tree = from_config(root, _nested(rest))
+        for path, order in orders.items():
+            tree = reorder(root, tree, parse_path(path), order)
+        return tree
 
     def _expect_participants(self) -> None:
         for blob in self.archive.participants.values():
@@ -148,7 +155,7 @@ class Store:
             raise CallError(Failure(Code.NOT_FOUND, f"no session {name!r}; an edit opens one"))
         return found
 
-    def edit(self, name: str, ops: list[Set | Delete]) -> Session:
+    def edit(self, name: str, ops: list[Op]) -> Session:
         """Apply *ops* to a session, which the first edit opens."""
         session = self._opened(name)
         try:

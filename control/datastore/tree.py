@@ -4,7 +4,8 @@ A container is a dict by name, a list a dict by the texts of its keys, an entry
 a dict that holds its key leaves, a leaf-list a tuple.  No dict of a tree is
 ever changed: an edit copies the dicts from the root to the place and shares
 the rest, so that keeping an old tree costs nothing.  Empty containers and lists
-do not exist, but for containers with presence.
+do not exist, but for containers with presence.  Dicts keep their order, which means
+something only in lists that their user orders (order.py).
 """
 
 from collections.abc import Callable, Mapping
@@ -37,10 +38,15 @@ def get(root: Node, tree: Tree, path: Path) -> Any:
 
 
 def _member(node: Node, here: Any, step: Step, path: Path) -> Any:
+    name = name_of(node, step, path)
     if node.kind is Kind.LEAF_LIST:
-        value = _item(node, step, path)
-        return value if value in here else None
-    return here.get(key_of(node, step, path))
+        return name if name in here else None
+    return here.get(name)
+
+
+def name_of(node: Node, step: Step, path: Path) -> Any:
+    """Return the key of an entry or the value of a leaf-list that *step* names."""
+    return (_item if node.kind is Kind.LEAF_LIST else key_of)(node, step, path)
 
 
 def key_of(node: Node, step: Step, path: Path) -> Key:
@@ -95,7 +101,7 @@ def put(root: Node, tree: Tree, path: Path, value: Any) -> Tree:
 
     What excludes it, as another case of the same choice, goes.
     """
-    new: Tree = _edit(root, tree, path, ROOT, partial(_merge, value=value))
+    new: Tree = edit(root, tree, path, ROOT, partial(_merge, value=value))
     return new
 
 
@@ -109,11 +115,11 @@ def remove(root: Node, tree: Tree, path: Path) -> Tree:
     if path[-1].name in parent.keys:
         reason = f"{path[-1].name} is the key of {parent.name}; delete the entry instead"
         raise Invalid(Fault(format_path(path), "key", reason))
-    new: Tree = _edit(root, tree, path, ROOT, _erase)
+    new: Tree = edit(root, tree, path, ROOT, _erase)
     return new
 
 
-def _edit(node: Node, here: Any, path: Path, at: Path, change: Any) -> Any:
+def edit(node: Node, here: Any, path: Path, at: Path, change: Any) -> Any:
     """Return *here* with *change* applied to what is at *path* below it."""
     if not path:
         return change(node, here, at)
@@ -129,7 +135,7 @@ def _edit(node: Node, here: Any, path: Path, at: Path, change: Any) -> Any:
     elif child.kind is Kind.LIST and rest:
         raise _unnamed(child, there)
     else:
-        new = _edit(child, old, rest, there, change)
+        new = edit(child, old, rest, there, change)
     if node.choices and new is not None:
         gone = rivals(node, step.name)
         here = {name: kept for name, kept in here.items() if name not in gone}
@@ -154,7 +160,7 @@ def _edit_inside(node: Node, entry: Any, key: Key, rest: Path, at: Path, change:
     entry = entry or _new_entry(node, key)
     if not rest:
         return change(node, entry, at)
-    new = _edit(node, entry, rest, at, change)
+    new = edit(node, entry, rest, at, change)
     _check_keys(node, entry, new, at)
     return new
 
@@ -216,7 +222,7 @@ def _merge_container(node: Node, here: Any, at: Path, value: Any) -> Any:
         try:
             if module:
                 check_module(node, str(name), at)
-            here = _edit(node, here, (step,), at, partial(_merge, value=inner))
+            here = edit(node, here, (step,), at, partial(_merge, value=inner))
         except Invalid as invalid:
             faults += invalid.faults
     if faults:
@@ -292,9 +298,9 @@ def from_config(root: Node, config: Any) -> Tree:
 
 
 def to_config(node: Node, here: Any, entry: bool = False) -> Any:
-    """Return what lies at a node as plain data; entries come in the order of their keys."""
+    """Return what lies at a node as plain data; entries come in their order."""
     if node.kind is Kind.LIST and not entry:
-        return [to_config(node, item, entry=True) for item in sorted_entries(node, here)]
+        return [to_config(node, item, entry=True) for item in entries_in_order(node, here)]
     if node.kind is Kind.LEAF_LIST:
         return list(here)
     if node.kind is Kind.LEAF:
@@ -303,8 +309,10 @@ def to_config(node: Node, here: Any, entry: bool = False) -> Any:
     return {name: to_config(node.children[name], here[name]) for name in names}
 
 
-def sorted_entries(node: Node, entries: Mapping[Key, Tree]) -> list[Tree]:
-    """Return the entries of a list in the order of their keys."""
+def entries_in_order(node: Node, entries: Mapping[Key, Tree]) -> list[Tree]:
+    """Return the entries of a list in the order of their user, or else of their keys."""
+    if node.user_ordered:
+        return list(entries.values())
     return sorted(entries.values(), key=partial(_sort_key, node))
 
 

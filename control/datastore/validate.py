@@ -70,8 +70,6 @@ def _presence(here: Here, found: References) -> Iterator[Fault]:
             yield from _mandatory(here, child)
         elif child.min_elements or child.max_elements is not None:
             yield from _count(here, child)
-        if child.user_ordered and child.kind is Kind.LIST:
-            yield from _order(here, child)
 
 
 def _mandatory(here: Here, child: Node) -> Iterator[Fault]:
@@ -91,12 +89,6 @@ def _count(here: Here, child: Node) -> Iterator[Fault]:
     if child.max_elements is not None and count > child.max_elements:
         reason = f"{count} are there; at most {child.max_elements} may be"
         yield Fault(here.path(child.name), "max-elements", reason)
-
-
-def _order(here: Here, child: Node) -> Iterator[Fault]:
-    if len(here.value.get(child.name, ())) > 1:
-        reason = "it is ordered by its user, and the order of entries is not kept: one may be there"
-        yield Fault(here.path(child.name), "ordered-by", reason)
 
 
 def _choices(here: Here, found: References) -> Iterator[Fault]:

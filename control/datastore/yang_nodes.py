@@ -26,13 +26,14 @@ from .yang_types import (
 def root_of(stmts: Iterable[Statement]) -> Node:
     """Return the node that all top-level nodes, choices and operations of modules lie in."""
     stmts = list(stmts)
-    return Node(
+    root = Node(
         "",
         Kind.CONTAINER,
         children=_children("", stmts),
         choices=_choices(stmts),
         operations=_operations("", stmts),
     )
+    return msgspec.structs.replace(root, has_order=_has_order(root))
 
 
 def _here(stmts: Iterable[Statement]) -> Iterator[Statement]:
@@ -111,7 +112,12 @@ def _node(path: str, stmt: Statement, whens: tuple[When, ...]) -> Node:
     if (type_stmt := stmt.search_one("type")) is not None:
         fields["type"] = type_of(type_stmt, stmt)
     node = _with_default(path, Node(**fields), stmt.search("default"))
-    return msgspec.structs.replace(node, ruled=_is_ruled(node))
+    return msgspec.structs.replace(node, ruled=_is_ruled(node), has_order=_has_order(node))
+
+
+def _has_order(node: Node) -> bool:
+    ordered = node.user_ordered and node.kind is Kind.LIST
+    return ordered or any(child.has_order for child in node.children.values())
 
 
 def _is_ruled(node: Node) -> bool:

@@ -150,6 +150,23 @@ class Delete(msgspec.Struct, frozen=True, array_like=True, tag=True):
     path: str
 
 
+Where = Literal["first", "last", "before", "after"]
+
+
+class Move(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Bring an entry or a value to another place of what its user orders.
+
+    *beside* is the path of the one of the same list that it comes before or after.
+    """
+
+    path: str
+    where: Where
+    beside: str = ""
+
+
+Op = Set | Delete | Move
+
+
 class Edit(Request["Changes"], frozen=True):
     """Apply *ops* in order to the next configuration of a session, all or none.
 
@@ -157,7 +174,7 @@ class Edit(Request["Changes"], frozen=True):
     """
 
     session: str
-    ops: list[Set | Delete]
+    ops: list[Op]
 
 
 class Diff(Request["Changes"], frozen=True):

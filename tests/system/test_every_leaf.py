@@ -15,7 +15,7 @@ from plugins.compiling import compiled
 from bench.peers.raicho import ask
 from raicho.control.datastore.library import library_of, shipped_modules
 from raicho.control.datastore.nodes import Kind, Node, Type
-from raicho.control.message import CommitSession, Delete, Edit, Get, GetConfig, Set
+from raicho.control.message import CommitSession, Delete, Edit, Get, GetConfig, Op, Set
 from raicho.control.message.path import find, parse_path
 
 from .conftest import Site, short_folder, standing
@@ -249,7 +249,7 @@ def site() -> Iterator[Site]:
 
 def commit(site: Site, edits: list[tuple[str, Any]]) -> None:
     """Make the configuration that of BASE and *edits*, whatever it was."""
-    ops: list[Set | Delete] = [
+    ops: list[Op] = [
         Delete("/"),
         Set("/", BASE),
         *(Delete(path) if value is GONE else Set(path, value) for path, value in edits),

@@ -10,9 +10,10 @@ from hypothesis import HealthCheck, given, settings
 
 from raicho.control.cli.main import cli
 from raicho.control.datastore.library import library_of, shipped_modules
+from raicho.control.message import Register
 
 from ..configurations import configurations
-from .test_cli import Raicho, command, ok, process, raicho, refused, running, wait_for
+from .test_cli import Raicho, call, command, ok, process, raicho, refused, running, wait_for
 
 __all__ = ["raicho", "running"]  # fixtures
 
@@ -54,6 +55,32 @@ def test_what_was_saved_for_other_tools_is_loaded(raicho: Raicho, tmp_path: Path
     saved = json.loads(file.read_text())
     assert saved == {"raicho:raicho": {"raicho-dataplane:bridge": [{"name": "br0"}]}}
     assert json.loads(ok(raicho("config", "load", str(file), "--json")))["changes"] == []
+
+
+def test_an_order_is_edited_saved_and_loaded(raicho: Raicho, running: Any, tmp_path: Path) -> None:
+    """D2, D4: of a list that its user orders, as the words of the command say."""
+    yang = """module steps { yang-version 1.1; namespace "urn:steps"; prefix s; revision 2026-01-01;
+        list step { key n; ordered-by user; leaf n { type string; } leaf by { type string; } } }"""
+    call(running, "datastore", Register("steps", "1", modules=[yang]))
+    first, second = tmp_path / "first.json", tmp_path / "second.json"
+    given = {"step": [{"n": "c", "by": "me"}, {"n": "a"}, {"n": "b"}]}
+    first.write_text(json.dumps(given))
+    try:
+        ok(raicho("config", "load", str(first)))
+        ok(raicho("config", "move", "/step[n='b']", "before", "/step[n='c']", "--session", "s"))
+        assert ok(raicho("config", "diff", "--session", "s")) == "~ /step c, a, b -> b, c, a\n"
+        ok(raicho("config", "commit", "--session", "s"))
+        ok(raicho("config", "save", str(second)))
+        assert json.loads(second.read_text())["step"] == [{"n": "b"}, *given["step"][:2]]
+        ok(raicho("config", "load", str(first)))
+        assert ok(raicho("config", "load", str(second), "--dry-run")).startswith("~ /step c, a, b")
+        ok(raicho("config", "move", "/step[n='c']", "last"))
+        shown = json.loads(ok(raicho("config", "get", "/step", "--json")))
+        assert [step["n"] for step in shown] == list("abc")
+        told = refused(raicho("config", "move", "/step[n='c']", "after"))
+        assert "to move it after, name another one of its list" in told
+    finally:
+        raicho("config", "delete", "/step")
 
 
 def test_a_file_is_merged_or_goes_into_a_session(raicho: Raicho, tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ from raicho.control.message.datastore import (
     Heartbeat,
     ListRegistry,
     Lookup,
+    Op,
     Register,
     Restore,
     Set,
@@ -150,15 +151,15 @@ class House:
             while (await self.client.call(GetConfig())).revision < number:
                 await asyncio.sleep(0.02)
 
-    async def edit(self, *ops: Set | Delete, session: str = "s") -> list[Change]:
+    async def edit(self, *ops: Op, session: str = "s") -> list[Change]:
         return (await self.client.call(Edit(session, list(ops)))).changes
 
-    async def commit(self, *ops: Set | Delete, dry_run: bool = False) -> CommitResult:
+    async def commit(self, *ops: Op, dry_run: bool = False) -> CommitResult:
         session = f"session {next(self.names)}"
         await self.edit(*ops, session=session)
         return await self.client.call(CommitSession(session, dry_run, "a test"), 60)
 
-    async def refused(self, *ops: Set | Delete) -> Failure:
+    async def refused(self, *ops: Op) -> Failure:
         with pytest.raises(CallError) as error:
             await self.commit(*ops)
         return error.value.failure

@@ -432,13 +432,6 @@ def test_operations_are_described() -> None:
     assert describe(root.children["l"])["operations"][0]["name"] == "clear"
 
 
-def test_a_list_whose_order_matters_has_one_entry_at_most() -> None:
-    """The order of entries is not kept, so there must be none."""
-    root = toy("list l { key k; ordered-by user; leaf k { type string; } }")
-    assert rules(root, {"l": [{"k": "a"}]}) == []
-    assert rules(root, {"l": [{"k": "b"}, {"k": "a"}]}) == [("/l", "ordered-by")]
-
-
 def test_a_leaf_list_has_defaults_while_it_is_empty() -> None:
     root = toy("leaf-list l { type uint8; default 1; default 2; }")
     assert with_defaults(root, EMPTY) == {"l": (1, 2)}
