@@ -21,7 +21,7 @@ import zmq
 
 from raicho.control.message import Publisher
 
-from .ear import GOT, HEAD, MISSED, SAMPLES, Heard, share
+from .ear import GOT, HEAD, MISSED, SAMPLES, TIMED, Heard, share
 from .harness import Goal, Row
 from .peers.processes import Processes, cpu_of
 from .peers.raicho import TREE
@@ -42,15 +42,16 @@ Work = Callable[[Publisher, Heard], Awaitable[float]]
 class Rig:
     """A bus with one subscriber, and others that hear nothing."""
 
-    def __init__(self, idle: int = 0) -> None:
+    def __init__(self, topic: str = TOPIC, idle: int = 0) -> None:
+        self._topic = topic
         self._processes = Processes()
         self._folder = self._processes.folder
         self._pids: list[int] = []
         self._start("raicho.control.bus", "--run-dir", str(self._folder))
-        self._start("bench.ear", str(self._folder), TOPIC, "1")
+        self._start("bench.ear", str(self._folder), topic, "1")
         if idle:
             self._start("bench.ear", str(self._folder), OTHER, str(idle))
-        self.heard = share(self._folder, TOPIC)
+        self.heard = share(self._folder, topic)
         self._lost = 0
 
     def close(self) -> None:
@@ -83,7 +84,7 @@ class Rig:
         before = [int(number) for number in self.heard[:HEAD]]
         async with asyncio.timeout(PATIENCE):
             while self.heard[GOT] == before[GOT]:
-                publisher.publish(TOPIC, BODY)
+                publisher.publish(self._topic, BODY)
                 await asyncio.sleep(0.02)
         await asyncio.sleep(0.2)  # for the rest of them
         self._lost -= int(self.heard[MISSED]) - before[MISSED]  # those before it listened
@@ -115,12 +116,14 @@ async def highest(
     return rate
 
 
-async def steady(publisher: Publisher, heard: Heard, *, seconds: float, rate: int) -> float:
+async def steady(
+    publisher: Publisher, heard: Heard, *, seconds: float, rate: int, topic: str = TOPIC
+) -> float:
     """Send so many a second, whether they come or not; return how many did not."""
     first, sent, begin = int(heard[GOT]), 0, time.perf_counter()
     while (now := time.perf_counter()) < begin + seconds:
         for _ in range(sent, int((now - begin) * rate)):
-            publisher.publish(TOPIC, BODY)
+            publisher.publish(topic, BODY)
             sent += 1
         await asyncio.sleep(TICK)
     await _all_came(heard, first + sent)
@@ -132,7 +135,7 @@ async def way(
 ) -> float:
     """Return how many microseconds an event is on its way, that much of them at most."""
     first = int(heard[GOT])
-    await steady(publisher, heard, seconds=seconds, rate=rate)
+    await steady(publisher, heard, seconds=seconds, rate=rate, topic=TIMED)
     places = HEAD + np.arange(first, int(heard[GOT])) % SAMPLES
     return float(np.percentile(np.frombuffer(heard.cast("B"))[places], percentile)) * 1e6
 
@@ -153,16 +156,18 @@ class Line(NamedTuple):
     measure: Callable[..., Awaitable[float]]
     goal: float
     more_is_better: bool = False
+    topic: str = TOPIC
 
 
 one_by_one = partial(highest, on_their_way=ONE_BY_ONE, batched=False)
 in_batches = partial(highest, on_their_way=BATCHED, batched=True)
+half, most = (partial(way, rate=CALM, percentile=percentile) for percentile in (50, 99))
 LINES = (
     Line("events, each a message", "events/s", one_by_one, 100e3, more_is_better=True),
     Line("events in batches", "events/s", in_batches, 1e6, more_is_better=True),
     Line("lost at 100k events/s", "events", partial(steady, rate=STEADY), 0),
-    Line("on the way at 1k events/s, median", "us", partial(way, rate=CALM, percentile=50), 100),
-    Line("on the way at 1k events/s, 99 of 100", "us", partial(way, rate=CALM, percentile=99), 1e3),
+    Line("on the way at 1k events/s, median", "us", half, 100, topic=TIMED),
+    Line("on the way at 1k events/s, 99 of 100", "us", most, 1e3, topic=TIMED),
 )
 IDLE_LINE = f"events in batches beside {IDLE} idle ones"
 
@@ -184,7 +189,7 @@ def rows(options: Namespace) -> Iterator[Row]:
 
 def _row(line: Line, options: Namespace) -> Row:
     with ExitStack() as closing:
-        rig = Rig()
+        rig = Rig(line.topic)
         closing.callback(rig.close)
         work = partial(line.measure, seconds=options.seconds)
         before, heard = rig.cpu(), int(rig.heard[GOT])
@@ -204,7 +209,7 @@ def _row(line: Line, options: Namespace) -> Row:
 
 def _beside_idle_ones(options: Namespace) -> Row:
     with ExitStack() as closing:
-        alone, beside = Rig(), Rig(IDLE)
+        alone, beside = Rig(), Rig(idle=IDLE)
         for rig in (alone, beside):
             closing.callback(rig.close)
         work = partial(in_batches, seconds=options.seconds)

@@ -16,6 +16,7 @@ from raicho.control.message import Event, Gap, Subscriber
 
 GOT, MISSED = 0, 1  # places in the file; behind them, in seconds, how long the last events took
 HEAD, SAMPLES = 2, 100_000
+TIMED = "timed"  # the topic of events whose way is timed
 
 Heard: TypeAlias = "memoryview[float]"
 
@@ -28,15 +29,28 @@ def share(folder: Path, topic: str) -> Heard:
 
 
 class Ear:
-    """Counts events, and notes how long they took."""
+    """Counts events, and notes how long those of TIMED took."""
 
-    def __init__(self, heard: Heard) -> None:
+    def __init__(self, heard: Heard, topic: str) -> None:
         self._heard = heard
         self._count = 0
+        self._tells_soon = False
+        self._loop = asyncio.get_running_loop()
+        self.hear = self._time if topic == TIMED else self._hear
 
-    def hear(self, event: Event) -> None:
+    def _hear(self, event: Event) -> None:
+        self._count += 1
+        if not self._tells_soon:
+            self._tells_soon = True
+            self._loop.call_soon(self._tell)
+
+    def _time(self, event: Event) -> None:
         self._heard[HEAD + self._count % SAMPLES] = time.monotonic() - event.time
         self._count += 1
+        self._tell()
+
+    def _tell(self) -> None:
+        self._tells_soon = False
         self._heard[GOT] = self._count
 
     def miss(self, gap: Gap) -> None:
@@ -45,7 +59,7 @@ class Ear:
 
 async def listen(folder: Path, topic: str, count: int) -> None:
     context = zmq.Context()
-    ear = Ear(share(folder, topic))
+    ear = Ear(share(folder, topic), topic)
     endpoint = f"ipc://{folder}/bus.sub"
     ears = [Subscriber(context, endpoint, [topic], ear.hear, on_gap=ear.miss) for _ in range(count)]
     await asyncio.Event().wait()

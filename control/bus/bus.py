@@ -30,15 +30,14 @@ class _Publishers(Drain):
         super().__init__(socket, lambda frames: None)
         self._to, self._topics, self._counters = to, topics, counters
 
-    def take(self) -> bool:
+    def take(self) -> None:
         """Send on what there is, within the budget."""
         topics = self._topics
         done = self.raw.forward(self._to.raw, topics.messages, topics.look, LOOK_EVERY, BUDGET)
         for name, count in zip(COUNTED, done, strict=True):
             self._counters[name] += count
         if any(done):
-            self._to.look_again()
-        return any(done)
+            self._to.read_soon()
 
 
 class Bus(Component):

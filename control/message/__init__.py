@@ -46,14 +46,14 @@ from .datastore import (
     Validate,
 )
 from .envelope import VERSION, Envelope, Kind, Malformed, Message, Request
-from .events import Event, Gap
+from .events import Gap
 from .failure import CallError, Code, ConfigError, Failure, Fault
 from .follow import Follower
 from .notices import GetSnapshot, SetTriggers, Snapshot, Trigger, Triggered
 from .publisher import Publisher
 from .server import ControlServer
 from .statistics import GetSample, MarkStale, PutSample, Sampled
-from .subscriber import Subscriber
+from .subscriber import Event, Subscriber
 from .types import (
     Abort,
     AddedFlows,

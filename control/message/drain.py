@@ -2,7 +2,7 @@
 
 The descriptor signals once and not again until the socket was read to its end,
 and any send may swallow the signal.  So the socket is always read until it has
-nothing more, and looked at after a turn that sent.  Awaiting each message would
+nothing more, and read after a turn that sent.  Awaiting each message would
 cost ten times as much.
 """
 
@@ -28,7 +28,6 @@ class Drain:
     ) -> None:
         self.socket = socket
         self.raw = RawSocket(socket)
-        self._state: Callable[[int], int] = socket.getsockopt  # type: ignore[assignment]  # bytes of others
         self._receive = receive
         self._budget = budget
         self._loop = asyncio.get_running_loop()
@@ -38,14 +37,14 @@ class Drain:
         self._turn: asyncio.Handle | None = None
         self._stopped = False
         self._loop.add_reader(self._fd, self._read)
-        self.look_again()
+        self.read_soon()
 
     def send(self, frames: Collection[bytes]) -> None:
         """Send without blocking; raise zmq.Again when there is no room."""
         try:
             self.raw.send(frames)
         finally:
-            self.look_again()
+            self.read_soon()
 
     def close(self) -> None:
         """Stop reading and close the socket; a second time does nothing."""
@@ -57,31 +56,28 @@ class Drain:
             self._turn.cancel()
         self.socket.close()
 
-    def look_again(self) -> None:
-        """Look for messages in the next turn of the loop."""
+    def read_soon(self) -> None:
+        """Read in the next turn of the loop, too."""
         if self._turn is None and not self.socket.closed:
-            self._turn = self._loop.call_soon(self._look)
+            self._turn = self._loop.call_soon(self._read_again)
 
-    def take(self) -> bool:
-        """Read what there is, within the budget; return whether there was something."""
-        messages = self.raw.receive(self._budget, self._asks_who)
-        for frames in messages:
+    def take(self) -> None:
+        """Read what there is, within the budget."""
+        for frames in self.raw.receive(self._budget, self._asks_who):
             if self._asks_who:
                 self.user = frames.pop().decode()
             self._receive(frames)
             if self._stopped:
                 break
-        return bool(messages)
 
-    def _look(self) -> None:
-        """Read if a message waits; where none does, the descriptor signals the next one."""
+    def _read_again(self) -> None:
         self._turn = None
-        if self._state(zmq.EVENTS) & zmq.POLLIN:
-            self._read()
+        self._read()
 
     def _read(self) -> None:
-        if self.take():
-            self.look_again()
+        self.take()
+        if not self.raw.dry:
+            self.read_soon()
 
 
 def open_socket(

@@ -26,13 +26,6 @@ else:  # what msgspec can tell apart
 Number = Annotated[int, msgspec.Meta(ge=1, le=2**62)]
 
 
-class Item(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What an event has of its own."""
-
-    time: float  # Unix seconds
-    body: Body
-
-
 class Batch(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Events as they travel; the topic is the frame in front of them."""
 
@@ -40,18 +33,7 @@ class Batch(msgspec.Struct, frozen=True, array_like=True, gc=False):
     source: str
     incarnation: str
     first: Number  # of the first event; the others follow it without a gap
-    events: list[Item]
-
-
-class Event(msgspec.Struct, frozen=True, gc=False):
-    """An event as a subscriber gets it."""
-
-    source: str
-    incarnation: str
-    sequence: int
-    time: float  # Unix seconds
-    topic: str
-    body: Body
+    events: list[tuple[float, Body]]  # what each has of its own: its Unix time, and its body
 
 
 class Gap(msgspec.Struct, frozen=True):

@@ -17,11 +17,11 @@ import zmq
 
 from .client import ControlClient
 from .datastore import Committed
-from .events import Event, Gap
+from .events import Gap
 from .failure import CallError
 from .notices import GetSnapshot
 from .path import lies_below, parse_path
-from .subscriber import Subscriber
+from .subscriber import Event, Subscriber
 from .types import Change
 
 TOPIC = "config.committed"

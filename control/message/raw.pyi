@@ -12,9 +12,10 @@ class RawSocket:
     """
 
     socket: zmq.SyncSocket
+    dry: bool  # what was read last found no more, so that the descriptor signals the next message
     def __init__(self, socket: zmq.SyncSocket) -> None: ...
     def receive(self, budget: int, with_user: bool = False) -> list[list[bytes]]:
-        """Return messages that wait, so many at most, and not much more than a MiB of them.
+        """Return messages that wait, so many at most, and not much more than 64 KiB of them.
 
         *with_user* adds who sent a message, as the gate of the context calls him, to its frames.
         """
@@ -30,7 +31,9 @@ class RawSocket:
         every: int,
         budget: int,
     ) -> tuple[int, int, int]:
-        """Send messages of two frames that wait on to *target*, so many at most, as does receive().
+        """Send messages of two frames that wait on to *target*.
+
+        So many at most, and not much more than a MiB of them.
 
         Those of a first frame that is in *counts* are counted there.  Of one that is not, and
         before each of *every* so many, look(first frame, second frame) is called.

@@ -18,7 +18,9 @@ cdef enum:
     DONTWAIT = 1            # zmq.h
     SNDMORE = 2
     PROPERTY_MORE = 1
-    MOST = 1 << 20          # bytes in a call; the last message may go beyond
+    KEPT = 1 << 16          # bytes that a call returns, so that they are in the cache when they are
+                            # looked at; the last message may go beyond
+    MOST = 1 << 20          # bytes that a call sends on; again, the last may go beyond
 
 cdef struct message:        # zmq_msg_t: its size and alignment are libzmq's promise
     void *words[8]
@@ -63,6 +65,7 @@ cdef class RawSocket:
     # See raw.pyi.
 
     cdef readonly object socket
+    cdef readonly bint dry
     cdef void *handle
 
     def __init__(self, socket):
@@ -78,7 +81,7 @@ cdef class RawSocket:
         self._check()
         msg_init(&frame)
         try:
-            while len(messages) < budget and taken < MOST and self._next(&frame):
+            while len(messages) < budget and taken < KEPT and self._next(&frame):
                 frames = [_bytes(&frame)]
                 taken += msg_size(&frame)
                 while msg_get(&frame, PROPERTY_MORE):
@@ -141,9 +144,11 @@ cdef class RawSocket:
         """Take in the next frame; return False if there is none."""
         cdef int error
 
+        self.dry = False
         while msg_recv(frame, self.handle, DONTWAIT) < 0:
             error = last_errno()
             if error == EAGAIN:
+                self.dry = True
                 return False
             if error != EINTR:
                 _fail(error)

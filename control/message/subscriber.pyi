@@ -5,7 +5,27 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import zmq
 
-from .events import Event, Gap
+from .events import Body, Gap
+
+class Event:
+    """An event as a subscriber gets it."""
+
+    @property
+    def source(self) -> str: ...
+    @property
+    def incarnation(self) -> str:
+        """Which start of the source counted it."""
+
+    @property
+    def sequence(self) -> int: ...
+    @property
+    def time(self) -> float:
+        """Unix seconds."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def body(self) -> Body: ...
 
 class Subscriber:
     """Receive the events of *topics* (prefixes) and hand them on, one at a time.

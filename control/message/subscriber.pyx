@@ -5,17 +5,34 @@ import inspect
 import logging
 from collections import Counter, deque
 
+cimport cython
+
 import msgspec
 import zmq
 
 from .drain import Drain, open_socket
 from .envelope import VERSION
-from .events import BACKLOG, Batch, Event, Gap
+from .events import BACKLOG, Batch, Gap
 
 log = logging.getLogger(__name__)
 
 cdef object _decode = msgspec.msgpack.Decoder(Batch).decode
-cdef object _event = Event, _version = VERSION
+cdef object _version = VERSION
+
+
+@cython.freelist(256)
+@cython.final
+@cython.no_gc
+cdef class Event:
+    # See subscriber.pyi.
+
+    cdef readonly str source, incarnation, topic
+    cdef readonly long long sequence
+    cdef readonly double time
+    cdef readonly object body
+
+    def __repr__(self):
+        return f"Event({self.topic!r}, {self.source!r}, {self.sequence}, {self.body!r})"
 
 
 cdef class _Seen:
@@ -34,7 +51,7 @@ cdef class Subscriber:
 
     cdef readonly object counters
     cdef object handler, on_gap, drain
-    cdef object waiting         # line, number, event: what handle() takes
+    cdef object waiting         # what was seen before, event: what handle() takes
     cdef Py_ssize_t backlog
     cdef dict seen              # by source and topic
     cdef object task            # while a handler is awaited
@@ -58,9 +75,11 @@ cdef class Subscriber:
             self.task.cancel()
 
     def _receive(self, list frames):
-        cdef str topic
+        cdef str topic, source, incarnation
         cdef list items
+        cdef tuple item
         cdef _Seen seen
+        cdef Event event
         cdef long long number
 
         try:
@@ -76,17 +95,18 @@ cdef class Subscriber:
         number, items = batch.first, batch.events
         seen = self.line(source, topic, incarnation, number)
         self.counters["received"] += len(items)
-        for item in items:
-            event = _event(source, incarnation, number, item.time, topic, item.body)
+        for number, item in enumerate(items, number):
+            event = Event.__new__(Event)
+            event.source, event.incarnation, event.topic = source, incarnation, topic
+            event.sequence, event.time, event.body = number, item[0], item[1]
             if self.task is None:
-                work = self.handle(seen, number, event)
+                work = self.handle(seen, event)
                 if work is not None:
                     self.task = asyncio.create_task(self._work_off(work))
             elif len(self.waiting) < self.backlog:
-                self.waiting.append((seen, number, event))
+                self.waiting.append((seen, event))
             else:
                 self.counters["dropped"] += 1
-            number += 1
 
     async def _work_off(self, work):
         """Await what a handler has begun, then handle the events that came meanwhile."""
@@ -98,8 +118,8 @@ cdef class Subscriber:
                     self.failed("a handler")
             if not self.waiting:
                 break
-            seen, number, event = self.waiting.popleft()
-            work = self.handle(seen, number, event)
+            seen, event = self.waiting.popleft()
+            work = self.handle(seen, event)
         self.task = None
 
     cdef _Seen line(self, str source, str topic, str incarnation, long long number):
@@ -110,11 +130,11 @@ cdef class Subscriber:
             seen = self.seen[source, topic] = _Seen(incarnation, number - 1)
         return seen
 
-    cdef handle(self, _Seen seen, long long number, event):
+    cdef handle(self, _Seen seen, Event event):
         """Give an event to the handler; return what is left to await."""
-        if number != seen.sequence + 1 or event.incarnation != seen.incarnation:
+        if event.sequence != seen.sequence + 1 or event.incarnation != seen.incarnation:
             self.look_for_a_gap(seen, event)
-        seen.sequence = number
+        seen.sequence = event.sequence
         try:
             work = self.handler(event)
         except Exception:       # as in _work_off
@@ -122,7 +142,7 @@ cdef class Subscriber:
             return None
         return work if work is not None and inspect.isawaitable(work) else None
 
-    cdef look_for_a_gap(self, _Seen seen, event):
+    cdef look_for_a_gap(self, _Seen seen, Event event):
         """Tell what is missing before an event."""
         cdef long long missed
 

@@ -6,7 +6,7 @@ import msgspec
 
 from raicho.control.message import VERSION, Alert, BulkRequest, Done, Get, Kind, Ping, Prepare
 from raicho.control.message.envelope import pack
-from raicho.control.message.events import Batch, Item
+from raicho.control.message.events import Batch
 
 SEEDS = [
     pack(Kind.REQUEST, 1, Ping()),
@@ -14,7 +14,7 @@ SEEDS = [
     pack(Kind.REPLY, 3, Done()),
     pack(Kind.REQUEST, 4, Get("/raicho")),
     msgspec.msgpack.encode(BulkRequest("apply", "br0")),
-    msgspec.msgpack.encode(Batch(VERSION, "me", "x", 1, [Item(0.0, Alert("bus", "ended"))] * 2)),
+    msgspec.msgpack.encode(Batch(VERSION, "me", "x", 1, [(0.0, Alert("bus", "ended"))] * 2)),
     b"\x91" * 5000,
 ]
 

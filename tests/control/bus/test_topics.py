@@ -4,11 +4,11 @@ import msgspec
 
 from raicho.control.bus.topics import MAX_TOPICS, Topics
 from raicho.control.message import VERSION
-from raicho.control.message.events import Batch, Item
+from raicho.control.message.events import Batch
 
 
 def batch(source: str) -> bytes:
-    return msgspec.msgpack.encode(Batch(VERSION, source, "i", 1, [Item(0.0, {"a": 1})]))
+    return msgspec.msgpack.encode(Batch(VERSION, source, "i", 1, [(0.0, {"a": 1})]))
 
 
 def test_publishers_and_subscribers_of_a_topic_are_listed() -> None:

@@ -24,7 +24,7 @@ from raicho.control.message import (
 from raicho.control.message.bulk import _answers, _requests
 from raicho.control.message.catalogue import decoder
 from raicho.control.message.envelope import pack, unpack
-from raicho.control.message.events import Batch, Item
+from raicho.control.message.events import Batch
 
 TEXT = (Path(__file__).parents[3] / "docs/messages.md").read_text("utf-8")
 EXAMPLES = {
@@ -46,8 +46,8 @@ BULK: dict[str, Message] = {
     "bulk event": BulkEvent("packet_in", "br0"),
 }
 EVENTS = [
-    Item(1795252038.5, Alert("bus", "ended", 812)),
-    Item(1795252038.75, Alert("bus", "began", 813)),
+    (1795252038.5, Alert("bus", "ended", 812)),
+    (1795252038.75, Alert("bus", "began", 813)),
 ]
 BATCH = Batch(VERSION, "supervisor", "1182403628ec", 4, EVENTS)
 

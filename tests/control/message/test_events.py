@@ -11,7 +11,7 @@ import zmq
 
 from raicho.control.message import VERSION, Alert, Event, Gap, Publisher, Subscriber
 from raicho.control.message.drain import Drain, open_socket
-from raicho.control.message.events import Batch, Item
+from raicho.control.message.events import Batch
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -47,7 +47,7 @@ class Relay:
 def events(
     first: int, count: int = 1, source: str = "a", incarnation: str = "i", body: Any = None
 ) -> Batch:
-    return Batch(VERSION, source, incarnation, first, [Item(0.0, body or {})] * count)
+    return Batch(VERSION, source, incarnation, first, [(0.0, body or {})] * count)
 
 
 async def test_events_arrive_in_order_with_their_numbers(

@@ -34,7 +34,7 @@ from raicho.control.message import (
 )
 from raicho.control.message.drain import Drain, open_socket
 from raicho.control.message.envelope import pack, unpack
-from raicho.control.message.events import Batch, Item
+from raicho.control.message.events import Batch
 
 MESSAGES = 5_000
 
@@ -165,7 +165,7 @@ async def test_a_subscriber_outlives_malformed_events(
     for _ in range(MESSAGES):
         relay.send([mutated(rng) for _ in range(rng.choice((1, 2, 2, 2, 3)))])
         await asyncio.sleep(0)
-    good = msgspec.msgpack.encode(Batch(VERSION, "good", "x", 1, [Item(0.0, {"a": 1})]))
+    good = msgspec.msgpack.encode(Batch(VERSION, "good", "x", 1, [(0.0, {"a": 1})]))
     relay.send([b"topic", good])
     await until(lambda: bool(got) and got[-1].source == "good")
     print(f"{MESSAGES} messages: {dict(subscriber.counters)}")

@@ -65,7 +65,18 @@ def test_a_call_takes_no_more_than_is_wanted(pair: Callable[..., Pair]) -> None:
     assert here.receive(100) == []
     for _ in range(4):
         there.send(bytes(MEGABYTE))
-    assert len(arrived(here)) == 1, "and not much more than a MiB of it"
+    assert len(arrived(here)) == 1, "and not much more than 64 KiB of it"
+
+
+def test_a_socket_says_whether_the_last_read_found_its_end(pair: Callable[..., Pair]) -> None:
+    there, here = pair()
+    for _ in range(3):
+        there.send(b"x")
+    assert len(arrived(here, 3)) == 3
+    assert not here.dry, "nobody has looked for a fourth"
+    assert here.receive(1) == [] and here.dry
+    there.send(b"x")
+    assert len(arrived(here, 2)) == 1 and here.dry
 
 
 def test_no_room_and_no_socket_are_told_apart(pair: Callable[..., Pair]) -> None:
