@@ -26,7 +26,7 @@ cdef enum:
     HEAD = 10                   # bytes in front of the body of an event
 
 
-cdef int _begin(bytearray data, double time) except -1:
+cdef int _begin(bytearray data, double when) except -1:
     """Append what an event begins with: an array of two, the first of which is its time."""
     cdef Py_ssize_t size = PyByteArray_GET_SIZE(data)
     cdef char *head
@@ -34,7 +34,7 @@ cdef int _begin(bytearray data, double time) except -1:
     PyByteArray_Resize(data, size + HEAD)
     head = PyByteArray_AS_STRING(data) + size
     head[0], head[1] = <char> 0x92, <char> 0xcb
-    return PyFloat_Pack8(time, head + 2, False)
+    return PyFloat_Pack8(when, head + 2, False)
 
 
 cdef class _Line:
