@@ -18,7 +18,7 @@ cdef enum:
     DONTWAIT = 1            # zmq.h
     SNDMORE = 2
     PROPERTY_MORE = 1
-    KEPT = 1 << 16          # bytes that a call returns: they are in the cache when they are looked at
+    KEPT = 1 << 16          # bytes that a call returns: they are in the cache when somebody looks
     MOST = 1 << 20          # bytes that a call sends on; the last message may go beyond both
 
 cdef struct message:        # zmq_msg_t: its size and alignment are libzmq's promise
