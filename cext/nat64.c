@@ -572,6 +572,23 @@ set_target(const struct nat *nat, uint64_t inside, struct nat64_target *target)
 }
 
 bool
+nat64_turns(const struct nat *nat, const struct packet *p, uint32_t address, struct nat64_target *target)
+{
+    const struct nat_setup *setup = setup_of(nat);
+    struct view view;
+
+    *target = (struct nat64_target) { .inside = 0 };
+    if (!row_of(setup, address) || !look_at(p, &view)) {
+        return false;
+    }
+    if (view.header.offset || is_error(&view)) {
+        return true;
+    }
+    return read_ports(&view) && view.header.proto != IP_PROTO_ICMPV4
+           && set_target(nat, behind6(setup, address, view.header.proto, view.ports[1]), target);
+}
+
+bool
 nat64_find(const struct nat *nat, const struct packet *p, uint64_t now_ms, struct nat64_target *target)
 {
     const struct nat_setup *setup = setup_of(nat);

@@ -49,6 +49,11 @@ bool nat64_is_on(const struct nat *nat);
 /* Whether an IPv6 address stands for an IPv4 address, which '*address' gets, in host order. */
 bool nat64_stands_for(const struct nat *nat, const struct ip_address *of, uint32_t *address);
 
+/* Whether a packet to such an address, which is one of the NAT's outside, is for a host with IPv6 inside [3, 3.8]: made
+ * IPv4 and then IPv6 again it reaches that.  'target' gets who it is; nobody (inside 0) if only the packet that was
+ * made can tell: of later fragments and errors. */
+bool nat64_turns(const struct nat *nat, const struct packet *p, uint32_t address, struct nat64_target *target);
+
 /* Makes an IPv6 packet to such an address IPv4.  Returns whether there still is one: it was dropped, or it is a
  * fragment that waits.  'mtu' are the bytes of IPv4 that its next link takes, 'from_mtu' those of IPv6 that
  * the link takes by which it came: an error that says less is corrected [2, section 5.2]. */

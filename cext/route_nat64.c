@@ -5,6 +5,8 @@
 
 #include "route_nat64.h"
 
+#include <string.h>
+
 #include "bridge.h"
 #include "nat64.h"
 #include "packet.h"
@@ -99,6 +101,43 @@ go_out(struct worker *worker, const struct interface *from, struct nat *nat, str
            && nat64_out(nat, worker, p, leaves_by->mtu, from->mtu);
 }
 
+/* Packets that turned back. */
+struct turned {
+    struct packet *packets[PACKET_VECTOR];
+    unsigned n;
+};
+
+/* Takes a packet for an address outside of the NAT behind which is a host with IPv6: out, and in again. */
+static void
+turn_back(struct worker *worker, const struct interface *from, struct nat *nat, struct packet *p,
+          struct nat64_target *target, struct turned *turned)
+{
+    const struct adjacency *by;
+    uint32_t id;
+
+    if (p->data[p->l3 + 7] <= 1) {
+        worker_punt_route(worker, p, ROUTE_TTL, cookie_of(0, from));
+        return;
+    }
+    if (target->inside) {
+        by = way_to(worker, from, p, IP_V6, &target->address, &id);
+        if (by->mtu && !p->offload.gso_type && p->len - p->l3 > by->mtu) {
+            worker_punt_route(worker, p, ROUTE_TOO_BIG, cookie_of(id, from));
+            return;
+        }
+    }
+    if (!nat64_out(nat, worker, p, UINT16_MAX, from->mtu)) {
+        return;
+    }
+    if (!nat64_find(nat, p, worker->now_ms, target)) {
+        worker_drop(worker, &p, 1, DROP_nat_no_session);
+        return;
+    }
+    by = way_to(worker, from, p, IP_V6, &target->address, &id);
+    turned->n += nat64_in(nat, worker, p, target, by->mtu ? by->mtu : NAT64_MTU, from->mtu,
+                          turned->packets + turned->n, PACKET_VECTOR - turned->n);
+}
+
 static bool
 stands_for(const struct nat *nat, const struct packet *p, uint32_t *address)
 {
@@ -108,12 +147,13 @@ stands_for(const struct nat *nat, const struct packet *p, uint32_t *address)
     return nat64_stands_for(nat, &to, address);
 }
 
-void
-route_nat64_out(struct worker *worker, const struct interface *from, struct crossing *crossing)
+/* Moves packets to the other side, or back. */
+static void
+move_out(struct worker *worker, const struct interface *from, struct nat *nat, struct crossing *crossing,
+         struct turned *turned)
 {
-    struct nat *nat = nat_of(worker, from);
-    struct packet **out = crossing->crossed;
-    unsigned kept = 0, n = 0;
+    struct nat64_target target;
+    unsigned kept = 0;
     uint32_t address;
 
     for (unsigned i = 0; i < crossing->n; i++) {
@@ -121,19 +161,53 @@ route_nat64_out(struct worker *worker, const struct interface *from, struct cros
 
         if (!stands_for(nat, p, &address)) {
             crossing->packets[kept++] = p;
+        } else if (nat64_turns(nat, p, address, &target)) {
+            turn_back(worker, from, nat, p, &target, turned);
         } else if (go_out(worker, from, nat, p, address)) {
-            out[n++] = p;
-        }
-    }
-    unsigned end = nat64_release(nat, worker, out, n, crossing->room, NAT_OUT);
-
-    for (unsigned i = n; i < end; i++) {
-        if (stands_for(nat, out[i], &address) && go_out(worker, from, nat, out[i], address)) {
-            out[n++] = out[i];
+            crossing->crossed[crossing->n_crossed++] = p;
         }
     }
     crossing->n = kept;
-    crossing->n_crossed = n;
+}
+
+/* The same for fragments whose first one is among those that have moved by now. */
+static void
+move_late(struct worker *worker, const struct interface *from, struct nat *nat, struct crossing *crossing,
+          struct turned *turned)
+{
+    struct packet *waited[1 + PACKET_VECTOR];
+    unsigned room = 1 + crossing->room - crossing->n_crossed;
+
+    if (!crossing->n_crossed && !turned->n) {
+        return;
+    }
+    waited[0] = crossing->n_crossed ? crossing->crossed[0] : turned->packets[0];    /* Whose way the others go. */
+
+    struct crossing late = {
+        waited + 1, nat64_release(nat, worker, waited, 1, room, NAT_OUT) - 1,
+        crossing->crossed, crossing->n_crossed, crossing->room,
+    };
+
+    move_out(worker, from, nat, &late, turned);
+    worker_drop(worker, late.packets, late.n, DROP_nat_fragment);
+    crossing->n_crossed = late.n_crossed;
+}
+
+void
+route_nat64_out(struct worker *worker, const struct interface *from, struct crossing *crossing)
+{
+    struct nat *nat = nat_of(worker, from);
+    struct turned turned;
+
+    turned.n = 0;
+    move_out(worker, from, nat, crossing, &turned);
+    move_late(worker, from, nat, crossing, &turned);
+
+    unsigned room = PACKET_VECTOR - crossing->n, n = turned.n < room ? turned.n : room;
+
+    memcpy(crossing->packets + crossing->n, turned.packets, n * sizeof turned.packets[0]);
+    crossing->n += n;
+    worker_drop(worker, turned.packets + n, turned.n - n, DROP_nat_fragment);   /* Pieces without room. */
 }
 
 /* --- In ----------------------------------------------------------------------------------------------------------- */

@@ -23,7 +23,9 @@ bool route_nat64_is_on(const struct worker *worker, const struct interface *from
 
 /* From an inside interface: IPv6 packets whose destination stands for an IPv4 address.  Those that cannot go on,
  * because their route leads nowhere outside, they are too long, or their hop limit is used up, are the control
- * thread's as they came: so their sender hears of it. */
+ * thread's as they came: so their sender hears of it.  Those for hosts with IPv6 behind an address outside of the NAT
+ * turn back (RFC 6146, section 3.8): they are IPv6 again, and come behind those that stay, where there must be room
+ * for PACKET_VECTOR in all. */
 void route_nat64_out(struct worker *worker, const struct interface *from, struct crossing *crossing);
 
 /* From an outside interface: IPv4 packets for hosts with IPv6. */

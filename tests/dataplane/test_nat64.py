@@ -70,7 +70,8 @@ def tree(prefix: str, **leaves: Any) -> dict[str, Any]:
                     "port": "p1",
                     "nat": "inside",
                     "address": ["2001:db8:1::1/64"],
-                },
+                }
+                | leaves.pop("inside", {}),
                 {"name": "if2", "port": "p2", "nat": "outside", "address": ["10.0.2.1/24"]}
                 | leaves.pop("outside", {}),
             ],
@@ -96,10 +97,12 @@ class Crossing:
         config = read_config(tree(str(self.prefix), **leaves))
         self.rig.switch.commit(self.rig.switch.prepare(config), self.rig.now)
         for name, (text, mac) in NEIGHBOURS.items():
-            address = ipaddress.ip_address(text)
-            head = struct.pack("!BBHI", PUT, address.version, 0, self.index(name))
-            record = head + address.packed.ljust(16, b"\0") + mac.to_bytes(6, "big") + bytes(10)
-            assert self.there.router.neighbour_mod(record, self.rig.now) == bytes(4)
+            self.meet(name, ipaddress.ip_address(text), mac)
+
+    def meet(self, name: str, address: Any, mac: int) -> None:
+        head = struct.pack("!BBHI", PUT, address.version, 0, self.index(name))
+        record = head + address.packed.ljust(16, b"\0") + mac.to_bytes(6, "big") + bytes(10)
+        assert self.there.router.neighbour_mod(record, self.rig.now) == bytes(4)
 
     @property
     def there(self) -> Any:
@@ -327,9 +330,16 @@ def test_a_sender_hears_how_much_the_other_side_takes(rig: Any) -> None:
 # Errors.
 
 
-def error_6(kind: int, code: int, value: int, about: bytes, source: IPv6Address = HOST) -> bytes:
+def error_6(
+    kind: int,
+    code: int,
+    value: int,
+    about: bytes,
+    source: IPv6Address = HOST,
+    to: IPv4Address = SERVER,
+) -> bytes:
     payload = struct.pack("!BBHI", kind, code, 0, value) + about
-    return write_6(summed(datagram(source, embed(PREFIX, SERVER), ICMP6, payload)))
+    return write_6(summed(datagram(source, embed(PREFIX, to), ICMP6, payload)))
 
 
 def error_4(kind: int, code: int, value: int, about: bytes) -> bytes:
@@ -399,6 +409,122 @@ def test_errors_that_are_nobodys_are_dropped(crossing: Crossing) -> None:
     other = asked[:20] + (PORT + 9).to_bytes(2) + asked[22:]
     assert crossing.into(error_4(3, 1, 0, other)) == []
     assert crossing.out(good)
+
+
+# Hairpins: from inside to an address outside behind which is a host inside (RFC 6146, 3.8).
+
+OTHER, OTHER_PORT = IPv6Address("2001:db8:1::a"), 7000
+
+
+@dataclass
+class Hairpin:
+    """Two hosts inside, of which the other has a mapping."""
+
+    crossing: Crossing
+    proto: int
+    outside_port: int = 0
+
+    def open(self, **leaves: Any) -> None:
+        self.crossing.configure(**leaves)
+        self.crossing.meet("if1", OTHER, 0x02000000001A)
+        it = replace(read_6(request(PREFIX, self.proto)), source=OTHER)
+        payload = OTHER_PORT.to_bytes(2) + it.payload[2:]
+        [came] = self.crossing.out(write_6(summed(replace(it, payload=payload))))
+        self.outside_port = int.from_bytes(came[20:22])
+
+    def packet(self, data: bytes = b"x" * 20, **more: Any) -> bytes:
+        """Write what the one sends to the other."""
+        payload = transport(self.proto, (PORT, self.outside_port), data)
+        return write_6(summed(datagram(HOST, embed(PREFIX, OUTSIDE), self.proto, payload, **more)))
+
+    def answer(self, data: bytes = b"y" * 20) -> bytes:
+        payload = transport(self.proto, (OTHER_PORT, PORT), data)
+        if self.proto == TCP:
+            payload = payload[:13] + b"\x12" + payload[14:]
+        return write_6(summed(datagram(OTHER, embed(PREFIX, OUTSIDE), self.proto, payload)))
+
+    def turned(self, *packets: bytes) -> list[bytes]:
+        """Send packets from inside; return what comes back there, with nothing outside."""
+        assert self.crossing.out(*packets) == []
+        return [_trimmed(frame) for frame in self.crossing.rig.take("p1")]
+
+    @property
+    def one(self) -> Nat64:
+        return self.crossing.model()
+
+    @property
+    def other(self) -> Nat64:
+        return Nat64(PREFIX, OTHER, OTHER_PORT, OUTSIDE, self.outside_port)
+
+
+def translated(packet: bytes, by: Nat64, to: Nat64) -> list[bytes]:
+    return to.into(write_4(read(by.out(counted_down(packet)))))
+
+
+@pytest.fixture(params=(TCP, UDP), ids=("tcp", "udp"))
+def hairpin(crossing: Crossing, request: pytest.FixtureRequest) -> Hairpin:
+    made = Hairpin(crossing, request.param)
+    made.open(filtering="open")
+    return made
+
+
+def test_hosts_inside_reach_each_other_by_their_addresses_outside(hairpin: Hairpin) -> None:
+    """As if by two translators, with the address outside as source, both ways."""
+    random = Random(hairpin.proto)
+    for _ in range(20):
+        packet = hairpin.packet(random.randbytes(random.randrange(1400)))
+        [came] = hairpin.turned(packet)
+        assert [came] == translated(packet, hairpin.one, hairpin.other)
+        assert is_summed_right(read_6(came))
+        back = hairpin.answer(random.randbytes(random.randrange(1400)))
+        assert hairpin.turned(back) == translated(back, hairpin.other, hairpin.one)
+    assert hairpin.crossing.nat.counts()["mappings"] == 2
+    assert hairpin.crossing.drops() == {}
+
+
+def test_fragments_turn_back_in_any_order(hairpin: Hairpin) -> None:
+    random = Random(hairpin.proto)
+    for turn in range(30):
+        data = random.randbytes(random.randrange(1200, 4000))
+        sent = pieces(hairpin.packet(data), 8 * random.randrange(60, 170), turn)
+        random.shuffle(sent)
+        expected = [
+            piece for each in sent for piece in translated(each, hairpin.one, hairpin.other)
+        ]
+        assert sorted(hairpin.turned(*sent)) == sorted(expected)
+
+
+def test_errors_turn_back_with_the_packet_inside(hairpin: Hairpin) -> None:
+    [came] = hairpin.turned(hairpin.packet())
+    error = error_6(1, 4, 0, came, OTHER, OUTSIDE)
+    [heard] = hairpin.turned(error)
+    assert [heard] == translated(error, hairpin.other, hairpin.one)
+    inner = read_6(read_6(heard).payload[8:])
+    assert (inner.source, inner.destination) == (HOST, embed(PREFIX, OUTSIDE))
+    stranger = error_6(1, 4, 0, came[:24] + HOST.packed + came[40:], OTHER, OUTSIDE)
+    assert hairpin.turned(stranger) == []
+    assert hairpin.crossing.drops() == {"nat_no_session": 1}
+
+
+def test_who_turns_back_is_told_of_what_he_sent(crossing: Crossing) -> None:
+    """RFC 7915, 4.1: hop limits and sizes are judged before the translation."""
+    hairpin = Hairpin(crossing, UDP)
+    hairpin.open(filtering="open", inside={"mtu": 1400})
+    used, long = hairpin.packet(ttl=1), hairpin.packet(b"z" * 1400)
+    for packet, kind, value in ((used, 3, 0), (long, 2, 1400)):
+        assert hairpin.turned(packet) == []
+        [error] = map(read_6, crossing.heard("if1"))
+        assert (error.payload[0], int.from_bytes(error.payload[4:8])) == (kind, value)
+        assert error.destination == HOST
+        assert packet.startswith(error.payload[8:])
+
+
+def test_a_filter_holds_for_hosts_inside_too(crossing: Crossing) -> None:
+    """RFC 6146, 3.5: the other has sent to the server and nobody else."""
+    hairpin = Hairpin(crossing, UDP)
+    hairpin.open(filtering="by-endpoint")
+    assert hairpin.turned(hairpin.packet()) == []
+    assert crossing.drops() == {"nat_no_session": 1}
 
 
 # Sessions and addresses.

@@ -3,8 +3,8 @@
  * sessions have ended, no port and no mapping is left.
  *
  * An input is a run of records: a byte that says what it is (0 out, 1 in, 2 time goes by, 3 another
- * configuration; 4 more: what comes in goes to the port that somebody went out by), two bytes of length, and that
- * many bytes. */
+ * configuration; 4 more: it goes to the port that somebody went out by), two bytes of length, and that many
+ * bytes. */
 
 #include "driver.h"
 
@@ -14,6 +14,8 @@
 #include "parse.h"
 
 enum { HEADER = 3, ROOM = 50, PACKETS = 128, OUTSIDE = 0x0a000002, INSIDE = 0x0a000001 };
+
+static const struct ip_prefix prefix = { { { UINT64_C(0x20010db800640000), 0 } }, IP_V6, 96 };
 
 struct nat_fuzz {
     struct epoch epoch;
@@ -35,7 +37,7 @@ configure(struct nat_fuzz *fuzz, unsigned which)
         .hosts = &host, .n_hosts = which >> 2 & 1, .filtering = which % 3,
         .strict_tcp = which >> 3 & 1, .max_per_source = which >> 4 & 7, .block = which & 128 ? 64 : 0,
         .logs = which & 1,
-        .nat64 = { { { UINT64_C(0x20010db800000000), 0 } }, IP_V6, which & 2 ? 96 : 0 },
+        .nat64 = which & 2 ? prefix : (struct ip_prefix) { .len = 0 },
     }, fuzz->worker->now_ms, why, sizeof why));
 }
 
@@ -64,6 +66,20 @@ has_good_header(const struct packet *p)
     return p->l3 != NO_OFFSET && ip[0] >> 4 == 4 && plain_sum(0, ip, (ip[0] & 15) * 4u) == 0xffff;
 }
 
+/* Takes a packet of IPv6 back inside; returns how many go on. */
+static unsigned
+turn_back(struct nat_fuzz *fuzz, struct packet *p, struct nat64_target *target, struct packet **out)
+{
+    if (!nat64_out(fuzz->nat, fuzz->worker, p, UINT16_MAX, 1500)) {
+        return 0;
+    }
+    if (!nat64_find(fuzz->nat, p, fuzz->worker->now_ms, target)) {
+        packet_free(&p, 1);
+        return 0;
+    }
+    return nat64_in(fuzz->nat, fuzz->worker, p, target, 1500, 1500, out, PACKET_VECTOR);
+}
+
 /* IPv6 from inside, and IPv4 for whom it came from, cross; the others are left. */
 static unsigned
 cross(struct nat_fuzz *fuzz, enum nat_direction direction, struct packet **packets, bool *crossed)
@@ -72,7 +88,7 @@ cross(struct nat_fuzz *fuzz, enum nat_direction direction, struct packet **packe
     const uint64_t *word = packet_walk(p)->key.word;
     const struct ip_address to = { { word[W_IPV6_DST], word[W_IPV6_DST_LOW] } };
     struct nat64_target target;
-    unsigned n = 1;
+    unsigned n = 1, version = direction == NAT_OUT ? 4 : 6;
     uint32_t address;
     bool may_cut;
 
@@ -83,7 +99,10 @@ cross(struct nat_fuzz *fuzz, enum nat_direction direction, struct packet **packe
     if (!*crossed) {
         return n;
     }
-    if (direction == NAT_OUT) {
+    if (direction == NAT_OUT && nat64_turns(fuzz->nat, p, address, &target)) {
+        version = 6;
+        n = turn_back(fuzz, p, &target, out);
+    } else if (direction == NAT_OUT) {
         out[0] = p;
         n = nat64_out(fuzz->nat, fuzz->worker, p, 1400, 1500);
     } else {
@@ -92,20 +111,37 @@ cross(struct nat_fuzz *fuzz, enum nat_direction direction, struct packet **packe
     for (unsigned i = 0; i < n; i++) {
         const uint8_t *ip = out[i]->data + out[i]->l3;
 
-        CHECK(out[i]->l3 != NO_OFFSET && ip[0] >> 4 == (direction == NAT_OUT ? 4 : 6));
-        CHECK(direction == NAT_IN || plain_sum(0, ip, IPV4_SIZE) == 0xffff);
+        CHECK(out[i]->l3 != NO_OFFSET && ip[0] >> 4 == version);
+        CHECK(version == 6 || plain_sum(0, ip, IPV4_SIZE) == 0xffff);
     }
     n = nat64_release(fuzz->nat, fuzz->worker, out, n, PACKET_VECTOR, direction);
     memcpy(packets, out, n * sizeof *packets);
     return n;
 }
 
-/* Sends what comes in to somebody who is there. */
+static bool
+is_v6(const struct packet *p)
+{
+    return p->l3 != NO_OFFSET && p->data[p->l3] >> 4 == 6 && p->len >= p->l3 + 40u;
+}
+
+/* Sends IPv6 behind the prefix. */
+static void
+aim_behind(struct packet *p)
+{
+    if (is_v6(p)) {
+        put_be64(p->data + p->l3 + 24, prefix.address.word[0]);
+        put_be32(p->data + p->l3 + 32, 0);
+        parse_again(p);
+    }
+}
+
+/* Sends a packet to somebody who is there. */
 static void
 aim(const struct nat_fuzz *fuzz, struct packet *p)
 {
-    if (p->l3 != NO_OFFSET && p->l4 != NO_OFFSET && p->data[p->l3] >> 4 == 4 && p->len >= p->l4 + 4u) {
-        put_be32(p->data + p->l3 + 16, OUTSIDE);
+    if (p->l3 != NO_OFFSET && p->l4 != NO_OFFSET && p->len >= p->l4 + 4u) {
+        put_be32(p->data + p->l3 + (is_v6(p) ? 36 : 16), OUTSIDE);
         put_be16(p->data + p->l4 + 2, fuzz->port);
         parse_again(p);
     }
@@ -132,6 +168,7 @@ try_packet(struct nat_fuzz *fuzz, enum nat_direction direction, bool aimed, cons
     memset(&packets[0]->offload, 0, sizeof packets[0]->offload);
     parse_vector(packets, 1);
 
+    aim_behind(packets[0]);
     if (aimed) {
         aim(fuzz, packets[0]);
     }
@@ -166,7 +203,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size_t len = (size_t)data[1] << 8 | data[2];
         len = len < size - HEADER ? len : size - HEADER;
         if (data[0] % 4 < 2) {
-            try_packet(fuzz, data[0] % 2 ? NAT_IN : NAT_OUT, data[0] % 8 > 4, data + HEADER, len);
+            try_packet(fuzz, data[0] % 2 ? NAT_IN : NAT_OUT, data[0] % 8 > 3, data + HEADER, len);
         } else if (data[0] % 4 == 2) {
             fuzz->worker->now_ms += len ? data[HEADER] * 1000u : 10;
             nat_tick(fuzz->nat, fuzz->worker->now_ms, SIZE_MAX);
@@ -219,7 +256,7 @@ size_t
 fuzz_seed(unsigned i, uint8_t *buf, size_t cap)
 {
     struct frame f = { .len = 0 }, sample;
-    uint8_t byte = (uint8_t)(i * 5);
+    uint8_t byte = i < 2 * N_SAMPLES ? (uint8_t)(i * 5) : 2;        /* With a prefix. */
 
     if (i >= 3 * N_SAMPLES) {
         return 0;
@@ -227,6 +264,7 @@ fuzz_seed(unsigned i, uint8_t *buf, size_t cap)
     add_record(&f, 3, &byte, 1);
     frame_sample(&sample, i % N_SAMPLES);
     add_record(&f, 0, sample.data, sample.len);
+    add_record(&f, 4, sample.data, sample.len);
     add_error(&f, i % 2);
     frame_sample(&sample, (i + 5) % N_SAMPLES);
     add_record(&f, 1, sample.data, sample.len);
