@@ -106,7 +106,8 @@ def _rows(view: str, *keys: str) -> Callable[[Switch], Rows]:
 
 def _bodies(switch: Switch, kind: int, request: bytes) -> Rows:
     for name, bridge in switch.bridges.items():
-        yield name, {"multipart": kind, "parts": bridge.multipart(kind, request, now_ms())}
+        now = now_ms()
+        yield name, {"multipart": kind, "now": now, "parts": bridge.multipart(kind, request, now)}
 
 
 SETS: Mapping[str, Callable[[Switch], Rows]] = {
