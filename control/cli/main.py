@@ -21,6 +21,7 @@ from .place import placed
 from .routes import route
 from .show import show
 from .template import template
+from .vrrp import vrrp
 from .workers import top
 
 FAILED, INTERRUPTED = 1, 130
@@ -48,6 +49,7 @@ for command in (
     show,
     flush,
     template,
+    vrrp,
     api,
     top,
 ):

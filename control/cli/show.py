@@ -13,6 +13,7 @@ from .output import emit, emit_rows, outline
 from .place import placed
 from .routes import neighbours, next_hops, routes, routing
 from .statistics import statistics
+from .vrrp import show_vrrp
 from .workers import workers
 
 GROUP_TYPES = ("all", "select", "indirect", "ff")
@@ -64,7 +65,7 @@ def tables(bridge: str | None) -> None:
     emit_rows(rows, ("bridge", "table", *columns), "no table is in use")
 
 
-for command in (workers, statistics, routes, next_hops, neighbours, routing):
+for command in (workers, statistics, routes, next_hops, neighbours, routing, show_vrrp):
     show.add_command(command)
 
 

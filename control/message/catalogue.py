@@ -5,7 +5,7 @@ from typing import Any, Union
 
 import msgspec
 
-from . import causes, datastore, notices, statistics, trace, types
+from . import causes, datastore, notices, statistics, trace, types, vrrp
 from .envelope import Message
 from .failure import Failure
 
@@ -23,7 +23,7 @@ def _all_of(*modules: Any) -> list[type[Message]]:
 
 MESSAGES: tuple[type[Message], ...] = (
     Failure,
-    *_all_of(types, datastore, notices, statistics, trace, causes),
+    *_all_of(types, datastore, notices, statistics, trace, causes, vrrp),
 )
 
 
