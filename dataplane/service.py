@@ -67,6 +67,7 @@ class DataplaneComponent(Component):
     """Ports, tables and workers, configured by the datastore, filled by agents."""
 
     name = "dataplane"
+    needs_memory = False  # workers ask for none: they forward on
 
     def __init__(self, bootstrap: Bootstrap) -> None:
         super().__init__(bootstrap)

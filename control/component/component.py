@@ -46,10 +46,11 @@ from ..message import (
     Value,
 )
 from ..message.datastore import Rollback
+from ..message.exhaustion import end_if_exhausted
 from ..message.gate import Gate
 from ..message.keys import Keys, context_with, load
 from ..message.trace import traced, traced_bulk
-from . import logs
+from . import logs, memory
 from .lock import Lock
 from .phases import Phases, StartAgain
 from .registration import TTL, Registration
@@ -59,6 +60,7 @@ log = logging.getLogger(__name__)
 FAREWELL = 0.05  # seconds in which the last replies leave
 TRACE = "trace.{}"  # topic
 LOG_PATH = "/raicho/log/component[name='{}']"  # a component takes its log level from here
+PROCESS_PATH = "/raicho/process[name='{}']"  # and the limits of its process
 
 Answer = Callable[[bytes, Any], Awaitable[Message]]
 
@@ -91,6 +93,7 @@ class Component:
     registers: ClassVar[bool] = True  # False for the datastore itself
     rollback: ClassVar[Rollback] = "soft"  # or "reinit": commit() only ever goes forth
     ttl: ClassVar[float] = TTL
+    needs_memory: ClassVar[bool] = True  # it ends when it gets no more
 
     def __init__(self, bootstrap: Bootstrap) -> None:
         self.bootstrap = bootstrap
@@ -146,7 +149,7 @@ class Component:
     def state(self, path: str) -> Any:
         """Return the state at *path*, also as an awaitable; raise CallError if unknown.
 
-        The paths /log, /log/level, /config and /api are answered for every component.
+        The paths /log, /log/level, /process, /config and /api are answered for every component.
         """
         raise CallError(Failure(Code.NOT_FOUND, "no such state", path))
 
@@ -227,8 +230,9 @@ class Component:
             self.context.destroy(linger=0)
             self._lock.release()
 
-    def take_log_settings(self, config: dict[str, Any]) -> None:
-        """Log, and trace messages, as a configuration says."""
+    def take_common_settings(self, config: dict[str, Any]) -> None:
+        """Log, trace messages and limit the memory as a configuration says."""
+        memory.take(memory.limit_in(config, self.identity))
         settings = logs.settings_in(config, self.identity)
         logs.set_level(settings.level or self.bootstrap.log_level, settings.topics)
         self._traces = settings.traces_messages
@@ -266,6 +270,7 @@ class Component:
     def _spawned_ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
+            end_if_exhausted(error)
             log.error("a task failed, the component stops", exc_info=error)
             self.exit_code = 1
             self.stopping.set()
@@ -277,7 +282,10 @@ class Component:
             version=__version__,
             modules=self.yang,
             apis=[Api(name, endpoint) for name, endpoint in apis.items()],
-            subscriptions=[*self.subscriptions, LOG_PATH.format(self.identity)],
+            subscriptions=[
+                *self.subscriptions,
+                *(path.format(self.identity) for path in (LOG_PATH, PROCESS_PATH)),
+            ],
             endpoint=self.endpoint,
             ttl=self.ttl,
             rollback=self.rollback,
@@ -316,6 +324,8 @@ class Component:
                 return Value(self._log_state())
             case "log/level":
                 return Value(logs.level())
+            case "process":
+                return Value({"memory-limit": memory.limit()})
             case "config":
                 held = self._phases.held
                 return Value(held and {"revision": held.revision, "config": held.config})
@@ -344,6 +354,7 @@ class Component:
             "control": dict(self._server.counters) if self._server else {},
             "gate": {"refused": self._gate.refused} if self._gate else {},
             "events": dict(self.publisher.counters),
+            "process": {"memory": memory.in_use()},
         }
         data = own | await _result(self.stats(request.names))
         if request.names:
@@ -354,6 +365,7 @@ class Component:
         try:
             if self.again:
                 raise StartAgain
+            self._check_process(request)
             await self._phases.prepare(request)
         except StartAgain:
             self.start_again("it can only take this when it holds nothing")
@@ -361,9 +373,16 @@ class Component:
             raise CallError(failure) from None
         return Prepared()
 
+    def _check_process(self, request: Prepare) -> None:
+        """Refuse a change that would end this process."""
+        wanted = memory.limit_in(request.config, self.identity)
+        if not request.whole and (reason := memory.objection(wanted)):
+            path = f"{PROCESS_PATH.format(self.identity)}/memory-limit"
+            raise CallError(Failure(Code.INVALID, reason, path, self.identity))
+
     async def _commit(self, peer: bytes, request: Commit) -> Done:
         if prepared := await self._phases.commit(request.txid):
-            self.take_log_settings(prepared.config)
+            self.take_common_settings(prepared.config)
         return Done()
 
     async def _abort(self, peer: bytes, request: Abort) -> Done:

@@ -24,14 +24,19 @@ class Lock:
 
     def __init__(self, run_dir: Path, identity: str) -> None:
         self._fd = os.open(path_of(run_dir, identity), os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._fd)
-            pid = holder(run_dir, identity)
-            raise AlreadyRunning(f"{identity} runs already in {run_dir}, as {pid}") from None
+        while not self._is_taken():
+            if pid := holder(run_dir, identity):  # or else somebody only looked who has it
+                os.close(self._fd)
+                raise AlreadyRunning(f"{identity} runs already in {run_dir}, as {pid}")
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, b"%d\n" % os.getpid(), 0)
+
+    def _is_taken(self) -> bool:
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     def release(self) -> None:
         """Let another process have the identity."""

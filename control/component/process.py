@@ -11,6 +11,7 @@ from typing import Any
 
 import zmq
 
+from ..message.exhaustion import arm, end_if_exhausted
 from . import logs
 from .component import Bootstrap, Component
 from .lock import AlreadyRunning
@@ -33,6 +34,9 @@ def run_until_signal(bootstrap: Bootstrap, make: Callable[[Bootstrap], Component
     try:
         while (component := asyncio.run(_live(bootstrap, make, notifier))).again:
             log.info("starting again")
+    except MemoryError as error:
+        end_if_exhausted(error)
+        raise
     except (AlreadyRunning, OSError, zmq.ZMQError) as error:
         print(f"raicho: {error}", file=sys.stderr)
         return 1
@@ -43,6 +47,8 @@ async def _live(
     bootstrap: Bootstrap, make: Callable[[Bootstrap], Component], notifier: Notifier
 ) -> Component:
     component = make(bootstrap)
+    if component.needs_memory:
+        arm(bootstrap.identity)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, component.stopping.set)

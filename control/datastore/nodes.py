@@ -263,6 +263,8 @@ def _nearest(node: Node, path: Path, name: str) -> str:
     here = format_path(path)
     if not node.children:
         return f"{here} has nothing below it"
-    close = difflib.get_close_matches(name, node.children, n=1)
+    longest = max(map(len, node.children))
+    comparable = name[: 2 * longest]  # a text of megabytes is no slip of the pen, and takes long
+    close = difflib.get_close_matches(comparable, node.children, n=1)
     hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(sorted(node.children))}"
     return f"no {name} below {here}; {hint}"

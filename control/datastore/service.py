@@ -315,8 +315,8 @@ class Datastore(Component):
     def _take_own_settings(self) -> None:
         """Follow the settings that the datastore has itself."""
         root = self.store.library.root
-        scope = scope_of(root, ["/raicho/log"], set())
-        self.take_log_settings(config_seen(root, scope, self.store.working))
+        scope = scope_of(root, ["/raicho/log", "/raicho/process"], set())
+        self.take_common_settings(config_seen(root, scope, self.store.working))
 
     def _give_up(self) -> None:
         """Stop, because the store failed in the middle; at the next start its log decides."""

@@ -94,6 +94,8 @@ def _pyang_failing_at(place: str) -> Iterator[None]:
     """Turn what escapes pyang on texts it did not expect (IndexError and more) into a refusal."""
     try:
         yield
+    except MemoryError:
+        raise
     except Exception as error:  # any kind: the text came from another process
         reason = f"the YANG parser cannot read this: {type(error).__name__}: {error}"
         raise SchemaError(place, reason) from error

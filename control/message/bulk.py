@@ -20,6 +20,7 @@ import zmq
 from .codes import BAD_REQUEST_BAD_TYPE, BAD_REQUEST_EPERM, SERVER_ERROR
 from .drain import Drain, open_socket
 from .envelope import VERSION, Message
+from .exhaustion import end_if_exhausted
 from .failure import CallError, Code, Failure
 from .keys import READER, may_read
 
@@ -166,6 +167,7 @@ class BulkServer:
         except CallError as error:
             return BulkReply(SERVER_ERROR, str(error)), ()
         except Exception as error:  # the peer is told; the server must outlive it
+            end_if_exhausted(error)
             self.counters["internal"] += 1
             log.exception("%s failed", request.op)
             return BulkReply(SERVER_ERROR, f"{type(error).__name__}: {error}"), ()
@@ -314,7 +316,8 @@ class BulkClient:
         if self._on_event:
             try:
                 self._on_event(event, frames)
-            except Exception:  # one event must not cost the others
+            except Exception as error:  # one event must not cost the others
+                end_if_exhausted(error)
                 self.counters["failed"] += 1
                 log.exception("the handler of %s failed", event.kind)
 

@@ -20,6 +20,7 @@ import zmq
 from . import catalogue
 from .drain import Drain, open_socket
 from .envelope import VERSION, Envelope, Kind, Malformed, Message, Request, pack, unpack
+from .exhaustion import end_if_exhausted
 from .failure import CallError, Code, Failure
 from .keys import READER, READS
 
@@ -159,6 +160,7 @@ class ControlServer:
             kind = Kind.ERROR if isinstance(reply, Failure) else Kind.REPLY
             return pack(kind, envelope.id, reply)
         except Exception as error:  # the peer is told; the server must outlive it
+            end_if_exhausted(error)
             self.counters["internal"] += 1
             log.exception("a request of %s failed", name.hex())
             failure = Failure(Code.INTERNAL, f"{type(error).__name__}: {error}")

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import logging
+import sys
 from collections import Counter, deque
 
 cimport cython
@@ -13,6 +14,7 @@ import zmq
 from .drain import Drain, open_socket
 from .envelope import VERSION
 from .events import BACKLOG, Batch, Gap
+from .exhaustion import end_if_exhausted
 
 log = logging.getLogger(__name__)
 
@@ -159,5 +161,6 @@ cdef class Subscriber:
                 self.failed(f"the gap handler of {event.topic}")
 
     cdef failed(self, what):
+        end_if_exhausted(sys.exception())
         self.counters["failed"] += 1
         log.exception("%s failed", what)

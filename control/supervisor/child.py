@@ -2,9 +2,19 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
+
+from ..component.memory import as_at_first
+from ..message.exhaustion import EXIT_CODE
+
+LIMIT = re.compile(r"^Max data size +(\d+) ", re.MULTILINE)  # the soft one, proc(5)
+#: How a process may end that gets no memory: by itself, or by a library that takes it for given
+#: (libzmq aborts).
+WANT_OF_MEMORY = (EXIT_CODE, -signal.SIGABRT, -signal.SIGSEGV)
 
 
 class Child:
@@ -22,7 +32,8 @@ class Child:
     @classmethod
     def start(cls, command: Sequence[str]) -> "Child":
         """Start a process in a session of its own, so that it outlives us."""
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+        with as_at_first():
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
         return cls(process.pid, process)
 
     def send(self, number: signal.Signals) -> None:
@@ -51,9 +62,30 @@ class Child:
         self.ended.set_result(how)
 
     def _how(self) -> str:
-        code = self._process.wait() if self._process else None
-        if code is None:
+        if self._process is None:
             return "ended"
-        if code < 0:
-            return f"was killed by {signal.Signals(-code).name}"
+        limit = _memory_limit(self.pid)  # it is not known any more once it was waited for
+        code = self._process.wait()
+        if limit and code in WANT_OF_MEMORY:
+            return f"{_cause(code)}; its limit is {limit} MiB"
+        return _cause(code)
+
+
+def _cause(code: int) -> str:
+    if code == EXIT_CODE:
+        return "ran out of memory"
+    if code >= 0:
         return f"ended with exit code {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:  # a real-time signal has no name
+        return f"was killed by signal {-code}"
+
+
+def _memory_limit(pid: int) -> int | None:
+    """Return the RLIMIT_DATA of a process in MiB, also of a zombie; None if it has none."""
+    try:
+        found = LIMIT.search(Path(f"/proc/{pid}/limits").read_text())
+    except OSError:
+        return None
+    return int(found[1]) >> 20 if found else None

@@ -182,10 +182,15 @@ class Supervisor(Component):
             self._publish(ward.alert)
 
     def _start_or_adopt(self, ward: Ward) -> None:
-        if not self._adopt(ward):
+        if self._adopt(ward):
+            return
+        ward.watch.started(time.monotonic())
+        try:
             ward.child = Child.start(ward.service.command(self.bootstrap))
-            ward.watch.started(time.monotonic())
-            log.info("started %s as %d", ward.service.identity, ward.child.pid)
+        except OSError as error:  # no memory or no process to be had: later, perhaps
+            self._lost(ward, f"could not be started: {error.strerror}")
+            return
+        log.info("started %s as %d", ward.service.identity, ward.child.pid)
 
     def _adopt(self, ward: Ward) -> bool:
         """Take over the process of a component, if there is one."""
@@ -231,10 +236,10 @@ class Supervisor(Component):
 
     def _lost(self, ward: Ward, cause: str) -> None:
         """Tell everybody that a component is gone."""
-        assert ward.child is not None
         if ward.is_stopping:
             return
-        alert = Alert(ward.service.identity, cause, ward.child.pid, ward.watch.restarts)
+        pid = ward.child.pid if ward.child else 0
+        alert = Alert(ward.service.identity, cause, pid, ward.watch.restarts)
         ward.watch.ended(time.monotonic())
         ward.information = None
         ward.alert = alert

@@ -30,7 +30,7 @@ COMPONENTS = {
     "raicho-statesync": "statesync",
     "raicho-routing": "routing",
 }
-LOG = "/raicho/log/component"
+COMMON = {"/raicho/log/component": "/log", "/raicho/process": "/process"}  # all have: the state
 KEYS = {
     "/raicho/port": "[name='p1']",
     "/raicho/port/lane": "[queue='0']",
@@ -53,6 +53,7 @@ KEYS = {
     "/raicho/router/label": "[label='100']",
     "/raicho/router/label/next-hop": "[id='1']",
     "/raicho/log/component": "[name='dataplane']",
+    "/raicho/process": "[name='dataplane']",
     "/raicho/log/component/topic": "[name='dataplane.switch']",
 }
 P1, BR0 = "/raicho/port[name='p1']", "/raicho/bridge[name='br0']"
@@ -145,6 +146,7 @@ VALUES: dict[str, Any] = {
     "/raicho/router/label/next-hop/address": "192.0.2.9",
     "/raicho/router/label/next-hop/interface": "if1",
     "/raicho/router/label/next-hop/label": [200],
+    "/raicho/process/memory-limit": 1 << 20,
     "/raicho/bridge/tls/private-key": "{folder}/a.key",
     "/raicho/bridge/tls/certificate": "{folder}/a.pem",
     "/raicho/bridge/tls/ca-certificate": "{folder}/a.pem",
@@ -281,10 +283,11 @@ def test_what_is_written_is_read_back(site: Site, path: str) -> None:
     wanted = ask(site.switch.run_dir, "datastore", GetConfig(instance(path))).data
     assert wanted == edits[-1][1]
     assert wanted != node.default or _has_one_value(node), "or a leaf that is ignored passes"
-    if path.startswith(LOG):
-        held = ask(site.switch.run_dir, "dataplane", Get("/log")).data
-        assert find(held, parse_path(instance(path)[len(instance(LOG)) :])) == wanted
-        return
+    for place, shown in COMMON.items():
+        if path.startswith(place):
+            held = ask(site.switch.run_dir, "dataplane", Get(shown)).data
+            assert find(held, parse_path(instance(path)[len(instance(place)) :])) == wanted
+            return
     component = COMPONENTS[node.module]
     held = ask(site.switch.run_dir, component, Get("/config")).data["config"]
     assert find(held, parse_path(instance(path))) == wanted

@@ -206,6 +206,10 @@ OBJECTS: dict[str, tuple[list[list[str]], dict[str, Any]]] = {
             "statistics": {"period": 700},
         },
     ),
+    "process": (
+        [["config", "set", "/raicho/process[name='openflow']/memory-limit", "4096"]],
+        {"process": [{"name": "openflow", "memory-limit": 4096}]},
+    ),
     "log": (
         [
             ["config", "set", f"{LOG}/level", "error"],
@@ -263,8 +267,9 @@ def states(site: Site) -> dict[str, Any]:
         name: projected(nodes[name], ask(site.switch.run_dir, name, Get(path)).data)
         for name, path in where.items()
     }
-    levels = {name: ask(site.switch.run_dir, name, Get("/log")).data for name in MODULES}
-    return {**found, "levels": levels}
+    for what in ("/log", "/process"):
+        found[what] = {name: ask(site.switch.run_dir, name, Get(what)).data for name in MODULES}
+    return found
 
 
 @pytest.mark.parametrize("name", OBJECTS)

@@ -308,7 +308,8 @@ async def test_it_starts_without_a_datastore_and_registers_when_there_is_one(
         server = ControlServer(context, f"ipc://{tmp_path}/datastore", datastore)
         await until(lambda: datastore.seen.count("Heartbeat") >= 2)
         register = datastore.registers[0]
-        assert register.subscriptions == ["/raicho/lamp", "/raicho/log/component[name='lamp']"]
+        own = [f"/raicho/{row}[name='lamp']" for row in ("log/component", "process")]
+        assert register.subscriptions == ["/raicho/lamp", *own]
         assert [api.name for api in register.apis] == ["lamp.control"]
         assert register.endpoint == lamp.endpoint
         assert (await client.call(Info())).state == "ready"
