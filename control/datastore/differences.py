@@ -7,7 +7,7 @@ from ..message.types import Change
 from .nodes import Kind, Node
 from .order import is_order, order_of, reorder
 from .path import ROOT, Path, Step, format_path, parse_path
-from .tree import Tree, entry_path, get, put, remove
+from .tree import EMPTY, Tree, entry_path, get, put, remove
 
 
 def diff(root: Node, old: Tree, new: Tree) -> list[Change]:
@@ -24,6 +24,11 @@ def diff(root: Node, old: Tree, new: Tree) -> list[Change]:
     for change in _differences(root, old, new, ROOT):
         (gone if change.new is None else rest).append(change)
     return gone[::-1] + rest
+
+
+def content(root: Node, tree: Tree) -> Iterator[Change]:
+    """Yield a tree as changes from nothing, in the order of diff()."""
+    return _differences(root, EMPTY, tree, ROOT)
 
 
 def _differences(node: Node, old: Any, new: Any, at: Path) -> Iterator[Change]:

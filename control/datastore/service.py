@@ -4,6 +4,7 @@ import asyncio
 import socket
 import time
 from argparse import ArgumentParser
+from functools import partial
 from typing import Any
 
 from .. import __version__
@@ -19,12 +20,15 @@ from .delivery import Delivery
 from .engines import Engine, EngineError, Unreadable
 from .engines.opening import open_engine
 from .fault import Invalid, SchemaError
+from .interchange import to_ietf
 from .nodes import describe, locate, resolve
 from .path import Step
 from .presence import PERIOD, PresenceWatch
 from .scope import config_seen, scope_of
+from .snapshots import Snapshots
 from .statistics import Statistics
 from .store import Store, refusal
+from .tree import is_large, plain
 
 DATA = "/var/lib/raicho/config.db"
 APIS = ("datastore.control", "datastore.statistics")
@@ -45,6 +49,7 @@ class Datastore(Component):
         self._delivery: Delivery | None = None
         self._committing: set[str] = set()
         self._statistics = Statistics()
+        self._snapshots = Snapshots()
         self.answers |= {
             messages.Register: self._on_register,
             messages.Heartbeat: self._on_heartbeat,
@@ -128,7 +133,7 @@ class Datastore(Component):
 
     def state(self, path: str) -> Any:
         """Return the current configuration, which is the datastore's state."""
-        return self.store.read(path, "current", "", defaults=False)
+        return plain(self.store.library.root, *self.store.find(path, "current", "", False))
 
     def stats(self, names: list[str]) -> dict[str, Any]:
         """Return how much there is."""
@@ -229,20 +234,26 @@ class Datastore(Component):
 
     async def _on_get(self, peer: bytes, request: messages.GetConfig) -> Message:
         self._require_store()
-        data = self.store.read(
-            request.path, request.side, request.session, request.defaults, request.ietf
-        )
+        found = self.store.find(request.path, request.side, request.session, request.defaults)
+        write = partial(plain, self.store.library.root, *found, to_ietf if request.ietf else None)
+        revision = self.store.revision
         if request.side == "current":
             for owner, triggered in self.store.was_read(request.path, time.monotonic()):
                 self.publisher.publish(TRIGGER.format(owner), triggered)
-        return messages.Config(data, self.store.revision)
+        # A tree never changes: what is long is written beside all else that is asked.
+        data = await asyncio.to_thread(write) if is_large(found[1]) else write()
+        return messages.Config(data, revision)
 
     async def _on_snapshot(self, peer: bytes, request: notices.GetSnapshot) -> Message:
+        now = time.monotonic()
+        if request.page:
+            return self._snapshots.follow(request.page, now)
         self._require_store()
-        txid = self.store.newest.txid if self.store.newest else ""
-        is_known = bool(txid) and request.known == txid
-        changes = None if is_known else self.store.snapshot(request.path)
-        return notices.Snapshot(self.store.revision, txid, changes)
+        store = self.store
+        txid = store.newest.txid if store.newest else ""
+        if txid and request.known == txid:
+            return notices.Snapshot(store.revision, txid, None)
+        return self._snapshots.begin(store.revision, txid, store.snapshot(request.path), now)
 
     async def _on_set_triggers(self, peer: bytes, request: notices.SetTriggers) -> Message:
         self.store.set_triggers(request, time.monotonic())

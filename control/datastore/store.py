@@ -5,6 +5,7 @@ messages between are coordinator.py and delivery.py.  Nothing here waits.
 """
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -17,9 +18,8 @@ from ..message.types import Change
 from .archive import Archive, Past, Record, Stamp
 from .coordinator import Part, Side, recovered
 from .defaults import with_defaults
-from .differences import apply_change, diff, undone
+from .differences import apply_change, content, diff, undone
 from .fault import Fault, Invalid, NoSuchNode, SchemaConflict, SchemaError
-from .interchange import to_ietf
 from .library import library_of, shipped_modules
 from .nodes import Node, resolve
 from .order import is_order, reorder
@@ -27,9 +27,12 @@ from .path import ROOT, Path, parse_path
 from .registry import Member, Registry
 from .scope import changes_seen, config_seen, scope_of
 from .sessions import MAX_SESSIONS, Clash, Session
-from .tree import EMPTY, Tree, from_config, get, plain, to_config
+from .snapshots import Pages
+from .tree import EMPTY, Tree, from_config, get, to_config
 from .triggers import Triggers
 from .validate import validate
+
+PAGE = 1000  # changes of a snapshot that are looked at in one go
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -215,8 +218,8 @@ class Store:
         except Invalid as invalid:
             raise refusal(invalid) from invalid
 
-    def read(self, path: str, side: str, session: str, defaults: bool, ietf: bool = False) -> Any:
-        """Return what lies at a path of a side as plain data; None if nothing."""
+    def find(self, path: str, side: str, session: str, defaults: bool) -> tuple[Path, Any]:
+        """Return a path, and what get() finds at it on a side."""
         if side not in ("current", "next"):
             raise CallError(Failure(Code.INVALID, f"no side {side!r}; current or next"))
         root = self.library.root
@@ -227,19 +230,17 @@ class Store:
             tree = self.working if defaults else self.tree
         try:
             steps = resolve(root, path)
-            found = get(root, tree, steps)
+            return steps, get(root, tree, steps)
         except Invalid as invalid:
             raise refusal(invalid) from invalid
-        return plain(root, steps, found, to_ietf if ietf else None)
 
-    def snapshot(self, path: str) -> list[Change]:
-        """Return what lies at and below a path, as changes from nothing."""
+    def snapshot(self, path: str) -> Pages:
+        """Return what lies at and below a path, as changes from nothing, page by page."""
         try:
             top = resolve(self.library.root, path)
         except Invalid as invalid:
             raise refusal(invalid) from invalid
-        whole = diff(self.library.root, EMPTY, self.tree)
-        return [change for change in whole if lies_below(parse_path(change.path), top)]
+        return _pages(content(self.library.root, self.tree), top)
 
     # Triggers.
 
@@ -376,6 +377,15 @@ class Store:
         member = self.registry.get(name)
         if member is not None:
             member.synchronised, member.trouble = not trouble, trouble
+
+
+def _pages(changes: Iterator[Change], top: Path) -> Pages:
+    """Yield those changes that lie below *top*; a page is what is among the next PAGE."""
+    is_more = True
+    while is_more:
+        page = list(islice(changes, PAGE))
+        is_more = len(page) == PAGE
+        yield [c for c in page if not top or lies_below(parse_path(c.path), top)], is_more
 
 
 def _nested(cells: dict[str, Any]) -> dict[str, Any]:

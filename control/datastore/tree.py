@@ -320,6 +320,17 @@ def _sort_key(node: Node, entry: Tree) -> list[tuple[bool, Any]]:
     return [(isinstance(entry[key], str), entry[key]) for key in node.keys]
 
 
+def is_large(here: Any, size: int = 1000) -> bool:
+    """Tell whether more than *size* nodes lie in what get() found."""
+    dicts, n = [here] if isinstance(here, dict) else [], 0
+    while dicts and n <= size:
+        inner = dicts.pop()
+        n += len(inner)
+        if n <= size:
+            dicts += [each for each in inner.values() if isinstance(each, dict)]
+    return n > size
+
+
 def plain(root: Node, path: Path, found: Any, write: Write | None = None) -> Any:
     """Return what get() found at a path as plain data, or as *write* writes it."""
     is_member = bool(path and path[-1].keys)

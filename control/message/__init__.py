@@ -48,7 +48,7 @@ from .datastore import (
 from .envelope import VERSION, Envelope, Kind, Malformed, Message, Request
 from .events import Gap
 from .failure import CallError, Code, ConfigError, Failure, Fault
-from .follow import Follower
+from .follow import Follower, read_snapshot
 from .notices import GetSnapshot, SetTriggers, Snapshot, Trigger, Triggered
 from .publisher import Publisher
 from .server import ControlServer
@@ -165,4 +165,5 @@ __all__ = [
     "Unregister",
     "Validate",
     "Value",
+    "read_snapshot",
 ]

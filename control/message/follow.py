@@ -13,13 +13,14 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
 import zmq
 
 from .client import ControlClient
 from .datastore import Committed
 from .events import Gap
 from .failure import CallError
-from .notices import GetSnapshot
+from .notices import GetSnapshot, Snapshot
 from .path import lies_below, parse_path
 from .subscriber import Event, Subscriber
 from .types import Change
@@ -28,6 +29,18 @@ TOPIC = "config.committed"
 LOOK = 1.0  # seconds between questions whether something was missed
 
 OnChange = Callable[[int, list[Change]], None]
+
+
+async def read_snapshot(datastore: ControlClient, path: str = "/", known: str = "") -> Snapshot:
+    """Return a snapshot with the changes of all its pages, or raise CallError."""
+    first = page = await datastore.call(GetSnapshot(path, known))
+    if first.changes is None:
+        return first
+    changes = [*first.changes]
+    while page.page:
+        page = await datastore.call(GetSnapshot(path, page=page.page))
+        changes += page.changes or ()
+    return msgspec.structs.replace(first, changes=changes, page="")
 
 
 class Follower:
@@ -99,7 +112,7 @@ class Follower:
         return False
 
     async def _catch_up(self) -> None:
-        snapshot = await self._datastore.call(GetSnapshot(self._path, self._txid))
+        snapshot = await read_snapshot(self._datastore, self._path, self._txid)
         self._is_behind = False
         if snapshot.changes is not None:
             self.snapshots += 1

@@ -54,16 +54,23 @@ class GetSnapshot(Request["Snapshot"], frozen=True):
     """Ask for the current configuration at and below *path*, as changes from nothing.
 
     Steps without keys mean every entry.  *known* is the txid of the snapshot or
-    of the last commit that the client has seen.
+    of the last commit that the client has seen.  The answer may name a *page* that
+    follows, which is asked for with it; CONFLICT tells that it is kept no longer, so
+    that the reader has to begin anew.  read_snapshot() asks for all of them.
     """
 
     path: str = "/"
     known: str = ""
+    page: str = ""
 
 
 class Snapshot(Message, frozen=True):
-    """The answer to GetSnapshot; *changes* are None if what is known is current."""
+    """The answer to GetSnapshot; *changes* are None if what is known is current.
+
+    All pages are of one revision.  The last one names no next *page*.
+    """
 
     revision: int
     txid: str
     changes: list[Change] | None
+    page: str = ""

@@ -31,6 +31,7 @@ from raicho.control.message import (
     Subscriber,
     Trigger,
     Triggered,
+    read_snapshot,
 )
 
 PORT = "/raicho/port[name='{}']"
@@ -78,7 +79,7 @@ class Place:
         return Follower(self.context, bus, client, path, hear, look=0.2)
 
     async def cells(self, path: str) -> dict[str, Any]:
-        changes = (await self.client.call(GetSnapshot(path))).changes
+        changes = (await read_snapshot(self.client, path)).changes
         assert changes is not None
         return {change.path: change.new for change in changes}
 
