@@ -25,6 +25,7 @@ are answered by the component itself.
 """
 
 import asyncio
+import inspect
 import struct
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -48,8 +49,10 @@ FLOWS, ANY = 1, 0xFFFFFFFF
 BUNDLE_HEADER, ATOMIC = 4, 1
 QUICK_MS, PATIENT_MS = 2, 2000
 
+REFUSALS = struct.error, Refused, OpenFlowError
+
 Answer = Sequence[bytes]
-Run = Callable[["Operations", Bridge, bytes], Awaitable[Answer]]
+Run = Callable[["Operations", Bridge, bytes], Answer | Awaitable[Answer]]
 
 CONFIG, COUNT, QUEUES = struct.Struct("!HH"), struct.Struct("!I"), struct.Struct("!I4x")
 KIND = struct.Struct("!HH")  # type and flags of a multipart request, in front of its body
@@ -66,12 +69,18 @@ class Operations:
     def __init__(self, switch: Switch) -> None:
         self._switch = switch
 
-    async def run(self, op: str, bridge: str, payload: bytes) -> Reply:
+    def run(self, op: str, bridge: str, payload: bytes) -> Reply | Awaitable[Reply]:
         """Do one of OPERATIONS on a bridge; return a code, what is wrong, and frames."""
         try:
-            there = self.bridge(bridge)
-            return DONE, "", await OPERATIONS[op].run(self, there, payload)
-        except (struct.error, Refused, OpenFlowError) as error:
+            answer = OPERATIONS[op].run(self, self.bridge(bridge), payload)
+        except REFUSALS as error:
+            return refusal(op, error)
+        return self._end(op, answer) if inspect.isawaitable(answer) else (DONE, "", answer)
+
+    async def _end(self, op: str, answer: Awaitable[Answer]) -> Reply:
+        try:
+            return DONE, "", await answer
+        except REFUSALS as error:
             return refusal(op, error)
 
     def bridge(self, name: str) -> Bridge:
@@ -80,11 +89,11 @@ class Operations:
             raise NoSuch(f"no bridge {name!r}")
         return self._switch.bridges[name]
 
-    async def _apply(self, bridge: Bridge, payload: bytes) -> Answer:
+    def _apply(self, bridge: Bridge, payload: bytes) -> Answer:
         """Apply flow-, group-, meter-, table- and port-mods and packet-outs."""
         return (bridge.apply(payload, now_ms()),)
 
-    async def _modify(self, bridge: Bridge, payload: bytes) -> Answer:
+    def _modify(self, bridge: Bridge, payload: bytes) -> Answer:
         """Modify flows as OpenFlow 1.0 means it: what finds nothing adds."""
         if len(payload) < FLOW_MATCH + 8 or payload[COMMAND] not in MODIFY:
             raise struct.error(f"{len(payload)} bytes are no flow-mod that modifies")
@@ -93,7 +102,7 @@ class Operations:
             payload = payload[:COMMAND] + bytes([ADD]) + payload[COMMAND + 1 :]
         return (bridge.apply(payload, now_ms()),)
 
-    async def _bundle(self, bridge: Bridge, payload: bytes) -> Answer:
+    def _bundle(self, bridge: Bridge, payload: bytes) -> Answer:
         """Apply messages, all or none."""
         if len(payload) < BUNDLE_HEADER:
             raise struct.error(f"{len(payload)} bytes are no flags of {BUNDLE_HEADER} and messages")
@@ -109,14 +118,14 @@ class Operations:
             return ()
         raise TimedOut(f"a worker did not pass within {PATIENT_MS} ms")
 
-    async def _multipart(self, bridge: Bridge, payload: bytes) -> Answer:
+    def _multipart(self, bridge: Bridge, payload: bytes) -> Answer:
         """List flows, groups, meters, ports, queues, or their counters."""
         kind, _ = unpack(KIND, payload[: KIND.size])
         if kind == PORT_STATS:
             self._switch.ports.refresh_counters()
         return bridge.multipart(kind, payload[KIND.size :], now_ms())
 
-    async def _features(self, bridge: Bridge, payload: bytes) -> Answer:
+    def _features(self, bridge: Bridge, payload: bytes) -> Answer:
         """Say what the switch is able to do."""
         features = {
             "datapath_id": bridge.datapath_id,
@@ -126,7 +135,7 @@ class Operations:
         }
         return (msgspec.msgpack.encode(features),)
 
-    async def _config(self, bridge: Bridge, payload: bytes) -> Answer:
+    def _config(self, bridge: Bridge, payload: bytes) -> Answer:
         """Set how fragments are handled, and how much of a packet-in is wanted."""
         flags, miss_send_len = unpack(CONFIG, payload)
         if flags > FRAG_DROP:  # reassembly is not offered
@@ -134,16 +143,16 @@ class Operations:
         bridge.frag_mode, bridge.miss_send_len = flags, miss_send_len
         return ()
 
-    async def _get_config(self, bridge: Bridge, payload: bytes) -> Answer:
+    def _get_config(self, bridge: Bridge, payload: bytes) -> Answer:
         """Say how that is set."""
         return (CONFIG.pack(bridge.frag_mode, bridge.miss_send_len),)
 
-    async def _controllers(self, bridge: Bridge, payload: bytes) -> Answer:
+    def _controllers(self, bridge: Bridge, payload: bytes) -> Answer:
         """Note how many controllers are connected: without one, fail-mode decides."""
         bridge.set_controllers(*unpack(COUNT, payload))
         return ()
 
-    async def _flush_fdb(self, bridge: Bridge, payload: bytes) -> Answer:
+    def _flush_fdb(self, bridge: Bridge, payload: bytes) -> Answer:
         """Forget the addresses that were learned, behind a port or in a VLAN, or all."""
         if len(payload) not in (4, 6):
             raise struct.error(f"{len(payload)} bytes are no port and perhaps a VLAN, 4 or 6")
@@ -151,7 +160,7 @@ class Operations:
         which = int.from_bytes(vlan, "big") if vlan else None
         return (COUNT.pack(bridge.flush_fdb(number, now_ms(), which)),)
 
-    async def _queue_config(self, bridge: Bridge, payload: bytes) -> Answer:
+    def _queue_config(self, bridge: Bridge, payload: bytes) -> Answer:
         """Describe the queues of a port."""
         return (bridge.describe_queues(*unpack(QUEUES, payload)),)
 

@@ -5,11 +5,12 @@ This is the only file of the dataplane that knows the message layer.
 
 import asyncio
 import importlib.resources
+import inspect
 import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import ExitStack
 from typing import Any
 
@@ -28,6 +29,7 @@ from ..control.message import (
     ConfigError,
     Failure,
 )
+from ..control.message.bulk import Reply as BulkAnswer
 from ..control.message.causes import LinkMoved, Missed, TableFull
 from . import apis, escalations, openflow, routes, sample, state
 from .config import BadConfig, read
@@ -178,22 +180,27 @@ class DataplaneComponent(Component):
 
     # Bulk.
 
-    async def _answer_bulk(
+    def _answer_bulk(
         self, peer: bytes, request: BulkRequest, frames: list[bytes]
-    ) -> tuple[BulkReply, list[bytes]]:
+    ) -> BulkAnswer | Awaitable[BulkAnswer]:
         payload = frames[0] if frames else b""
         if request.op == "sample":
             return self._sample(payload)
         if request.op in openflow.OPERATIONS:
-            return await self._apply(request, payload)
-        code, text, answer = self._answer(peer, request.op, request.bridge, payload)
-        return BulkReply(code, text), list(answer)
+            answer = self._operations.run(request.op, request.bridge, payload)
+            return self._end(answer) if inspect.isawaitable(answer) else self._changed(answer)
+        code, text, found = self._answer(peer, request.op, request.bridge, payload)
+        return BulkReply(code, text), found
 
-    async def _apply(self, request: BulkRequest, payload: bytes) -> tuple[BulkReply, list[bytes]]:
-        code, text, answer = await self._operations.run(request.op, request.bridge, payload)
+    async def _end(self, answer: Awaitable[Reply]) -> BulkAnswer:
+        return self._changed(await answer)
+
+    def _changed(self, answer: Reply) -> BulkAnswer:
+        """Tell what an operation on a bridge has changed, then answer it."""
+        code, text, frames = answer
         self._publish_links(self.switch.look_at_virtual_links())
         self._push_events()
-        return BulkReply(code, text), list(answer)
+        return BulkReply(code, text), frames
 
     def _answer(self, peer: bytes, op: str, name: str, payload: bytes) -> Reply:
         if op in routes.OPERATIONS:

@@ -22,6 +22,7 @@ from ..message import (
     Failure,
     Lookup,
 )
+from ..message.bulk import Outcome
 
 LOOKUP_TIMEOUT = 2.0
 HANDSHAKE = 0.5  # seconds that a peer which is there takes at most to appear
@@ -74,9 +75,22 @@ class BulkPeer:
         self, request: BulkRequest, payload: bytes, timeout: float
     ) -> tuple[BulkReply, list[bytes]]:
         """Return the reply and its payload; raise CallError if there is none."""
+        return await self._there().request(request, payload, timeout=timeout)
+
+    def post(
+        self,
+        request: BulkRequest,
+        payload: bytes,
+        done: Callable[[Outcome], None],
+        timeout: float,
+    ) -> None:
+        """As BulkClient's; raise CallError if nobody is there."""
+        self._there().post(request, payload, done=done, timeout=timeout)
+
+    def _there(self) -> BulkClient:
         if self._client is None or not self._client.up:
             raise CallError(Failure(Code.UNAVAILABLE, f"nobody serves {self.api}"))
-        return await self._client.request(request, payload, timeout=timeout)
+        return self._client
 
     def close(self) -> None:
         """Close the socket; requests that wait fail."""

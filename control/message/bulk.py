@@ -8,11 +8,14 @@ they are dropped when the peer does not keep up, and the caller is told.
 """
 
 import asyncio
+import inspect
 import itertools
 import logging
 import uuid
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import NamedTuple
 
 import msgspec
 import zmq
@@ -56,10 +59,11 @@ class BulkEvent(Message, frozen=True):
 
 
 Frames = Sequence[bytes]
-Handler = Callable[[bytes, BulkRequest, list[bytes]], Awaitable[tuple[BulkReply, Frames]]]
+Reply = tuple[BulkReply, Frames]
+Handler = Callable[[bytes, BulkRequest, list[bytes]], Reply | Awaitable[Reply]]
+Outcome = tuple[BulkReply, list[bytes]] | CallError  # of a request
 EventHandler = Callable[[BulkEvent, list[bytes]], None]
 Tap = Callable[[bool, bytes, Message, Frames], None]  # whether sent, peer, header, payload
-_Reply = asyncio.Future[tuple[BulkReply, list[bytes]]]
 
 _encoder = msgspec.msgpack.Encoder()
 _requests = msgspec.msgpack.Decoder(BulkRequest)
@@ -67,7 +71,7 @@ _answers = msgspec.msgpack.Decoder(BulkReply | BulkEvent)
 
 
 class _Peer:
-    """Requests of one sender that wait, and who works on them."""
+    """A sender with a request that takes its time, and the requests that came meanwhile."""
 
     def __init__(self) -> None:
         self.waiting: deque[tuple[BulkRequest, list[bytes]]] = deque()
@@ -78,7 +82,8 @@ class _Peer:
 class BulkServer:
     """Answer batches at *endpoint*; make it inside a running loop.
 
-    *on_gone* hears of a peer that a reply or an event could not reach.
+    A handler that has to wait is a coroutine function.  *on_gone* hears of a peer that a reply
+    or an event could not reach.
     """
 
     def __init__(
@@ -137,48 +142,75 @@ class BulkServer:
             self._tell(True, name, refusal, ())
             self._send(name, refusal, ())
             return
-        peer = self._peers.setdefault(name, _Peer())
-        if len(peer.waiting) >= SERVER_WINDOW:
+        peer = self._peers.get(name)
+        if peer is None:
+            self._begin(name, request, rest[1:])
+        elif len(peer.waiting) < SERVER_WINDOW:
+            peer.waiting.append((request, rest[1:]))
+        else:
             self.counters["overrun"] += 1
-            return
-        peer.waiting.append((request, rest[1:]))
-        if peer.worker is None:
-            peer.worker = asyncio.create_task(self._work(name, peer))
 
-    async def _work(self, name: bytes, peer: _Peer) -> None:
+    def _begin(self, name: bytes, request: BulkRequest, frames: list[bytes]) -> None:
+        """Answer a request of a peer of which none waits; what takes its time gets a task."""
+        answer = self._carry_out(name, request, frames)
+        if inspect.isawaitable(answer) or not self._deliver(name, request, answer):
+            peer = self._peers[name] = _Peer()
+            peer.worker = asyncio.create_task(self._work(name, peer, request, answer))
+
+    async def _work(
+        self, name: bytes, peer: _Peer, request: BulkRequest, answer: Reply | Awaitable[Reply]
+    ) -> None:
+        """Answer a request that was begun, and those that come meanwhile."""
         try:
-            while peer.waiting:
+            while True:
+                done = await self._end(request, answer) if inspect.isawaitable(answer) else answer
+                while not self._deliver(name, request, done):
+                    peer.owes = True
+                    await asyncio.sleep(SEND_RETRY)
+                peer.owes = False
+                if not peer.waiting:
+                    break
                 request, frames = peer.waiting.popleft()
-                reply, payload = await self._answer(name, request, frames)
-                reply = msgspec.structs.replace(reply, id=request.id)
-                await self._deliver(name, peer, reply, payload)
+                answer = self._carry_out(name, request, frames)
         finally:
-            peer.worker = None
-            self._peers.pop(name, None)
+            del self._peers[name]
 
-    async def _answer(
+    def _carry_out(
         self, name: bytes, request: BulkRequest, frames: list[bytes]
-    ) -> tuple[BulkReply, Frames]:
+    ) -> Reply | Awaitable[Reply]:
         self.counters["requests"] += 1
         if request.version != VERSION:
             return BulkReply(BAD_REQUEST_BAD_TYPE, f"version {request.version}"), ()
         try:
-            return await self._handler(name, request, frames)
-        except CallError as error:
-            return BulkReply(SERVER_ERROR, str(error)), ()
+            return self._handler(name, request, frames)
         except Exception as error:  # the peer is told; the server must outlive it
-            end_if_exhausted(error)
-            self.counters["internal"] += 1
-            log.exception("%s failed", request.op)
-            return BulkReply(SERVER_ERROR, f"{type(error).__name__}: {error}"), ()
+            return self._failed(request, error)
 
-    async def _deliver(self, name: bytes, peer: _Peer, reply: BulkReply, payload: Frames) -> None:
+    async def _end(self, request: BulkRequest, answer: Awaitable[Reply]) -> Reply:
+        try:
+            return await answer
+        except Exception as error:  # as in _carry_out
+            return self._failed(request, error)
+
+    def _failed(self, request: BulkRequest, error: Exception) -> Reply:
+        """Answer with what went wrong."""
+        if isinstance(error, CallError):
+            return BulkReply(SERVER_ERROR, str(error)), ()
+        end_if_exhausted(error)
+        self.counters["internal"] += 1
+        log.error("%s failed", request.op, exc_info=error)
+        return BulkReply(SERVER_ERROR, f"{type(error).__name__}: {error}"), ()
+
+    def _deliver(self, name: bytes, request: BulkRequest, answer: Reply) -> bool:
+        """Send the reply to a request; return False if there is no room for it now."""
+        reply, payload = answer
+        reply = msgspec.structs.replace(reply, id=request.id)
+        sent = self._send(name, reply, payload)
+        if sent is False:
+            return False
         self._tell(True, name, reply, payload)
-        while (sent := self._send(name, reply, payload)) is False:
-            peer.owes = True
-            await asyncio.sleep(SEND_RETRY)
-        peer.owes = False
         self.counters["replies" if sent else "unreachable"] += 1
+        return True
 
     def _send(self, name: bytes, header: Message, payload: Frames) -> bool | None:
         """Return True if sent, False if the peer is full, None if it is gone."""
@@ -197,6 +229,15 @@ class BulkServer:
     def _tell(self, sent: bool, name: bytes, header: Message, payload: Frames) -> None:
         if self.tap:
             self.tap(sent, name, header, payload)
+
+
+class _Asked(NamedTuple):
+    """A request without a reply."""
+
+    op: str
+    timeout: float  # seconds
+    deadline: float  # of the loop's clock
+    done: Callable[[Outcome], None]
 
 
 class BulkClient:
@@ -221,12 +262,12 @@ class BulkClient:
         self._on_event = on_event
         self._on_link = on_link
         self._ids = itertools.count(1)
-        self._most = window
-        self._queued = 0
-        self._losses = 0  # how often the server went away
-        self._window = asyncio.Semaphore(window)
-        self._turn = asyncio.Lock()
-        self._waiting: dict[int, _Reply] = {}
+        self._window = window
+        self._asked: dict[int, _Asked] = {}
+        self._unsent: dict[int, list[bytes]] = {}  # of these, what waits for room, in order
+        self._loop = asyncio.get_running_loop()
+        self._retry: asyncio.TimerHandle | None = None  # to send
+        self._alarm: asyncio.TimerHandle | None = None  # of the earliest deadline, or before it
         socket = open_socket(context, zmq.DEALER, ROUTING_ID=b"b" + uuid.uuid4().bytes, IMMEDIATE=1)
         watched = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
         self._monitor = Drain(socket.get_monitor_socket(watched), self._link_changed)
@@ -237,40 +278,37 @@ class BulkClient:
         self, request: BulkRequest, *frames: bytes, timeout: float = 5.0
     ) -> tuple[BulkReply, list[bytes]]:
         """Return the reply and its payload; raise CallError if there is none."""
-        ident, losses = next(self._ids), self._losses
-        header = _encoder.encode(msgspec.structs.replace(request, id=ident))
-        try:
-            if self._leaves_at_once([header, *frames]):
-                return await self._reply(ident, timeout)
-            self._queued += 1  # and whoever comes after it queues too
-            try:
-                async with asyncio.timeout(timeout), self._window:
-                    if losses != self._losses:  # it waited for a server that is gone
-                        raise CallError(Failure(Code.UNAVAILABLE, f"{self.endpoint} went away"))
-                    return await self._exchange(ident, [header, *frames])
-            finally:
-                self._queued -= 1
-        except TimeoutError:
-            reason = f"no reply to {request.op} from {self.endpoint} within {timeout:g} s"
-            raise CallError(Failure(Code.TIMEOUT, reason)) from None
-
-    def _leaves_at_once(self, frames: list[bytes]) -> bool:
-        """Send if nobody waits to and there is room; otherwise the request has to queue."""
-        if self._queued or self._drain.socket.closed or len(self._waiting) >= self._most:
-            return False
-        return self._sent(frames)
-
-    async def _reply(self, ident: int, timeout: float) -> tuple[BulkReply, list[bytes]]:
-        """Wait for the reply to a request that was sent."""
-        loop = asyncio.get_running_loop()
-        future: _Reply = loop.create_future()
-        self._waiting[ident] = future
-        expiry = loop.call_later(timeout, _expire, future)
+        future: asyncio.Future[tuple[BulkReply, list[bytes]]] = self._loop.create_future()
+        ident = self.post(request, *frames, done=partial(_resolve, future), timeout=timeout)
         try:
             return await future
         finally:
-            expiry.cancel()
-            del self._waiting[ident]
+            self._forget(ident)
+            self._send_unsent()
+
+    def post(
+        self,
+        request: BulkRequest,
+        *frames: bytes,
+        done: Callable[[Outcome], None],
+        timeout: float = 5.0,
+    ) -> int:
+        """Send a request, or let it wait for room; *done* hears later, once, what came of it.
+
+        Requests leave in the order in which this is called, which returns the id.
+        """
+        ident = next(self._ids)
+        deadline = self._loop.time() + timeout
+        parts = [_encoder.encode(msgspec.structs.replace(request, id=ident)), *frames]
+        if self._drain.socket.closed:
+            self._loop.call_soon(self._settle, ident, self._failure("was closed"))
+        elif self._unsent or not self._has_room() or not self._sent(parts):
+            self._unsent[ident] = parts
+        self._asked[ident] = _Asked(request.op, timeout, deadline, done)
+        self._set_alarm(deadline)
+        if len(self._unsent) == 1:
+            self._send_unsent()
+        return ident
 
     def close(self) -> None:
         """Close the socket; requests that wait fail as UNAVAILABLE."""
@@ -279,19 +317,24 @@ class BulkClient:
             self._monitor.close()
             self._drain.close()
             self._fail_all("was closed")
+            for timer in (self._retry, self._alarm):
+                if timer:
+                    timer.cancel()
 
-    async def _exchange(self, ident: int, frames: list[bytes]) -> tuple[BulkReply, list[bytes]]:
-        if self._drain.socket.closed:
-            raise CallError(Failure(Code.UNAVAILABLE, f"{self.endpoint} was closed"))
-        future: _Reply = asyncio.get_running_loop().create_future()
-        self._waiting[ident] = future
-        try:
-            async with self._turn:  # in order, also while there is no room
-                while not future.done() and not self._sent(frames):
-                    await asyncio.wait([future], timeout=SEND_RETRY)
-            return await future
-        finally:
-            del self._waiting[ident]
+    def _has_room(self) -> bool:
+        return len(self._asked) - len(self._unsent) < self._window
+
+    def _send_unsent(self) -> None:
+        """Send what waits, as far as there is room; where libzmq has none, try again soon."""
+        if self._retry:
+            self._retry.cancel()
+            self._retry = None
+        while self._unsent and self._has_room():
+            ident = next(iter(self._unsent))
+            if not self._sent(self._unsent[ident]):
+                self._retry = self._loop.call_later(SEND_RETRY, self._send_unsent)
+                break
+            del self._unsent[ident]
 
     def _sent(self, frames: list[bytes]) -> bool:
         try:
@@ -308,8 +351,41 @@ class BulkClient:
             return
         if isinstance(header, BulkEvent):
             self._deliver(header, frames[1:])
-        elif (future := self._waiting.get(header.id)) and not future.done():
-            future.set_result((header, frames[1:]))
+        else:
+            self._settle(header.id, (header, frames[1:]))
+            self._send_unsent()
+
+    def _settle(self, ident: int, outcome: Outcome) -> None:
+        """Tell who asked what came of it."""
+        if asked := self._forget(ident):
+            try:
+                asked.done(outcome)
+            except Exception as error:  # one request must not cost the others
+                end_if_exhausted(error)
+                self.counters["failed"] += 1
+                log.exception("what follows %s failed", asked.op)
+
+    def _forget(self, ident: int) -> _Asked | None:
+        self._unsent.pop(ident, None)
+        return self._asked.pop(ident, None)
+
+    def _set_alarm(self, deadline: float) -> None:
+        """Look at deadlines then, or before; an alarm that is early costs less than a new one."""
+        if self._alarm is None or deadline < self._alarm.when():
+            if self._alarm:
+                self._alarm.cancel()
+            self._alarm = self._loop.call_at(deadline, self._expire)
+
+    def _expire(self) -> None:
+        self._alarm = None
+        now = self._loop.time()
+        for ident, asked in list(self._asked.items()):
+            if asked.deadline <= now:
+                text = f"no reply to {asked.op} from {self.endpoint} within {asked.timeout:g} s"
+                self._settle(ident, CallError(Failure(Code.TIMEOUT, text)))
+        self._send_unsent()
+        if self._asked:
+            self._set_alarm(min(asked.deadline for asked in self._asked.values()))
 
     def _deliver(self, event: BulkEvent, frames: list[bytes]) -> None:
         self.counters["events"] += 1
@@ -327,18 +403,22 @@ class BulkClient:
             return
         self.up = up
         if not up:
-            self._losses += 1
             self._fail_all("went away")
         if self._on_link:
             self._on_link(up)
 
     def _fail_all(self, what: str) -> None:
-        failure = Failure(Code.UNAVAILABLE, f"{self.endpoint} {what}")
-        for future in self._waiting.values():
-            if not future.done():
-                future.set_exception(CallError(failure))
+        for ident in list(self._asked):
+            self._settle(ident, self._failure(what))
+
+    def _failure(self, what: str) -> CallError:
+        return CallError(Failure(Code.UNAVAILABLE, f"{self.endpoint} {what}"))
 
 
-def _expire(future: _Reply) -> None:
-    if not future.done():
-        future.set_exception(TimeoutError())
+def _resolve(future: asyncio.Future[tuple[BulkReply, list[bytes]]], outcome: Outcome) -> None:
+    if future.done():
+        return
+    if isinstance(outcome, CallError):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)

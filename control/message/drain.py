@@ -2,8 +2,8 @@
 
 The descriptor signals once and not again until the socket was read to its end,
 and any send may swallow the signal.  So the socket is always read until it has
-nothing more, and read after a turn that sent.  Awaiting each message would
-cost ten times as much.
+nothing more, and whether something waits is asked after each sending.  Awaiting
+each message would cost ten times as much.
 """
 
 import asyncio
@@ -44,7 +44,8 @@ class Drain:
         try:
             self.raw.send(frames)
         finally:
-            self.read_soon()
+            if not self.socket.closed and self.raw.waits():
+                self.read_soon()
 
     def close(self) -> None:
         """Stop reading and close the socket; a second time does nothing."""

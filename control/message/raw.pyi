@@ -23,6 +23,9 @@ class RawSocket:
     def send(self, frames: Collection[bytes]) -> None:
         """Send a message."""
 
+    def waits(self) -> bool:
+        """Return whether a message waits; where none does, the descriptor signals the next."""
+
     def forward(
         self,
         target: RawSocket,

@@ -18,6 +18,8 @@ cdef enum:
     DONTWAIT = 1            # zmq.h
     SNDMORE = 2
     PROPERTY_MORE = 1
+    EVENTS = 15
+    POLLIN = 1
     KEPT = 1 << 16          # bytes that a call returns: they are in the cache when somebody looks
     MOST = 1 << 20          # bytes that a call sends on; the last message may go beyond both
 
@@ -31,6 +33,7 @@ ctypedef void *(*data_call)(message *) noexcept nogil
 ctypedef size_t (*size_call)(const message *) noexcept nogil
 ctypedef int (*get_call)(const message *, int) noexcept nogil
 ctypedef const char *(*gets_call)(const message *, const char *) noexcept nogil
+ctypedef int (*option_call)(void *, int, void *, size_t *) noexcept nogil
 ctypedef int (*errno_call)() noexcept nogil
 
 cdef size_t _address(name) except 0:
@@ -47,6 +50,7 @@ cdef data_call msg_data = <data_call> _address("zmq_msg_data")
 cdef size_call msg_size = <size_call> _address("zmq_msg_size")
 cdef get_call msg_get = <get_call> _address("zmq_msg_get")
 cdef gets_call msg_gets = <gets_call> _address("zmq_msg_gets")
+cdef option_call socket_option = <option_call> _address("zmq_getsockopt")
 cdef errno_call last_errno = <errno_call> _address("zmq_errno")
 
 
@@ -103,6 +107,16 @@ cdef class RawSocket:
         for data in frames:
             left -= 1
             self._send(data, DONTWAIT | SNDMORE if left else DONTWAIT)
+
+    def waits(self):
+        cdef int events = 0
+        cdef size_t size = sizeof(events)
+
+        self._check()
+        while socket_option(self.handle, EVENTS, &events, &size) < 0:
+            if last_errno() != EINTR:
+                _fail(last_errno())
+        return bool(events & POLLIN)
 
     def forward(self, RawSocket target not None, dict counts not None, look, int every, int budget):
         cdef message head, body

@@ -88,7 +88,7 @@ class Agent(Component):
             software=f"raicho {__version__}",
             datapath=row.name,
         )
-        return BridgeControl(row, description, self.datapath.ask, self.bootstrap.run_dir)
+        return BridgeControl(row, description, self.datapath.post, self.bootstrap.run_dir)
 
     def _check_listeners(self, settings: Settings) -> None:
         """Refuse a listener that somebody else has the address of."""

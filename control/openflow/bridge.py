@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .answers import AWAY, Answer, Ask
+from .asking import Post, Then, answer_to
 from .channel import Channel
 from .giving import copy, give_back
 from .limiter import Limiter
@@ -36,13 +37,14 @@ class BridgeControl:
         self,
         settings: Bridge,
         description: Description,
-        ask: Callable[[str, Ask], Awaitable[Answer]],
+        post: Callable[[str, Ask, Then], None],
         run_dir: Path,
     ) -> None:
         self.settings = settings
         self.channels: set[Channel] = set()
         self.shared = Shared(description)
-        self._ask = partial(ask, settings.name)
+        self._post: Post = partial(post, settings.name)
+        self._ask = partial(answer_to, self._post)
         self._replica = Replica()
         self._whole = asyncio.Event()  # the dataplane holds what controllers have set
         self._is_new = False  # it was started again, and holds nothing
@@ -54,7 +56,6 @@ class BridgeControl:
         self._listeners: dict[Call | Management, Listener] = {}
         self._started = False
         self._told = -1  # how many controllers the dataplane was told of
-        self._telling: set[asyncio.Task[None]] = set()
 
     def lost(self, *, empty: bool = False) -> None:
         """Note that the dataplane is away, or there again and *empty*."""
@@ -82,24 +83,27 @@ class BridgeControl:
             self.reset("the dataplane was started again, not all is as it was")
         self._is_new = self._refused = False
 
-    async def carry(self, ask: Ask) -> Answer:
+    def carry(self, ask: Ask, then: Then) -> None:
         """Ask for a controller; what changes the bridge is noted in the order of sending."""
         if not self._whole.is_set():
             self._refused = True
-            return Answer(AWAY)
+            asyncio.get_running_loop().call_soon(then, Answer(AWAY))
+            return
         number = self._replica.note(ask)
-        answer = await self._ask(ask)
+        self._post(ask, partial(self._carried, number, then))
+
+    def _carried(self, number: int, then: Then, answer: Answer) -> None:
         if answer.code == AWAY:
             self._refused = True
             self._replica.forget(number)
-        return answer
+        then(answer)
 
     async def carry_in_time(self, ask: Ask) -> Answer:
         """Ask for somebody who is no controller: wait until the dataplane has the bridge."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
                 await self._whole.wait()
-        return await self.carry(ask)
+        return await answer_to(self.carry, ask)
 
     def copied(self) -> dict[str, int]:
         """Return the bytes of the copy of what the bridge holds, and of the changes since."""
@@ -201,12 +205,7 @@ class BridgeControl:
         )
         if count != self._told:
             self._told = count
-            task = asyncio.create_task(self._say(count))
-            self._telling.add(task)
-            task.add_done_callback(self._telling.discard)
-
-    async def _say(self, count: int) -> None:
-        await self._ask(Ask("controllers", count.to_bytes(4)))
+            self._post(Ask("controllers", count.to_bytes(4)), lambda answer: None)
 
     def _absent(self, name: str, where: str, trouble: str) -> dict[str, Any]:
         return {

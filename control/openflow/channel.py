@@ -7,18 +7,19 @@ makes channels is in reach.py, the transports are in transport.py.
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
-from .answers import Answer, Ask
+from ..message.exhaustion import end_if_exhausted
+from .answers import Answer
+from .asking import Post
 from .session import Session
 
 LINGER = 5.0  # seconds for the last bytes to leave
 HIGH_WATER = 1 << 18  # unsent bytes above which a controller is not read
 
 log = logging.getLogger(__name__)
-
-Asker = Callable[[Ask], Awaitable[Answer]]
 
 
 class Owner(Protocol):
@@ -30,13 +31,13 @@ class Owner(Protocol):
 
 
 class Channel(asyncio.Protocol):
-    """Drive one session from the running loop; ask the dataplane by *ask*."""
+    """Drive one session from the running loop; ask the dataplane by *post*."""
 
     def __init__(
         self,
         name: str,
         make: Callable[[float], Session],
-        ask: Asker,
+        post: Post,
         owner: Owner,
         level: int = logging.INFO,
     ) -> None:
@@ -45,12 +46,11 @@ class Channel(asyncio.Protocol):
         self.peer = ""
         self.gone = asyncio.Event()
         self._owner = owner
-        self._ask = ask
+        self._post = post
         self._make = make
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
-        self._asking: set[asyncio.Task[None]] = set()
         self._choked = False
         self._ready = False
 
@@ -86,8 +86,6 @@ class Channel(asyncio.Protocol):
         """Let go of everything."""
         if self._timer:
             self._timer.cancel()
-        for task in self._asking:
-            task.cancel()
         self.session.close(str(exc) if exc else "the connection was closed")
         log.log(self._level, "%s %s: %s", self.name, self.peer, self.session.closed)
         self._owner.left(self)
@@ -119,9 +117,7 @@ class Channel(asyncio.Protocol):
             self._ready = True
             self._owner.ready(self)
         for ticket, ask in self.session.asks():
-            task = self._loop.create_task(self._carry(ticket, ask))
-            self._asking.add(task)
-            task.add_done_callback(self._carried)
+            self._post(ask, partial(self._answered, ticket))
         if self.session.closed is not None:
             self._hang_up(transport)
             return
@@ -148,8 +144,9 @@ class Channel(asyncio.Protocol):
             transport.resume_reading()
 
     def _set_timer(self) -> None:
+        """Look at the session when its deadline passes; a timer that is early is left as it is."""
         deadline = self.session.deadline
-        if self._timer and self._timer.when() == deadline and not self._timer.cancelled():
+        if self._timer and self._timer.when() <= deadline:
             return
         if self._timer:
             self._timer.cancel()
@@ -160,16 +157,15 @@ class Channel(asyncio.Protocol):
         self.session.tick(self._loop.time())
         self.flush()
 
-    async def _carry(self, ticket: int, ask: Ask) -> None:
-        self.session.answer(ticket, await self._ask(ask))
+    def _answered(self, ticket: int, answer: Answer) -> None:
+        """Take an answer; where that fails it takes the channel down, and nothing else."""
+        try:
+            self.session.answer(ticket, answer)
+        except Exception as error:
+            end_if_exhausted(error)
+            log.exception("%s %s: a request failed", self.name, self.peer)
+            self.session.close("a request failed")
         self.flush()
-
-    def _carried(self, task: asyncio.Task[None]) -> None:
-        """A failed request takes the channel down, and nothing else."""
-        self._asking.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            log.error("%s %s: a request failed", self.name, self.peer, exc_info=error)
-            self.close("a request failed")
 
 
 def written(address: object) -> str:

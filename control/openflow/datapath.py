@@ -9,6 +9,7 @@ process, they are filled again with what the old one held.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import zmq
 
@@ -21,8 +22,10 @@ from ..message import (
     Lookup,
     Ping,
 )
+from ..message.bulk import Outcome
 from . import framing
 from .answers import AWAY, Answer, Ask
+from .asking import Then, answer_to
 
 BULK, CONTROL = "dataplane.bulk", "dataplane.control"
 TIMEOUT = 30.0  # seconds for a batch; the link tells sooner when the dataplane dies
@@ -69,18 +72,27 @@ class Datapath:
 
     async def ask(self, bridge: str, ask: Ask) -> Answer:
         """Ask about one bridge; what cannot be asked is AWAY."""
+        return await answer_to(partial(self.post, bridge), ask)
+
+    def post(self, bridge: str, ask: Ask, then: Then) -> None:
+        """Ask about one bridge; *then* hears the answer."""
         if not self.up:
-            return Answer(AWAY)
-        request = BulkRequest(ask.op, bridge)
-        try:
-            reply, frames = await self._bulk.request(request, ask.payload, TIMEOUT)
-        except CallError as error:
-            log.warning("%s of %s: %s", ask.op, bridge, error)
-            return Answer(AWAY)
+            asyncio.get_running_loop().call_soon(then, Answer(AWAY))
+            return
+        done = partial(self._answered, bridge, ask.op, then)
+        self._bulk.post(BulkRequest(ask.op, bridge), ask.payload, done, TIMEOUT)
+
+    def _answered(self, bridge: str, op: str, then: Then, outcome: Outcome) -> None:
+        if isinstance(outcome, CallError):
+            log.warning("%s of %s: %s", op, bridge, outcome)
+            then(Answer(AWAY))
+            return
+        reply, frames = outcome
         if reply.code != framing.DONE and reply.code >> 16 >= NO_OPENFLOW_ERROR:
-            log.warning("%s of %s: %s", ask.op, bridge, reply.text or hex(reply.code))
-            return Answer(AWAY)
-        return Answer(reply.code, tuple(frames))
+            log.warning("%s of %s: %s", op, bridge, reply.text or hex(reply.code))
+            then(Answer(AWAY))
+        else:
+            then(Answer(reply.code, tuple(frames)))
 
     def want(self, bridges: set[str]) -> None:
         """Say which bridges to be attached to."""

@@ -1,6 +1,7 @@
 """A switch in this process: a controller's session, bulk operations, a worker's thread, ports."""
 
 import asyncio
+import inspect
 import struct
 import time
 from collections.abc import Iterator
@@ -90,8 +91,10 @@ class Engine:
         bridge = self._switch.bridges["soak"]
         while asks := self._session.asks():
             for ticket, ask in asks:
-                operation = self._operations.run(ask.op, bridge.name, ask.payload)
-                code, _, frames = self._loop.run_until_complete(operation)
+                done = self._operations.run(ask.op, bridge.name, ask.payload)
+                if inspect.isawaitable(done):
+                    done = self._loop.run_until_complete(done)
+                code, _, frames = done
                 self._session.answer(ticket, Answer(code, tuple(frames)))
         self._switch.dataplane.tick(now_ms())
         for kind, messages in bridge.events():

@@ -1,7 +1,7 @@
 """Bulk: batches in order, one answer each, events that may be dropped."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from raicho.control.message import (
     Code,
     ConfigError,
 )
+from raicho.control.message.bulk import Outcome
 from raicho.control.message.codes import SERVER_ERROR
 from raicho.control.message.drain import open_socket
 
@@ -102,6 +103,83 @@ async def test_a_time_out_names_the_operation(context: zmq.SyncContext, endpoint
         await client.request(BulkRequest("never"), timeout=0.1)
     assert caught.value.failure.code is Code.TIMEOUT
     client.close()
+    server.close()
+
+
+async def test_each_request_has_its_own_time_and_what_waits_moves_up(
+    context: zmq.SyncContext, endpoint: str
+) -> None:
+    """T2: one that is never answered keeps its place in the window no longer than it said."""
+    told: list[str] = []
+
+    def note(name: str) -> Callable[[Outcome], None]:
+        return lambda came: told.append(f"{name} {isinstance(came, CallError)}")
+
+    echo = Echo()
+    client, server = BulkClient(context, endpoint, window=2), BulkServer(context, endpoint, echo)
+    client.post(BulkRequest("never"), done=note("patient"), timeout=60)
+    client.post(BulkRequest("never"), done=note("hasty"), timeout=0.2)
+    client.post(BulkRequest("apply"), b"third", done=note("hastier, and never sent"), timeout=0.1)
+    cancelled = asyncio.create_task(client.request(BulkRequest("apply"), b"fourth"))
+    await asyncio.sleep(0.01)
+    cancelled.cancel()
+    await until(lambda: len(told) == 2)
+    assert told == ["hastier, and never sent True", "hasty True"]
+    assert server.counters["requests"] == 1, "a peer's requests are carried out one by one"
+    client.close()
+    assert told[2:] == ["patient True"]
+    assert echo.seen == []
+    server.close()
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_a_handler_that_answers_at_once_keeps_the_order_too(
+    context: zmq.SyncContext, endpoint: str, *, waits: bool
+) -> None:
+    """T7: some requests take their time, those behind them wait."""
+    seen: list[bytes] = []
+
+    async def slowly(frames: list[bytes]) -> tuple[BulkReply, list[bytes]]:
+        await asyncio.sleep(0.001)
+        seen.extend(frames)
+        return BulkReply(), frames
+
+    def answer(
+        peer: bytes, request: BulkRequest, frames: list[bytes]
+    ) -> tuple[BulkReply, list[bytes]] | Awaitable[tuple[BulkReply, list[bytes]]]:
+        if waits and int(frames[0]) % 7 == 0:
+            return slowly(frames)
+        if int(frames[0]) == 13:
+            raise RuntimeError("boom")
+        seen.extend(frames)
+        return BulkReply(), frames
+
+    client, server = BulkClient(context, endpoint), BulkServer(context, endpoint, answer)
+    batches = [b"%d" % number for number in range(300)]
+    came: list[bytes] = []
+    for batch in batches:
+        client.post(
+            BulkRequest("apply"), batch, done=lambda outcome, batch=batch: came.append(batch)
+        )
+    await until(lambda: len(came) == len(batches))
+    assert came == batches
+    assert seen == [batch for batch in batches if batch != b"13"]
+    assert server.counters["internal"] == 1
+    client.close()
+    server.close()
+
+
+async def test_what_fails_after_a_reply_costs_nothing_else(
+    context: zmq.SyncContext, endpoint: str
+) -> None:
+    client, server = BulkClient(context, endpoint), BulkServer(context, endpoint, Echo())
+    client.post(BulkRequest("apply"), done=lambda outcome: 1 / 0)
+    assert (await client.request(BulkRequest("apply")))[0].code == DONE
+    assert client.counters["failed"] == 1
+    client.close()
+    after = asyncio.create_task(client.request(BulkRequest("apply")))
+    with pytest.raises(CallError, match="was closed"):
+        await after
     server.close()
 
 

@@ -75,8 +75,10 @@ def test_a_socket_says_whether_the_last_read_found_its_end(pair: Callable[..., P
     assert len(arrived(here, 3)) == 3
     assert not here.dry, "nobody has looked for a fourth"
     assert here.receive(1) == [] and here.dry
+    assert not here.waits()
     there.send(b"x")
-    assert len(arrived(here, 2)) == 1 and here.dry
+    assert here.socket.poll(PATIENCE) and here.waits()
+    assert len(here.receive(2)) == 1 and here.dry
 
 
 def test_no_room_and_no_socket_are_told_apart(pair: Callable[..., Pair]) -> None:
@@ -85,7 +87,7 @@ def test_no_room_and_no_socket_are_told_apart(pair: Callable[..., Pair]) -> None
         for _ in range(10_000):
             here.send([b"x"])
     here.socket.close()
-    for use in (lambda: here.send([b"x"]), lambda: here.receive(1)):
+    for use in (lambda: here.send([b"x"]), lambda: here.receive(1), here.waits):
         with pytest.raises(zmq.ZMQError) as told:
             use()
         assert told.value.errno == zmq.ENOTSOCK

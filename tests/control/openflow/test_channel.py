@@ -11,6 +11,7 @@ from loopback import HOST, free_port
 from raicho.control.message.backoff import Backoff
 from raicho.control.openflow import framing
 from raicho.control.openflow.answers import Answer, Ask
+from raicho.control.openflow.asking import Then
 from raicho.control.openflow.channel import Channel
 from raicho.control.openflow.reach import Dialer, Listener
 from raicho.control.openflow.session import Session, Shared
@@ -45,12 +46,13 @@ class Owner:
     def left(self, channel: Channel) -> None:
         self.channels.remove(channel)
 
-    async def ask(self, ask: Ask) -> Answer:
+    def post(self, ask: Ask, then: Then) -> None:
         self.asked.append(ask)
-        return Answer(framing.DONE, (b"\xff" * 4 * framing.count(ask.payload),))
+        answer = Answer(framing.DONE, (b"\xff" * 4 * framing.count(ask.payload),))
+        asyncio.get_running_loop().call_soon(then, answer)
 
     def channel(self) -> Channel:
-        return Channel("c1", partial(Session, Shared()), self.ask, self)
+        return Channel("c1", partial(Session, Shared()), self.post, self)
 
 
 class Controller:

@@ -14,6 +14,7 @@ from loopback import HOST, free_port
 
 from raicho.control.openflow import framing
 from raicho.control.openflow.answers import Answer, Ask
+from raicho.control.openflow.asking import Then
 from raicho.control.openflow.bridge import BridgeControl
 from raicho.control.openflow.session import Description
 from raicho.control.openflow.settings import Bridge, Controller
@@ -38,8 +39,9 @@ class Dataplane:
     def __init__(self) -> None:
         self.applied: list[Any] = []
 
-    async def ask(self, bridge: str, ask: Ask) -> Answer:
-        return getattr(self, f"_{ask.op}")(ask.payload)  # type: ignore[no-any-return]
+    def post(self, bridge: str, ask: Ask, then: Then) -> None:
+        answer = getattr(self, f"_{ask.op}")(ask.payload)
+        asyncio.get_running_loop().call_soon(then, answer)
 
     def _features(self, payload: bytes) -> Answer:
         known = {"datapath_id": 0xABC, "n_buffers": 0, "n_tables": 254, "capabilities": 7}
@@ -85,7 +87,7 @@ async def test_os_ken_finds_a_switch(tmp_path: Path) -> None:
     port, dataplane = free_port(), Dataplane()
     row = Bridge("br0", (Controller("c1", HOST, port, max_backoff=1),))
     async with osken(port) as output:
-        bridge = BridgeControl(row, Description(datapath="br0"), dataplane.ask, tmp_path)
+        bridge = BridgeControl(row, Description(datapath="br0"), dataplane.post, tmp_path)
         await bridge.attached()
         heard: list[dict[str, Any]] = []
         async with asyncio.timeout(30):
@@ -114,7 +116,7 @@ async def test_os_ken_finds_a_switch_that_speaks_1_0(tmp_path: Path) -> None:
     port, dataplane = free_port(), Dataplane()
     row = Bridge("br0", (Controller("c1", HOST, port, max_backoff=1),))
     async with osken(port, "osken_controller_10.py") as output:
-        bridge = BridgeControl(row, Description(datapath="br0"), dataplane.ask, tmp_path)
+        bridge = BridgeControl(row, Description(datapath="br0"), dataplane.post, tmp_path)
         await bridge.attached()
         heard: list[dict[str, Any]] = []
         async with asyncio.timeout(30):

@@ -1,6 +1,7 @@
 """What the agent keeps of a bridge, against a dataplane that really holds it."""
 
 import asyncio
+import inspect
 import struct
 from collections.abc import Iterator
 from typing import Any
@@ -42,7 +43,8 @@ class Dataplane:
         self._operations = Operations(self.switch)
 
     async def ask(self, ask: Ask) -> Answer:
-        code, _, frames = await self._operations.run(ask.op, "br0", ask.payload)
+        answer = self._operations.run(ask.op, "br0", ask.payload)
+        code, _, frames = await answer if inspect.isawaitable(answer) else answer
         return Answer(code, tuple(frames))
 
     async def apply(self, *messages: Any) -> None:
