@@ -133,6 +133,17 @@ crc32c(uint32_t crc, const uint8_t *data, size_t n)
 
 #endif
 
+/* With the low byte first. */
+static uint32_t
+as_stored(uint32_t crc)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    return __builtin_bswap32(crc);
+#else
+    return crc;
+#endif
+}
+
 uint32_t
 csum_sctp(const uint8_t *data, size_t n)
 {
@@ -144,11 +155,28 @@ csum_sctp(const uint8_t *data, size_t n)
     }
     crc = crc32c(crc, data, SCTP_CSUM);
     crc = crc32c(crc, zeros, sizeof zeros);
-    crc = ~crc32c(crc, data + SCTP_SIZE, n - SCTP_SIZE);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    crc = __builtin_bswap32(crc);       /* It is stored with the low byte first. */
-#endif
-    return crc;
+    return as_stored(~crc32c(crc, data + SCTP_SIZE, n - SCTP_SIZE));
+}
+
+/* A CRC is linear: that of two packets differs by the CRC, begun with 0, of what they differ by. */
+void
+csum_update_sctp(uint8_t *sctp, size_t n, unsigned at, uint16_t old, uint16_t new)
+{
+    static const uint8_t zeros[64];
+    uint16_t change = old ^ new;
+    uint32_t crc, stored;
+
+    if (!change || n < SCTP_SIZE) {
+        return;
+    }
+    crc = crc32c(0, (const uint8_t *)&change, sizeof change);
+    for (size_t left = n - at - sizeof change, step; left; left -= step) {
+        step = left < sizeof zeros ? left : sizeof zeros;
+        crc = crc32c(crc, zeros, step);
+    }
+    memcpy(&stored, sctp + SCTP_CSUM, sizeof stored);
+    stored ^= as_stored(crc);
+    memcpy(sctp + SCTP_CSUM, &stored, sizeof stored);
 }
 
 /* --- Whole headers. --- */

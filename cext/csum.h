@@ -53,6 +53,10 @@ void csum_update_partial(uint8_t *at, const void *old, const void *new, size_t n
  * is no whole header. */
 uint32_t csum_sctp(const uint8_t *data, size_t n);
 
+/* Changes the CRC32c of an SCTP packet of 'n' bytes, of which the header at 'sctp' has to be there, as much as a port
+ * at 'at' (0 or 2) does that was 'old' and is 'new', as they are in memory: what was wrong stays wrong. */
+void csum_update_sctp(uint8_t *sctp, size_t n, unsigned at, uint16_t old, uint16_t new);
+
 /* Writes the checksum of the IPv4 header at 'ip'. */
 void csum_ipv4(uint8_t *ip);
 

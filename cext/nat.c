@@ -13,6 +13,19 @@ enum { ICMP_QUERY_SIZE = 8 };
 
 /* --- New headers ------------------------------------------------------------------------------------------ */
 
+/* SCTP sums its packet and no pseudo header. */
+static void
+change_sctp(struct packet *p, unsigned port_at, uint16_t old_port, uint16_t new_port)
+{
+    const struct offload *offload = &p->offload;
+    bool partial = offload->flags & OFFLOAD_NEEDS_CSUM && p->l4 == offload->csum_start;
+
+    if (!partial) {
+        csum_update_sctp(p->data + p->l4, get_be16(p->data + p->l3 + 2) - (size_t)(p->l4 - p->l3), port_at, old_port,
+                         new_port);
+    }
+}
+
 static void
 change_transport(struct packet *p, uint8_t proto, uint32_t address_change, uint32_t port_change)
 {
@@ -72,7 +85,11 @@ nat_rewrite(struct packet *p, enum nat_direction direction, uint32_t address, ui
     put_be16(&new_port, port);
     memcpy(&old_port, p->data + p->l4 + port_at, sizeof old_port);
     memcpy(p->data + p->l4 + port_at, &new_port, sizeof new_port);
-    change_transport(p, proto, change, changed16(old_port, new_port));
+    if (proto == IP_PROTO_SCTP) {
+        change_sctp(p, port_at, old_port, new_port);
+    } else {
+        change_transport(p, proto, change, changed16(old_port, new_port));
+    }
     if (proto != IP_PROTO_ICMPV4) {
         unsigned shift = direction == NAT_OUT ? 48 : 32;
         key->word[W_L4] = (key->word[W_L4] & ~(UINT64_C(0xffff) << shift)) | (uint64_t)port << shift;
@@ -246,7 +263,9 @@ is_special(struct batch *b, unsigned at, const struct nat_row *row)
     struct packet *p = b->packets[at];
     uint16_t ports[2] = { 0 };
 
-    if (fragment_of(p) & FRAG_LATER) {
+    if (fragment_of(p) && proto_of(p) == IP_PROTO_SCTP) {
+        leave(b, at, row, DROP_nat_fragment);       /* How long all of it is, which is summed, is not known. */
+    } else if (fragment_of(p) & FRAG_LATER) {
         translate_later(b, at);
     } else if (p->l4 != NO_OFFSET && proto_of(p) == IP_PROTO_ICMPV4
                && is_icmp_error(p->data[p->l4])) {

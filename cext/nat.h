@@ -5,9 +5,9 @@
  *
  * What
  * ====
- * IPv4 with TCP, UDP and ICMP queries; with IPv6 inside, nat64.h.  A *mapping* joins an endpoint inside (address, protocol, port or
- * ICMP id) with one outside, whoever it talks to [1, REQ-1]; a *session* is what it says to one remote
- * endpoint, with a timer of its own.  A mapping lives as long as it has sessions.  Who may come in
+ * IPv4 with TCP, UDP, SCTP and ICMP queries; with IPv6 inside, nat64.h.  A *mapping* joins an endpoint inside
+ * (address, protocol, port or ICMP id) with one outside, whoever it talks to [1, REQ-1]; a *session* is what it
+ * says to one remote endpoint, with a timer of its own.  A mapping lives as long as it has sessions.  Who may come in
  * through a mapping is a choice [1, REQ-8].  Packets from inside to an outside address of the NAT itself
  * are taken in again (hairpin [1, REQ-9]).  Static mappings (port forwards) are always there; a host can
  * have an outside address all to itself (one-to-one), with every protocol and without sessions.

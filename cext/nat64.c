@@ -93,7 +93,8 @@ read_ports(struct view *view)
 {
     const struct nat64_header *header = &view->header;
 
-    if (header->offset || view->room < PORTS_SIZE || ports_of(header->proto) == NAT_PROTOS) {
+    if (header->offset || view->room < PORTS_SIZE || header->proto == IP_PROTO_SCTP
+        || ports_of(header->proto) == NAT_PROTOS) {
         return false;
     }
     if (header->proto == IP_PROTO_ICMPV4) {

@@ -203,7 +203,7 @@ is_host(const struct nat_config *config, const struct nat_forward *f)
     if (!f->inside_v6) {
         return f->inside.word[1] && !(f->inside.word[1] >> 32) && !f->inside.word[0];
     }
-    return config->nat64.len && !ip_matches(&config->nat64, &f->inside) && f->inside.word[0] >> 56 != 0xff
+    return f->proto != IP_PROTO_SCTP && config->nat64.len && !ip_matches(&config->nat64, &f->inside) && f->inside.word[0] >> 56 != 0xff
            && (f->inside.word[0] || f->inside.word[1] > 1);
 }
 
@@ -216,15 +216,15 @@ check_forwards(const struct nat_config *config, char *why, size_t size)
     for (unsigned i = 0; i < config->n_forwards; i++) {
         const struct nat_forward *a = &config->forwards[i];
 
-        if (ports_of(a->proto) > 1 || !is_in_pool(config, a->outside) || !a->outside_port
+        if (a->proto == IP_PROTO_ICMPV4 || ports_of(a->proto) == NAT_PROTOS || !is_in_pool(config, a->outside) || !a->outside_port
             || !a->inside_port) {
-            return WRONG("forward of protocol %u from %s port %u to port %u: it takes TCP (6) or UDP (17), "
-                         "an address of a pool, and neither port 0", a->proto, text_of(a->outside).of,
+            return WRONG("forward of protocol %u from %s port %u to port %u: it takes TCP (6), UDP (17) or SCTP "
+                         "(132), an address of a pool, and neither port 0", a->proto, text_of(a->outside).of,
                          a->outside_port, a->inside_port);
         }
         if (!is_host(config, a)) {
             return WRONG("forward from %s port %u to %s: it takes the address of a host, and one of IPv6 takes a "
-                         "prefix for NAT64 that it is not behind", text_of(a->outside).of, a->outside_port,
+                         "prefix for NAT64 that it is not behind, and no SCTP", text_of(a->outside).of, a->outside_port,
                          text_of_ip(a->inside_v6 ? IP_V6 : IP_V4, a->inside).of);
         }
         for (unsigned j = 0; j < i; j++) {

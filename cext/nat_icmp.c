@@ -69,7 +69,7 @@ rewrite_inner(struct inner *inner, enum nat_direction direction, uint32_t addres
     put_be16(new + 4, port);
     memcpy(old, at, 4);
     memcpy(old + 4, port_at, 2);
-    if (csum + 2 <= inner->room) {
+    if (inner->proto != IP_PROTO_SCTP && csum + 2 <= inner->room) {     /* Of SCTP all of the packet is summed. */
         if (icmp) {
             csum_update(inner->l4 + csum, old + 4, new + 4, 2);
         } else if (inner->proto == IP_PROTO_UDP) {

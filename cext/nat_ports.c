@@ -1,20 +1,23 @@
 /* NAT: the ports of outside addresses.  See nat_private.h. */
 
+#include <stddef.h>
 #include <sys/mman.h>
 
 #include "nat_private.h"
 
-enum { WORD = 64, HUGE_PAGE = 1 << 21 };
+enum { WORD = 64, HUGE_PAGE = 1 << 21, MAPPED = 2 * HUGE_PAGE };
 
 #define EVEN_PORTS UINT64_C(0x5555555555555555)
 
-_Static_assert(sizeof(struct nat_address) <= HUGE_PAGE, "one page has all of an address");
+_Static_assert(offsetof(struct nat_address, inside[NAT_PROTOS - 1]) <= HUGE_PAGE, "one page has all but SCTP");
+_Static_assert(sizeof(struct nat_address) <= MAPPED, "all of it is mapped");
 
-/* On a huge page, so that a port anywhere costs no walk through the page tables. */
+/* On a huge page, so that a port anywhere costs no walk through the page tables; but what is of SCTP, which takes
+ * memory only where it is used. */
 struct nat_address *
 nat_address_open(uint32_t address)
 {
-    uint8_t *mapped = mmap(NULL, 2 * HUGE_PAGE, PROT_READ | PROT_WRITE,
+    uint8_t *mapped = mmap(NULL, MAPPED + HUGE_PAGE, PROT_READ | PROT_WRITE,
                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (mapped == MAP_FAILED) {
@@ -27,7 +30,7 @@ nat_address_open(uint32_t address)
     if (before) {
         munmap(mapped, before);
     }
-    munmap(mapped + before + HUGE_PAGE, HUGE_PAGE - before);
+    munmap(mapped + before + MAPPED, HUGE_PAGE - before);
     madvise(made, HUGE_PAGE, MADV_HUGEPAGE);    /* A wish; it works without. */
     made->address = address;
     return made;
@@ -36,7 +39,7 @@ nat_address_open(uint32_t address)
 void
 nat_address_close(struct nat_address *address)
 {
-    munmap(address, HUGE_PAGE);
+    munmap(address, MAPPED);
 }
 
 bool

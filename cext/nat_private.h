@@ -17,7 +17,7 @@
 #include "worker.h"
 
 enum {
-    NAT_PROTOS = 3,             /* Those with ports of their own. */
+    NAT_PROTOS = 4,             /* Those with ports of their own. */
     NAT_HELD = 64,              /* Fragments that wait for the first one of theirs, */
     NAT_HELD_SIZE = 2048,       /* bytes of such a one at most, */
     NAT_HELD_MS = 2000,         /* and how long. */
@@ -79,8 +79,13 @@ void nat_address_close(struct nat_address *address);
 static inline unsigned
 ports_of(uint8_t proto)
 {
-    return proto == IP_PROTO_TCP ? 0 : proto == IP_PROTO_UDP ? 1 : proto == IP_PROTO_ICMPV4 ? 2
-                                                                                   : NAT_PROTOS;
+    switch (proto) {
+    case IP_PROTO_TCP:      return 0;
+    case IP_PROTO_UDP:      return 1;
+    case IP_PROTO_ICMPV4:   return 2;
+    case IP_PROTO_SCTP:     return NAT_PROTOS - 1;      /* Rare: nat_ports.c puts it aside. */
+    default:                return NAT_PROTOS;
+    }
 }
 
 static inline const _Atomic uint64_t *

@@ -48,7 +48,7 @@ timer_of(uint8_t proto, uint64_t value)
     const uint8_t closed = IN_FIN | OUT_FIN, opened = IN_SYN | OUT_SYN;
 
     if (proto != IP_PROTO_TCP) {
-        return proto == IP_PROTO_UDP ? NAT_TIMER_udp : NAT_TIMER_icmp;
+        return proto == IP_PROTO_ICMPV4 ? NAT_TIMER_icmp : NAT_TIMER_udp;
     }
     if (value & RESET || (value & closed) == closed) {
         return NAT_TIMER_tcp_closed;

@@ -25,7 +25,7 @@ class Pool(NamedTuple):
     shared: bool = False
 
 class Forward(NamedTuple):
-    """What comes to an endpoint outside goes to one inside; "tcp" or "udp"."""
+    """What comes to an endpoint outside goes to one inside; "tcp", "udp" or "sctp"."""
 
     protocol: str
     outside: IPv4Address

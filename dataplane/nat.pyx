@@ -42,7 +42,7 @@ from typing import NamedTuple
 
 MAX_NATS = DATAPLANE_NATS
 MAX_EVENTS = (1 << 32) - 1
-PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17}
+PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "sctp": 132}
 FILTERINGS = {
     "open": NAT_OPEN, "by-address": NAT_BY_ADDRESS, "by-endpoint": NAT_BY_ENDPOINT,
 }

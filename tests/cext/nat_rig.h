@@ -146,13 +146,15 @@ frame_of(const struct tuple *t, size_t payload)
         f.data[l4 + 13] = t->flags;
     } else if (t->proto == IP_PROTO_UDP) {
         frame_udp(&f, payload);
+    } else if (t->proto == IP_PROTO_SCTP) {
+        frame_sctp(&f, payload);
     } else if (t->proto == IP_PROTO_ICMPV4) {
         frame_icmp(&f, t->dport >> 8, t->dport & 0xff, 4 + payload);
         put_be16(f.data + l4 + 4, t->sport);
     } else {
         frame_payload(&f, payload);
     }
-    if (t->proto == IP_PROTO_TCP || t->proto == IP_PROTO_UDP) {
+    if (t->proto == IP_PROTO_TCP || t->proto == IP_PROTO_UDP || t->proto == IP_PROTO_SCTP) {
         put_be16(f.data + l4, t->sport);
         put_be16(f.data + l4 + 2, t->dport);
     }

@@ -79,7 +79,7 @@ plain_transport_good(uint8_t *frame, size_t l3, size_t l4)
 
         uint32_t crc = plain_crc32c(frame + l4, end - l4);
 
-        put_be32(frame + l4 + SCTP_CSUM, __builtin_bswap32(crc));
+        put_be32(frame + l4 + SCTP_CSUM, __builtin_bswap32(stored));
         return stored == crc;
     }
     return plain_sum(pseudo, frame + l4, end - l4) == 0xffff;
