@@ -1,5 +1,6 @@
 """What the agent shows of a bridge: multipart replies of the dataplane as rows of plain values."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
@@ -55,11 +56,15 @@ class Refused(Exception):
 async def look(
     view: View, bridge: str, ask: Callable[[str, Ask], Awaitable[Answer]]
 ) -> list[dict[str, Any]]:
-    """Return the rows of a view of one bridge."""
+    """Return the rows of a view of one bridge; others have their turn between the parts."""
     code: int = view.request.layout.code or 0
     payload = code.to_bytes(2, "big") + bytes(2) + pack_part(view.request)
     answer = await ask(bridge, Ask("multipart", payload))
     if answer.code != framing.DONE:
         raise Refused(describe(answer.code >> 16, answer.code & 0xFFFF))
-    replies = [unpack_part(view.reply, frame) for frame in answer.frames]
-    return [{"bridge": bridge, **view.row(row)} for r in replies for row in getattr(r, view.rows)]
+    rows: list[dict[str, Any]] = []
+    for frame in answer.frames:
+        reply = unpack_part(view.reply, frame)
+        rows += ({"bridge": bridge, **view.row(row)} for row in getattr(reply, view.rows))
+        await asyncio.sleep(0)
+    return rows

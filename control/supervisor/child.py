@@ -41,6 +41,14 @@ class Child:
         if not self.ended.done():
             signal.pidfd_send_signal(self._pidfd, number)
 
+    def works(self) -> bool:
+        """Tell whether its event loop has a processor, waits for one or for a disk (proc(5))."""
+        try:
+            stat = Path(f"/proc/{self.pid}/task/{self.pid}/stat").read_text()
+        except OSError:
+            return False
+        return stat.rpartition(")")[2].split()[0] in ("R", "D")
+
     async def stop(self, patience: float) -> None:
         """Ask the process to end, then make it."""
         self.send(signal.SIGTERM)

@@ -222,7 +222,7 @@ class Supervisor(Component):
         ward.watch.excuse(max(0.0, time.monotonic() - began - longest))
         if child.ended.done():
             self._lost(ward, child.ended.result())
-        elif complaint := ward.watch.complaint(time.monotonic()):
+        elif complaint := ward.watch.complaint(time.monotonic(), child.works()):
             child.send(signal.SIGKILL)
             await child.ended
             self._lost(ward, complaint)

@@ -58,7 +58,7 @@ def units(bootstrap: Bootstrap, services: Sequence[Service] = SERVICES) -> dict[
             after="".join(f" {name}" for name in found),
             command=" ".join(map(_quoted, service.command(bootstrap))),
             pause_ms=round(policy.first_pause * 1e3),
-            watchdog=policy.heartbeat * policy.misses,
+            watchdog=policy.busy_timeout,  # systemd does not see who only has much to do
             start=policy.start_timeout,
         )
     return found | {"raicho.target": TARGET.format(units=" ".join(found))}

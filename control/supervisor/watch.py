@@ -27,6 +27,7 @@ class Policy(msgspec.Struct, frozen=True):
     heartbeat: float = 1.0
     misses: int = 3  # heartbeats without an answer that mean it hangs
     start_timeout: float = 15.0  # until a new process must have answered
+    busy_timeout: float = 30.0  # for either, of one that works all the time
     first_pause: float = 0.1
     last_pause: float = 10.0
     settled: float = 60.0  # up for so long, and its past is forgotten
@@ -85,14 +86,18 @@ class Watch:
         self._pause = min(2 * self._pause, self._policy.last_pause)
         self._enter(State.WAIT, now)
 
-    def complaint(self, now: float) -> str | None:
-        """Say why the process must be killed, None if it need not be."""
+    def complaint(self, now: float, works: bool = False) -> str | None:
+        """Say why the process must be killed, None if it need not be.
+
+        One that *works* has much to do, or gets no processor to do it: it is given longer.
+        """
         policy = self._policy
         limit = policy.heartbeat * (policy.misses - 0.5)  # the last answer came after its question
-        if self.state is State.UP and now - self._heard >= limit:
+        least = policy.busy_timeout if works else 0.0
+        if self.state is State.UP and now - self._heard >= max(limit, least):
             return f"hangs: no answer for {now - self._heard:.1f} s"
-        if self.state is State.STARTING and now - self.since >= policy.start_timeout:
-            return f"did not answer within {policy.start_timeout:g} s of its start"
+        if self.state is State.STARTING and now - self.since >= max(policy.start_timeout, least):
+            return f"did not answer within {now - self.since:.0f} s of its start"
         return None
 
     def _enter(self, state: State, now: float) -> None:

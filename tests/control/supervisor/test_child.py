@@ -49,6 +49,21 @@ async def test_the_cause_of_an_end_is_told(text: str, cause: str) -> None:
     assert await how(text) == cause
 
 
+async def test_who_works_is_told_from_who_is_stopped_or_sleeps() -> None:
+    """C12."""
+    busy = Child.start([sys.executable, "-c", "while True: pass"])
+    idle = Child.start([sys.executable, "-c", "import time; time.sleep(1000)"])
+    async with asyncio.timeout(20):
+        while idle.works() or not busy.works():
+            await asyncio.sleep(0.05)
+        busy.send(signal.SIGSTOP)
+        while busy.works():
+            await asyncio.sleep(0.05)
+    for child in (busy, idle):
+        await child.stop(5)
+        assert not child.works()
+
+
 async def test_a_child_has_none_of_our_limit() -> None:
     """C14: what the supervisor may use is nothing that its children may."""
     before = resource.getrlimit(resource.RLIMIT_DATA)

@@ -28,7 +28,7 @@ def test_there_is_a_unit_for_each_service_in_the_order_of_need(tmp_path: Path) -
         unit = read(tmp_path / name)
         assert unit["Unit"]["After"].split() == ["network.target", *names[:i]]
         assert unit["Service"]["Type"] == "notify"
-        assert unit["Service"]["WatchdogSec"] == "3"
+        assert unit["Service"]["WatchdogSec"] == "30"
         assert f"-m {service.module} " in unit["Service"]["ExecStart"]
         assert '--keys "/etc/raicho keys"' in unit["Service"]["ExecStart"]
     assert "--data /x.db" in read(tmp_path / "raicho-datastore.service")["Service"]["ExecStart"]

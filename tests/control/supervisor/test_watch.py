@@ -62,6 +62,17 @@ def test_time_in_which_nobody_asked_does_not_count() -> None:
     assert watch.complaint(12.999) == "hangs: no answer for 3.0 s"
 
 
+def test_who_works_is_given_longer() -> None:
+    """C12: much to do is no hang, for a while."""
+    watch = up()
+    assert watch.complaint(29.9, works=True) is None
+    assert watch.complaint(30.0, works=True) == "hangs: no answer for 30.0 s"
+    watch = Watch(POLICY, 0.0)
+    watch.started(0.0)
+    assert watch.complaint(29.9, works=True) is None
+    assert watch.complaint(30.0, works=True) == "did not answer within 30 s of its start"
+
+
 def test_an_answer_takes_the_suspicion_back() -> None:
     watch = up()
     watch.heard(2.4)
