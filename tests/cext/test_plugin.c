@@ -8,55 +8,16 @@
 #include <cmocka.h>
 
 #include "hexactions.h"
-#include "plugin.h"
-
-/* Subtype 0x8001, with three bytes: writes them behind the Ethernet header. */
-#define STAMP "ffff0010 00524348 80010a0b 0c000000"
-#define STAMP_0 "ffff0010 00524348 80010000 0c000000"
-/* 0x8002, with none: drops every second packet, and counts the others in the metadata. */
-#define HALVE "ffff0010 00524348 80020000 00000000"
+#include "stamping.h"
 
 #define GROUP_7 "00160008 00000007"
-
-static bool
-may_stamp(const uint8_t *args)
-{
-    return args[0] != 0;
-}
-
-static void
-stamp(struct raicho_packet *packets, unsigned n)
-{
-    for (unsigned i = 0; i < n; i++) {
-        memcpy(packets[i].data + ETH_SIZE, packets[i].args, 3);
-        packets[i].written = true;
-    }
-}
-
-static void
-halve(struct raicho_packet *packets, unsigned n)
-{
-    for (unsigned i = 0; i < n; i++) {
-        packets[i].verdict = i % 2 ? RAICHO_DROP : RAICHO_GO_ON;
-        packets[i].metadata = packets[i].metadata << 8 | packets[i].in_port;
-    }
-}
-
-static const struct raicho_instruction instructions[] = {
-    { "stamp", 0x8001, 3, may_stamp, stamp },
-    { "halve", 0x8002, 0, NULL, halve },
-};
-
-static const struct raicho_plugin plugin_of_test = { RAICHO_PLUGIN_ABI, 2, instructions };
 
 static int
 set_up(void **state)
 {
     struct rig *rig = rig_new();
-    struct plugin *plugin = calloc(1, sizeof *plugin);
 
-    *plugin = (struct plugin) { .fd = -1, .symbol = &plugin_of_test };
-    plugin_take(&rig->dataplane, plugin);
+    stamping_take(&rig->dataplane);
     *state = rig;
     return 0;
 }

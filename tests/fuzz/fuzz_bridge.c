@@ -7,7 +7,8 @@
 
 #include "driver.h"
 
-#include "../cext/rig.h"
+#include "../cext/hexactions.h"
+#include "../cext/stamping.h"
 
 enum { HEADER = 3, MAX_RESULTS = 64 };
 
@@ -27,6 +28,7 @@ the_rig(void)
 
     if (!rig) {
         rig = rig_new();
+        stamping_take(&rig->dataplane);
         n_counters = counters_in_use(rig);
     }
     return rig;
@@ -262,6 +264,20 @@ add_templates(struct frame *f, unsigned i)
     wire_template(f, &(const struct wire_template) { .command = TEMPLATE_DELETE, .id = 1 });
 }
 
+/* An entry with instructions of a plug-in. */
+static void
+add_native(struct frame *f, unsigned i)
+{
+    size_t start = wire_flow_head(f, &(const struct wire_flow) { .table = 2 + i % 2, .priority = 4 });
+
+    wire_match(f, NULL, 0);
+    size_t apply = of_begin_actions(f, WIRE_APPLY);
+    frame_add_hex(f, i % 2 ? HALVE STAMP : STAMP);
+    of_output(f, 2);
+    of_end(f, apply);
+    of_end(f, start);
+}
+
 static void
 add_groups(struct frame *f, unsigned i)
 {
@@ -320,6 +336,7 @@ fuzz_seed(unsigned i, uint8_t *buf, size_t cap)
     size_t start = begin_record(&f, 0);
     add_groups(&f, i);
     add_flows(&f, i);
+    add_native(&f, i);
     add_templates(&f, i);
     end_record(&f, start);
     add_packets(&f, i);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../cext/openflow.h"
+#include "../cext/stamping.h"
 #include "bytes.h"
 #include "ofwire.h"
 
@@ -66,6 +67,7 @@ stage_open(void)
     stage->group.id = THE_GROUP;
     epoch_init(&stage->dataplane.epoch);
     check(!program_store_open(&stage->dataplane.programs));
+    stamping_take(&stage->dataplane);
     check(!group_insert(&stage->bridge.groups, &stage->dataplane.epoch, &stage->group));
     return stage;
 }
@@ -76,6 +78,7 @@ stage_close(struct stage *stage)
     check(!stage->dataplane.programs.n_programs);
     idmap_close(&stage->bridge.groups.map);
     program_store_close(&stage->dataplane.programs);
+    plugins_close(&stage->dataplane);
     epoch_close(&stage->dataplane.epoch);
     free(stage);
 }
@@ -86,9 +89,21 @@ is_end(unsigned op)
     return op == OP_done || op == OP_action_set || op == OP_goto_table;
 }
 
+/* One of a plug-in that is there, as long as its arguments take, which it takes. */
+static void
+check_native(const struct insn *insn, const uint8_t *args)
+{
+    const struct raicho_instruction *native = insn->native;
+    unsigned subtype = get_be16(args + 8);
+
+    check(native && native->subtype == subtype && subtype >= RAICHO_SUBTYPES);
+    check(insn->size % 8 == 0 && insn->size >= 10 + native->args_size && insn->size < 18 + native->args_size);
+    check(!native->check || native->check(args + 10));
+}
+
 /* Each instruction lies in the 'size' bytes of arguments; the last one, and only that, ends. */
 static void
-check_insns(const struct insn *insns, unsigned n, size_t size)
+check_insns(const struct insn *insns, unsigned n, const uint8_t *args, size_t size)
 {
     check(n > 0);
     for (unsigned i = 0; i < n; i++) {
@@ -96,9 +111,12 @@ check_insns(const struct insn *insns, unsigned n, size_t size)
         check(is_end(insns[i].op) == (i + 1 == n));
         check((size_t)insns[i].at + insns[i].size <= size);
         check(insns[i].op != OP_set_field || field_table[insns[i].field].settable);
-        check(!insns[i].sub == (insns[i].op != OP_write_actions));
-        if (insns[i].sub) {
-            check_insns(insns[i].sub->insns, insns[i].sub->n, size);
+        if (insns[i].op == OP_native) {
+            check_native(&insns[i], args + insns[i].at);
+        } else if (insns[i].op == OP_write_actions) {
+            check_insns(insns[i].sub->insns, insns[i].sub->n, args, size);
+        } else {
+            check(!insns[i].sub);
         }
     }
 }
@@ -203,14 +221,14 @@ try_scope(const struct of_scope *scope, const uint8_t *data, size_t size)
     struct insn_list list = { 0 };
 
     if (ofwire_get_actions(scope, data, data, size, &list) == OFWIRE_OK) {
-        check_insns(list.insns, list.n, size);
+        check_insns(list.insns, list.n, data, size);
     }
     if (ofwire_get_action_set(scope, data, data, size, &list) == OFWIRE_OK) {
-        check_insns(list.insns, list.n, size);
+        check_insns(list.insns, list.n, data, size);
         check_order(&list);
     }
     if (ofwire_get_instructions(scope, data, size, &list) == OFWIRE_OK) {
-        check_insns(list.insns, list.n, size);
+        check_insns(list.insns, list.n, data, size);
         try_template(store, &list, data, size);
         program_release(store, program_intern(store, list.insns, list.n));
     } else {
@@ -335,17 +353,41 @@ seed_list(struct frame *f)
     seed_actions(f);
 }
 
-/* raicho's own actions. */
+static void
+seed_experimenter(struct frame *f, uint32_t subtype, uint16_t first, uint32_t others)
+{
+    frame_add32(f, 0xffffu << 16 | 16);
+    frame_add32(f, RAICHO);
+    frame_add32(f, subtype << 16 | first);
+    frame_add32(f, others);
+}
+
+/* Those of raicho's own, and of a plug-in. */
+static void
+seed_experimenters(struct frame *f)
+{
+    seed_experimenter(f, 1, 0, 1);
+    seed_experimenter(f, 2, 0, 1);
+    seed_experimenter(f, STAMP_SUBTYPE, 0x0a0b, 0x0cu << 24);
+    seed_experimenter(f, HALVE_SUBTYPE, 0, 0);
+}
+
 static void
 seed_own(struct frame *f)
 {
     frame_add16(f, 0xff);
-    for (uint32_t subtype = 1; subtype <= 2; subtype++) {
-        frame_add32(f, 0xffffu << 16 | 16);
-        frame_add32(f, RAICHO);
-        frame_add32(f, subtype << 16);
-        frame_add32(f, 1);
-    }
+    seed_experimenters(f);
+}
+
+/* The same as items of a template, of which the third and fourth are parameters. */
+static void
+seed_own_parameters(struct frame *f)
+{
+    frame_add16(f, 0);
+    of_metadata(f, 0, 0x19);
+    size_t start = of_begin_actions(f, 4);
+    seed_experimenters(f);
+    of_end(f, start);
 }
 
 static void
@@ -404,7 +446,7 @@ fuzz_seed(unsigned i, uint8_t *buf, size_t cap)
 {
     static void (*const seeds[])(struct frame *) = {
         seed_tcp, seed_nd, seed_tags, seed_flow, seed_list, seed_entry, seed_use, seed_template,
-        seed_parameters, seed_own,
+        seed_parameters, seed_own, seed_own_parameters,
     };
     struct frame f = { .len = 0 };
 
