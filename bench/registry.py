@@ -74,6 +74,10 @@ BENCHMARKS = {
         "bench.control",
         "what a controller gets over TCP: flow-mods, dumps, packets a second; memory of flows",
     ),
+    "running": Benchmark(
+        "bench.running",
+        "a switch with 100 000 flows: one more, statistics and what they cost; needs root",
+    ),
     "report": Benchmark(
         "bench.report",
         "all of these in one go, written into docs/performance.md with plots",

@@ -46,6 +46,8 @@ CHAPTERS = {  # those that are called with any arguments
     "control": Chapter(("--peer", "ovs"), ("--scale", "0.005")),
     "bus": Chapter((), ("--seconds", "0.1")),
     "restart": Chapter((), ("--flows", "1")),
+    "datastore": Chapter((), ("--rows", "1000", "--times", "20")),
+    "running": Chapter((), ("--flows", "1000", "--times", "5", "--seconds", "0.1", "--turns", "1")),
     "resync": Chapter(("--peer", "zebra"), ("--routes", "1000")),
 }
 ALL = tuple(name for name in BENCHMARKS if name != "report")

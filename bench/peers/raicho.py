@@ -14,6 +14,7 @@ from raicho.control.message import (
     ControlClient,
     Edit,
     Info,
+    Op,
     Request,
     Set,
 )
@@ -21,12 +22,13 @@ from raicho.control.message import (
 from .processes import Processes, resident
 
 TREE = Path(__file__).parents[2] / "build" / "tree"
-MODULES = ("control.bus", "control.datastore", "dataplane", "control.openflow")
 R = TypeVar("R")
 
 
 class Raicho:
     """The switch of this checkout, without a supervisor: nothing is to be restarted."""
+
+    MODULES: tuple[str, ...] = ("control.bus", "control.datastore", "dataplane", "control.openflow")
 
     def __init__(self) -> None:
         self._processes = Processes()
@@ -35,7 +37,7 @@ class Raicho:
 
     def start(self, port: int) -> None:
         """Start the components and give them a bridge with a controller."""
-        for module in MODULES:
+        for module in self.MODULES:
             name = module.rpartition(".")[2]
             data = ["--data", str(self._run / "config.db")] if name == "datastore" else []
             command = [sys.executable, "-m", f"raicho.{module}", "--run-dir", str(self._run), *data]
@@ -44,7 +46,24 @@ class Raicho:
         self._processes.wait(lambda: all(map(self._ready, self._pids)), "component ready")
         where = {"address": "127.0.0.1", "port": port, "max-backoff": 1, "inactivity-probe": 0}
         bridge = "/raicho/bridge[name='bench']"
-        self._ask("datastore", Edit("bench", [Set(f"{bridge}/controller[name='c']", where)]))
+        self.commit(Set(f"{bridge}/controller[name='c']", where))
+
+    @property
+    def folder(self) -> Path:
+        """Where the sockets of the components are."""
+        return self._run
+
+    def pid(self, name: str) -> int:
+        """Return the process of a component."""
+        return self._pids[name]
+
+    def pids(self) -> list[int]:
+        """Return the processes of all components."""
+        return list(self._pids.values())
+
+    def commit(self, *ops: Op) -> None:
+        """Make edits current in one transaction."""
+        self._ask("datastore", Edit("bench", list(ops)))
         self._ask("datastore", CommitSession("bench"), 20)
 
     def resident(self) -> int:
