@@ -1,6 +1,6 @@
 # Declarations of dataplane.h for Cython.
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from raicho.cext.buffer cimport buffer
 from raicho.cext.epoch cimport epoch
@@ -20,10 +20,11 @@ cdef extern from "dataplane.h" nogil:
     const char pipeline_names[N_PIPELINES][12]
 
     struct neighbour_counters:
-        uint64_t refused
+        uint64_t solicits, suppressed, dropped, refused, evicted, failed, ignored, conflicts
 
     struct neighbours:
         neighbour_counters counters
+        uint32_t n, n_waiting
 
     struct routing:
         buffer escalated

@@ -155,6 +155,10 @@ size_t nat_tick(struct nat *nat, uint64_t now_ms, size_t limit);
 /* Ends the sessions of an inside address (a prefix of all its bits); null: all.  Returns how many. */
 size_t nat_flush(struct nat *nat, const struct ip_prefix *inside, uint64_t now_ms);
 
+/* Ends one session: what is told of its protocol and of its endpoints inside and remote counts, the rest does
+ * not.  Returns whether there was one. */
+bool nat_end(struct nat *nat, const struct nat_session *session, uint64_t now_ms);
+
 /* The next session behind '*position', which begins with 0; false: there is none. */
 bool nat_next(const struct nat *nat, uint64_t *position, uint64_t now_ms,
               struct nat_session *session);

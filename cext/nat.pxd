@@ -74,6 +74,7 @@ cdef extern from "nat.h" nogil:
     int nat_check(const nat_config *, char *why, size_t size)
     int nat_configure(nat *, const nat_config *, uint64_t now_ms, char *why, size_t size)
     size_t nat_flush(nat *, const ip_prefix *inside, uint64_t now_ms)
+    bint nat_end(nat *, const nat_session *, uint64_t now_ms)
     bint nat_next(const nat *, uint64_t *position, uint64_t now_ms, nat_session *)
     void nat_counts(const nat *, counts_of_nat *)
     bint nat_event(nat *, event_of_nat *)

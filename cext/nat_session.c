@@ -602,6 +602,28 @@ nat_flush(struct nat *nat, const struct ip_prefix *inside, uint64_t now_ms)
 }
 
 bool
+nat_end(struct nat *nat, const struct nat_session *session, uint64_t now_ms)
+{
+    uint32_t number = (uint32_t)session->inside.word[1];
+    uint64_t value;
+
+    if (session->inside_v6 && !nat64_host_find(&nat->hosts6, &session->inside, now_ms, &number)) {
+        return false;
+    }
+    uint64_t inside = endpoint(number, session->inside_port, session->proto);
+    const uint64_t key[2] = {
+        inside | (session->inside_v6 ? NAT_V6 : 0), endpoint(session->remote, session->remote_port, 0),
+    };
+    while (kv_get(&nat->sessions, key, now_ms, &value)) {
+        if (kv_remove_if(&nat->sessions, key, &value, now_ms)) {
+            nat_session_ended(nat, key, value, now_ms);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
 nat_next(const struct nat *nat, uint64_t *position, uint64_t now_ms, struct nat_session *session)
 {
     struct kv_entry entry;

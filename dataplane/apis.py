@@ -21,12 +21,17 @@ NAMES = {
     "router": "l3/router",
     "tree": "l3/tree",
     "interface": "l3/interface",
+    "neighbour": "l3/neighbour",
     "flow": "openflow/flow",
     "group": "openflow/group",
     "meter": "qos/meter",
     "queue": "qos/queue",
     "table": "openflow/table",
 }
+
+
+# Counters of several APIs that are rows of one set.
+COUNTED = {"router": ("l3/router", "l3/route", "l3/next-hop", "nat/session", "nat/forward")}
 
 
 def rows(more: Mapping[str, Operation[Any]]) -> list[dict[str, Any]]:
@@ -48,7 +53,8 @@ def _views() -> Iterator[dict[str, Any]]:
 
 def _counters() -> Iterator[dict[str, Any]]:
     for name in (*sample.SETS, *sample.BULKY):
-        yield _row(NAMES.get(name, name), ("stat", "bulk"), "sample", name, "Read all counters.")
+        for api in COUNTED.get(name, (NAMES.get(name, name),)):
+            yield _row(api, ("stat", "bulk"), "sample", name, "Read all counters.")
 
 
 def _row(api: str, verbs: Iterable[str], by: str, name: str, told: str) -> dict[str, Any]:

@@ -19,9 +19,13 @@ class Dataplane:
     def tick(self, now_ms: int) -> None:
         """Expire flows and free what was retired; expiry is as precise as this is frequent."""
 
-    @property
-    def neighbours_refused(self) -> int:
-        """Return how many neighbours of routers found no room so far."""
+    def neighbours(self) -> dict[str, int]:
+        """Count the neighbours of all routers, and packets that wait for them; and what has been.
+
+        Questions sent and not sent (solicits, suppressed), packets that gave way (dropped),
+        neighbours that found no room, gave way or did not answer (refused, evicted, failed),
+        messages that are none (ignored) or told of an address of ours (conflicts).
+        """
 
     def escalated(self) -> list[tuple[int, int, str, int, bytes]]:
         """Take the copies that routers made for subscriptions.

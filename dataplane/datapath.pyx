@@ -12,6 +12,7 @@ from raicho.cext.dataplane cimport (
     dataplane_close,
     dataplane_open,
     dataplane_tick,
+    neighbours,
 )
 from raicho.cext.escalation cimport ROUTE_LOCAL, escalated
 from raicho.cext.ofwire cimport OFWIRE_OK
@@ -56,9 +57,10 @@ cdef class Dataplane:
     def tick(self, uint64_t now_ms):
         dataplane_tick(self.handle, now_ms)
 
-    @property
-    def neighbours_refused(self):
-        return self.handle.routing.neighbours.counters.refused
+    def neighbours(self):
+        cdef const neighbours *table = &self.handle.routing.neighbours
+
+        return {"neighbours": table.n, "waiting": table.n_waiting, **dict(table.counters)}
 
     def escalated(self):
         waiting = &self.handle.routing.escalated

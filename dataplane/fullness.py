@@ -38,7 +38,7 @@ def _refused(switch: Switch) -> Iterator[tuple[tuple[str, str], int]]:
         yield ("mac", name), bridge.macs()["refused"]
     for name, there in switch.routers.open.items():
         yield ("route", name), there.router.counts()["routes_refused"]
-    yield ("neighbour", ""), switch.dataplane.neighbours_refused
+    yield ("neighbour", ""), switch.dataplane.neighbours()["refused"]
     totals = [runner.worker.totals() for runner in switch.runners.values()]
     totals.append(former_totals(switch.dataplane))
     yield ("nat", ""), sum(each["drops"]["nat_full"] for each in totals)

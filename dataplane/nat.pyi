@@ -109,6 +109,17 @@ class Nat:
         The next position comes first; 0: there are no more.
         """
 
+    def end(
+        self,
+        now_ms: int,
+        protocol: str,
+        inside: IPv4Address | IPv6Address,
+        inside_port: int,
+        remote: IPv4Address,
+        remote_port: int,
+    ) -> bool:
+        """End one session; return whether there was one."""
+
     def counts(self) -> dict[str, int]:
         """Count what is there (sessions, mappings, sources) and what has been."""
 

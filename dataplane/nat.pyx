@@ -1,7 +1,7 @@
 """NAT: the Python face of cext/nat.h."""
 
 cimport cython
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
@@ -22,6 +22,7 @@ from raicho.cext.nat cimport (
     nat_config,
     nat_configure,
     nat_counts,
+    nat_end,
     nat_event,
     nat_flush,
     nat_forward,
@@ -243,6 +244,16 @@ cdef class Nat:
                 _TIMER_NAMES[s.timer], s.idle_ms))
             limit -= 1
         return position, rows
+
+    def end(self, uint64_t now_ms, str protocol not None, inside not None, uint16_t inside_port,
+            remote not None, uint16_t remote_port):
+        cdef ip_prefix host = _prefix(inside, inside.max_prefixlen)
+        cdef nat_session session = nat_session(
+            inside=host.address, inside_v6=inside.version == 6, outside=0, remote=int(remote),
+            inside_port=inside_port, outside_port=0, remote_port=remote_port,
+            proto=PROTOCOLS[protocol], timer=0, idle_ms=0)
+
+        return bool(nat_end(self._open(), &session, now_ms))
 
     def counts(self):
         cdef counts_of_nat counts

@@ -6,7 +6,7 @@ Payloads are the records of control/message/routes.py and trees.py.
 import struct
 from collections.abc import Callable, Sequence
 
-from . import nat_sessions, sending
+from . import nat_forwards, nat_sessions, sending
 from .openflow import now_ms
 from .operation import NoSuch, Operation, Reply, Sizes, reply, unpack, whole, whole_of
 from .routers import Open
@@ -113,4 +113,5 @@ OPERATIONS: dict[str, Operation[Callable[[Open, bytes], Answer]]] = {
     "trees": Operation("l3/tree", ("get", "bulk"), _trees),
     **sending.OPERATIONS,
     **nat_sessions.OPERATIONS,
+    **nat_forwards.OPERATIONS,
 }

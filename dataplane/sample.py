@@ -110,6 +110,10 @@ def _bodies(switch: Switch, kind: int, request: bytes) -> Rows:
         yield name, {"multipart": kind, "now": now, "parts": bridge.multipart(kind, request, now)}
 
 
+def _neighbours(switch: Switch) -> Rows:
+    yield "all", switch.dataplane.neighbours()
+
+
 SETS: Mapping[str, Callable[[Switch], Rows]] = {
     "port": _ports,
     "queue": _queues,
@@ -120,5 +124,6 @@ SETS: Mapping[str, Callable[[Switch], Rows]] = {
     "fdb": _rows("/fdb", "bridge", "vlan", "mac"),
     "router": _routers,
     "interface": _interfaces,
+    "neighbour": _neighbours,
     "tree": _rows("/tree", "router", "group", "source"),
 }

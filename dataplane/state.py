@@ -204,7 +204,7 @@ def _routers(switch: Switch) -> Rows:
             "label-ttl": switch.config.routers[name].label_ttl,
             "nat": describe_nat(
                 switch.config.routers[name].nat,
-                there.translation.nat.counts() if there.translation else {},
+                there.translation.counts() if there.translation else {},
             ),
             **{key.replace("_", "-"): value for key, value in there.router.counts().items()},
             "subscription": switch.escalations.rows(name),

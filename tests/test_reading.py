@@ -17,11 +17,13 @@ CONFIGURATION = ("control/datastore", "control/cli")
 SCHEMA, NAMESPACE = "its YANG modules, which are installed with it", "a network namespace"
 READ = {
     "control/component/lock.py": "the PID of who holds an identity",
+    "control/component/memory.py": "what the kernel says of its memory",
     "control/message/keys.py": "keys",
     "control/openflow/agent.py": SCHEMA,
     "control/routing/namespace.py": NAMESPACE,
     "control/routing/routing.py": SCHEMA,
     "control/statesync/statesync.py": SCHEMA,
+    "control/supervisor/child.py": "what the kernel says of a process",
     "dataplane/host.py": NAMESPACE,
     "dataplane/router_config.py": "the host's identity, for addresses that no other host has",
     "dataplane/service.py": SCHEMA,

@@ -37,7 +37,7 @@ READS: tuple[type[Message], ...] = (
 BULK_READS = frozenset(
     (
         *("multipart", "features", "get_config", "queue_config", "sample"),
-        *("routes", "next_hops", "neighbours", "trees", "nat_sessions"),
+        *("routes", "next_hops", "neighbours", "trees", "nat_sessions", "forwards"),
     )
 )
 _TABLE_FEATURES = (12).to_bytes(2, "big")  # the multipart request that sets what it is given

@@ -123,6 +123,8 @@ ERRORS = {
     5: (Code.UNAVAILABLE, "the table is full"),
     6: (Code.NOT_FOUND, "there is no such entry"),
     7: (Code.UNAVAILABLE, "it is in use"),
+    8: (Code.CONFLICT, "the configuration has it"),
+    9: (Code.REFUSED, "its address outside is in no pool"),
 }
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 USUAL = (
     *("port", "queue", "bridge", "table", "worker", "drops", "fdb"),
-    *("router", "interface", "tree"),
+    *("router", "interface", "neighbour", "tree"),
 )
 
 

@@ -703,6 +703,15 @@ sessions_are_listed(void **state)
         }
     }
     assert_int_equal(n, 51);
+    const struct nat_session other = { .inside.word[1] = INSIDE, .inside_port = 5001, .remote = REMOTE,
+                                       .remote_port = 80, .proto = TCP };
+    assert_false(nat_end(rig->nat, &other, rig->worker->now_ms));
+    session = (struct nat_session) { .inside.word[1] = INSIDE2, .inside_port = 6007, .remote = REMOTE,
+                                     .remote_port = 53, .proto = UDP };
+    assert_true(nat_end(rig->nat, &session, rig->worker->now_ms));
+    assert_false(nat_end(rig->nat, &session, rig->worker->now_ms));
+    assert_int_equal(counts_of(rig).sessions, 50);
+    OUT(UDP, INSIDE2, REMOTE, 6007, 53);
     assert_int_equal(nat_flush(rig->nat, &inside2_prefix, rig->worker->now_ms), 50);
     assert_int_equal(counts_of(rig).sessions, 1);
 }

@@ -18,12 +18,13 @@ ROWS = apis.rows(LISTENING)
 # Per-protocol APIs, and what each has beside the configuration (K19).
 WANTED = {
     "l2/fdb": {"del", "get", "stat", "bulk"},
-    "l3/route": {"add", "del", "get", "bulk"},
-    "l3/next-hop": {"add", "del", "get", "bulk"},
-    "l3/neighbour": {"add", "del", "get", "bulk"},
+    "l3/route": {"add", "del", "get", "bulk", "stat"},
+    "l3/next-hop": {"add", "del", "get", "bulk", "stat"},
+    "l3/neighbour": {"add", "del", "get", "bulk", "stat"},
     "l3/tree": {"add", "del", "get", "bulk", "stat"},
     "l3/router": {"get", "stat", "bulk"},
-    "nat/session": {"del", "get", "bulk"},
+    "nat/session": {"del", "get", "bulk", "stat"},
+    "nat/forward": {"add", "del", "get", "bulk", "stat"},
     "openflow/flow": {"add", "del", "get", "bulk", "stat"},
     "qos/queue": {"get", "stat", "bulk"},
     "packet": {"add", "del", "send"},

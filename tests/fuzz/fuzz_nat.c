@@ -196,6 +196,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct nat_fuzz *fuzz = the_nat();
     struct nat_counts counts;
+    struct nat_session session;
     struct nat_event event;
 
     configure(fuzz, 0);
@@ -214,7 +215,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size -= HEADER + len;
     }
     configure(fuzz, 0);
-    nat_flush(fuzz->nat, NULL, fuzz->worker->now_ms);
+    for (uint64_t position = 0; nat_next(fuzz->nat, &position, fuzz->worker->now_ms, &session); position = 0) {
+        CHECK(nat_end(fuzz->nat, &session, fuzz->worker->now_ms));
+    }
     fuzz->worker->now_ms += 10000000;
     nat_tick(fuzz->nat, fuzz->worker->now_ms, SIZE_MAX);
     nat_counts(fuzz->nat, &counts);
