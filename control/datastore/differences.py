@@ -7,7 +7,7 @@ from ..message.types import Change
 from .nodes import Kind, Node
 from .order import is_order, order_of, reorder
 from .path import ROOT, Path, Step, format_path, parse_path
-from .tree import EMPTY, Tree, entry_path, get, put, remove
+from .tree import EMPTY, Key, Tree, entry_path, get, put, remove
 
 
 def diff(root: Node, old: Tree, new: Tree) -> list[Change]:
@@ -65,8 +65,7 @@ def _diff_list(node: Node, old: Any, new: Any, at: Path) -> Iterator[Change]:
     if old is new:
         return
     old, new = old or {}, new or {}
-    keys = old.keys() | new.keys()
-    for key in sorted(key for key in keys if old.get(key) is not new.get(key)):
+    for key in sorted([*_changed(node, old, new), *(key for key in old if key not in new)]):
         before, after = old.get(key), new.get(key)
         there = entry_path(at, node, key)
         if before is None or after is None:
@@ -74,6 +73,14 @@ def _diff_list(node: Node, old: Any, new: Any, at: Path) -> Iterator[Change]:
         yield from _differences(node, before, after, there)
     if node.user_ordered and list(old) != list(new):
         yield Change(format_path(at), order_of(node, old), order_of(node, new))
+
+
+def _changed(node: Node, old: Any, new: Any) -> Iterator[Key]:
+    """Yield which entries are not what they were; equal ones may be in another order inside."""
+    for key, entry in new.items():
+        before = old.get(key)
+        if before is not entry and (node.has_order or before != entry):
+            yield key
 
 
 def _keys(node: Node, entry: Tree | None) -> dict[str, Any] | None:

@@ -31,14 +31,19 @@ LOOK = 1.0  # seconds between questions whether something was missed
 OnChange = Callable[[int, list[Change]], None]
 
 
-async def read_snapshot(datastore: ControlClient, path: str = "/", known: str = "") -> Snapshot:
-    """Return a snapshot with the changes of all its pages, or raise CallError."""
-    first = page = await datastore.call(GetSnapshot(path, known))
+async def read_snapshot(
+    datastore: ControlClient, path: str = "/", known: str = "", timeout: float = 5.0
+) -> Snapshot:
+    """Return a snapshot with the changes of all its pages, or raise CallError.
+
+    *timeout* is in seconds, for each page.
+    """
+    first = page = await datastore.call(GetSnapshot(path, known), timeout)
     if first.changes is None:
         return first
     changes = [*first.changes]
     while page.page:
-        page = await datastore.call(GetSnapshot(path, page=page.page))
+        page = await datastore.call(GetSnapshot(path, page=page.page), timeout)
         changes += page.changes or ()
     return msgspec.structs.replace(first, changes=changes, page="")
 

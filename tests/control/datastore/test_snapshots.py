@@ -113,17 +113,17 @@ async def test_commits_are_acknowledged_while_a_snapshot_is_half_delivered(field
             changes, pages = changes + (page.changes or []), pages + 1
         assert pages > field.rows / 1000
         assert field.check(Snapshot(begun.revision, "", changes)) == 0
-        assert field.check(await read_snapshot(reader)) == 3
-        known = await reader.call(GetSnapshot(known=begun.txid))
+        assert field.check(await read_snapshot(reader, timeout=PATIENCE)) == 3
+        known = await reader.call(GetSnapshot(known=begun.txid), PATIENCE)
         assert known.changes is not None
-        assert (await reader.call(GetSnapshot(known=known.txid))).changes is None
+        assert (await reader.call(GetSnapshot(known=known.txid), PATIENCE)).changes is None
 
 
 async def test_commits_go_on_while_many_read_all_the_time(field: Field) -> None:
     """K1: snapshots and configurations as a whole, each as it was after some commit."""
     async with dialled(field.run_dir) as dial:
         acknowledged, is_over, spanned = 0, False, 0
-        base = field.check(await read_snapshot(dial()))
+        base = field.check(await read_snapshot(dial(), timeout=PATIENCE))
 
         async def read(whole: Callable[[ControlClient], Any]) -> None:
             nonlocal spanned
@@ -136,7 +136,7 @@ async def test_commits_go_on_while_many_read_all_the_time(field: Field) -> None:
                 reads += 1
 
         async def snapshot(client: ControlClient) -> int:
-            return field.check(await read_snapshot(client, "/row"))
+            return field.check(await read_snapshot(client, "/row", timeout=PATIENCE))
 
         async def config(client: ControlClient) -> int:
             rows = (await client.call(GetConfig("/row"), PATIENCE)).data
