@@ -1,31 +1,11 @@
 /* bridge_flow.c, bridge_stats.c, bridge_apply.c: what OpenFlow messages do to flows, ports and tables
  * (K16), as seen in results, statistics and events. */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
-#include "rig.h"
+#include "rig_test.h"
 
-static int
-set_up(void **state)
-{
-    *state = rig_new();
-    return 0;
-}
-
-static int
-tear_down(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
-#define RIG struct rig *rig = *state
 #define TO(VALUE) .n_match = 1, .match = { { FIELD_eth_dst, VALUE, 0 } }
 #define assert_error(RESULT, NAME) assert_int_equal(RESULT, OFWIRE_##NAME)
 #define assert_done(RESULT) assert_int_equal(RESULT, OFWIRE_OK)
@@ -648,38 +628,37 @@ test_a_bridge_does_not_get_the_index_of_one_that_just_went(void **state)
 int
 main(void)
 {
-#define T(NAME) cmocka_unit_test_setup_teardown(NAME, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        T(test_statistics_give_back_what_was_sent),
-        T(test_a_bridge_does_not_get_the_index_of_one_that_just_went),
-        T(test_an_identical_entry_is_replaced_and_its_counters_stay),
-        T(test_reset_counts_begins_from_zero),
-        T(test_check_overlap_refuses_a_partial_overlap_of_the_same_priority),
-        T(test_check_overlap_compares_masked_bits),
-        T(test_a_full_bridge_takes_no_new_flow_but_changes_those_it_has),
-        T(test_a_flow_mod_that_is_wrong_gets_its_error_and_changes_nothing),
-        T(test_a_flow_too_long_for_its_statistics_is_refused),
-        T(test_modify_changes_instructions_and_nothing_else),
-        T(test_modify_of_nothing_adds_nothing),
-        T(test_strict_means_this_match_and_priority),
-        T(test_loose_means_this_match_or_a_narrower_one),
-        T(test_delete_in_all_tables),
-        T(test_cookies_out_ports_and_out_groups_filter),
-        T(test_of_a_thousand_flows_each_is_dumped_once_in_parts),
-        T(test_a_hard_timeout_ends_a_flow_in_use),
-        T(test_an_idle_timeout_counts_from_the_last_packet),
-        T(test_an_unused_flow_is_idle_from_when_it_was_added),
-        T(test_a_deleted_flow_is_reported_if_it_asked_for_it),
-        T(test_events_that_nobody_takes_are_bounded_and_counted),
-        T(test_a_port_mod_changes_the_bits_it_masks_and_is_reported),
-        T(test_a_port_mod_that_is_wrong_changes_nothing),
-        T(test_a_table_mod_takes_only_what_is_defined),
-        T(test_each_of_several_messages_has_its_result),
-        T(test_other_kinds_and_versions_are_refused),
-        T(test_aggregate_sums_what_the_filter_lets_through),
-        T(test_tables_and_ports_are_described),
-        T(test_requests_that_are_wrong_get_their_error),
-        T(test_a_packet_out_that_is_wrong_sends_nothing),
+        TEST(test_statistics_give_back_what_was_sent),
+        TEST(test_a_bridge_does_not_get_the_index_of_one_that_just_went),
+        TEST(test_an_identical_entry_is_replaced_and_its_counters_stay),
+        TEST(test_reset_counts_begins_from_zero),
+        TEST(test_check_overlap_refuses_a_partial_overlap_of_the_same_priority),
+        TEST(test_check_overlap_compares_masked_bits),
+        TEST(test_a_full_bridge_takes_no_new_flow_but_changes_those_it_has),
+        TEST(test_a_flow_mod_that_is_wrong_gets_its_error_and_changes_nothing),
+        TEST(test_a_flow_too_long_for_its_statistics_is_refused),
+        TEST(test_modify_changes_instructions_and_nothing_else),
+        TEST(test_modify_of_nothing_adds_nothing),
+        TEST(test_strict_means_this_match_and_priority),
+        TEST(test_loose_means_this_match_or_a_narrower_one),
+        TEST(test_delete_in_all_tables),
+        TEST(test_cookies_out_ports_and_out_groups_filter),
+        TEST(test_of_a_thousand_flows_each_is_dumped_once_in_parts),
+        TEST(test_a_hard_timeout_ends_a_flow_in_use),
+        TEST(test_an_idle_timeout_counts_from_the_last_packet),
+        TEST(test_an_unused_flow_is_idle_from_when_it_was_added),
+        TEST(test_a_deleted_flow_is_reported_if_it_asked_for_it),
+        TEST(test_events_that_nobody_takes_are_bounded_and_counted),
+        TEST(test_a_port_mod_changes_the_bits_it_masks_and_is_reported),
+        TEST(test_a_port_mod_that_is_wrong_changes_nothing),
+        TEST(test_a_table_mod_takes_only_what_is_defined),
+        TEST(test_each_of_several_messages_has_its_result),
+        TEST(test_other_kinds_and_versions_are_refused),
+        TEST(test_aggregate_sums_what_the_filter_lets_through),
+        TEST(test_tables_and_ports_are_described),
+        TEST(test_requests_that_are_wrong_get_their_error),
+        TEST(test_a_packet_out_that_is_wrong_sends_nothing),
         cmocka_unit_test(test_a_bridge_without_workers_sends_nothing),
     };
 

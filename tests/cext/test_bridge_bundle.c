@@ -2,15 +2,10 @@
  * is compared after each with itself before, or with a twin that is given the same messages one by
  * one.  An argument is another seed. */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
-#include "rig.h"
+#include "rig_test.h"
 
 enum { MESSAGES = 12, ROUNDS = 3000, PACKET_TO = 3, PACKET_FROM = 1 };
 
@@ -301,20 +296,6 @@ test_a_bundle_is_its_messages_or_nothing(void **state)
 
 /* --- One by one ------------------------------------------------------------------------------------ */
 
-static int
-set_up(void **state)
-{
-    *state = rig_new();
-    return 0;
-}
-
-static int
-tear_down(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
 #define TO(VALUE) .n_match = 1, .match = { { FIELD_eth_dst, VALUE, 0 } }
 
 static uint32_t
@@ -425,18 +406,13 @@ main(int argc, char *argv[])
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_bundle_is_its_messages_or_nothing),
-        cmocka_unit_test_setup_teardown(test_an_empty_bundle_is_done, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_the_message_that_fails_is_named_with_its_error,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_flow_that_came_back_times_out_as_it_would_have,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_packets_go_out_by_what_the_whole_bundle_made, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_a_packet_of_a_bundle_that_fails_is_not_sent, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_what_cannot_be_undone_is_not_for_bundles, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_a_message_that_is_cut_short_fails, set_up, tear_down),
+        TEST(test_an_empty_bundle_is_done),
+        TEST(test_the_message_that_fails_is_named_with_its_error),
+        TEST(test_a_flow_that_came_back_times_out_as_it_would_have),
+        TEST(test_packets_go_out_by_what_the_whole_bundle_made),
+        TEST(test_a_packet_of_a_bundle_that_fails_is_not_sent),
+        TEST(test_what_cannot_be_undone_is_not_for_bundles),
+        TEST(test_a_message_that_is_cut_short_fails),
     };
 
     if (argc > 1) {

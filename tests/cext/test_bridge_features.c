@@ -1,32 +1,12 @@
 /* bridge_features.c: what tables say that they can, and what they refuse once they are narrowed (K16). */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
-#include "rig.h"
+#include "rig_test.h"
 
 enum { FEATURES = 12, HEAD = 64, MAX_REPLY = 1 << 20 };
 
-static int
-set_up(void **state)
-{
-    *state = rig_new();
-    return 0;
-}
-
-static int
-tear_down(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
-#define RIG struct rig *rig = *state
 #define TO(VALUE) .n_match = 1, .match = { { FIELD_eth_dst, VALUE, 0 } }
 #define assert_error(RESULT, NAME) assert_int_equal(RESULT, OFWIRE_##NAME)
 #define assert_done(RESULT) assert_int_equal(RESULT, OFWIRE_OK)
@@ -337,21 +317,19 @@ test_each_mistake_has_its_error(void **state)
     REFUSED(with_property(TABLE_APPLY_SETFIELD, "\x80\0\0\4", 4), BAD_ARGUMENT);
 }
 
-#define TEST(NAME) cmocka_unit_test_setup_teardown(test_##NAME, set_up, tear_down)
-
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(there_are_255_tables_whose_features_fill_several_parts),
-        TEST(what_is_read_can_be_written_and_changes_nothing),
-        TEST(what_is_written_is_read),
-        TEST(flows_within_the_features_are_added),
-        TEST(flows_outside_of_the_features_have_their_errors),
-        TEST(the_miss_entry_may_leave_everything_out),
-        TEST(flows_that_may_not_be_any_more_go),
-        TEST(a_later_write_gives_back_what_was_taken),
-        TEST(each_mistake_has_its_error),
+        TEST(test_there_are_255_tables_whose_features_fill_several_parts),
+        TEST(test_what_is_read_can_be_written_and_changes_nothing),
+        TEST(test_what_is_written_is_read),
+        TEST(test_flows_within_the_features_are_added),
+        TEST(test_flows_outside_of_the_features_have_their_errors),
+        TEST(test_the_miss_entry_may_leave_everything_out),
+        TEST(test_flows_that_may_not_be_any_more_go),
+        TEST(test_a_later_write_gives_back_what_was_taken),
+        TEST(test_each_mistake_has_its_error),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

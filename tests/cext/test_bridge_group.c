@@ -1,30 +1,10 @@
 /* bridge_group.c: group-mods, what refers to what, and the statistics of groups (K16). */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
-#include "rig.h"
+#include "rig_test.h"
 
-static int
-set_up(void **state)
-{
-    *state = rig_new();
-    return 0;
-}
-
-static int
-tear_down(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
-#define RIG struct rig *rig = *state
 #define assert_error(RESULT, NAME) assert_int_equal(RESULT, OFWIRE_##NAME)
 #define assert_done(RESULT) assert_int_equal(RESULT, OFWIRE_OK)
 
@@ -283,22 +263,21 @@ test_the_features_name_what_is_implemented(void **state)
 int
 main(void)
 {
-#define T(NAME) cmocka_unit_test_setup_teardown(NAME, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        T(test_a_group_is_added_once),
-        T(test_a_group_mod_that_is_wrong_gets_its_error_and_changes_nothing),
-        T(test_too_many_buckets_for_their_statistics_are_refused),
-        T(test_a_modify_that_makes_a_loop_is_refused),
-        T(test_a_chain_deeper_than_packets_are_taken_is_refused),
-        T(test_many_ways_through_few_groups_are_searched_at_once),
-        T(test_what_refers_to_a_group_is_counted),
-        T(test_a_group_takes_the_flows_that_name_it_along),
-        T(test_to_delete_no_group_is_no_error),
-        T(test_a_group_that_another_one_uses_stays),
-        T(test_all_groups_go_at_once_however_they_are_chained),
-        T(test_statistics_of_one_group_and_of_all),
-        T(test_a_description_gives_back_what_was_sent),
-        T(test_the_features_name_what_is_implemented),
+        TEST(test_a_group_is_added_once),
+        TEST(test_a_group_mod_that_is_wrong_gets_its_error_and_changes_nothing),
+        TEST(test_too_many_buckets_for_their_statistics_are_refused),
+        TEST(test_a_modify_that_makes_a_loop_is_refused),
+        TEST(test_a_chain_deeper_than_packets_are_taken_is_refused),
+        TEST(test_many_ways_through_few_groups_are_searched_at_once),
+        TEST(test_what_refers_to_a_group_is_counted),
+        TEST(test_a_group_takes_the_flows_that_name_it_along),
+        TEST(test_to_delete_no_group_is_no_error),
+        TEST(test_a_group_that_another_one_uses_stays),
+        TEST(test_all_groups_go_at_once_however_they_are_chained),
+        TEST(test_statistics_of_one_group_and_of_all),
+        TEST(test_a_description_gives_back_what_was_sent),
+        TEST(test_the_features_name_what_is_implemented),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

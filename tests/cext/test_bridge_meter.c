@@ -1,17 +1,12 @@
 /* bridge_meter.c, bridge_meter_stats.c, op_meter.c: meter-mods and their errors, packets through
  * meters, statistics (K16). */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 #include "offload.h"
 #include "plain_sum.h"
-#include "rig.h"
+#include "rig_test.h"
 
 enum { MODIFY = 1, DELETE = 2 };
 enum { MP_METER = 9, MP_CONFIG = 10, MP_FEATURES = 11 };
@@ -28,14 +23,6 @@ set_up(void **state)
     return 0;
 }
 
-static int
-tear_down(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
-#define RIG struct rig *rig = *state
 #define assert_error(RESULT, NAME) assert_int_equal(RESULT, OFWIRE_##NAME)
 #define assert_done(RESULT) assert_int_equal(RESULT, OFWIRE_OK)
 
@@ -502,25 +489,24 @@ the_features_name_what_is_implemented(void **state)
 int
 main(void)
 {
-#define T(NAME) cmocka_unit_test_setup_teardown(NAME, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        T(a_meter_is_added_once_and_modified_only_if_it_is_there),
-        T(a_meter_mod_that_is_wrong_gets_its_error_and_changes_nothing),
-        T(lengths_that_do_not_fit_are_refused),
-        T(more_bands_or_meters_than_there_is_room_for_are_refused),
-        T(to_delete_all_meters_leaves_the_virtual_ones),
-        T(flows_of_a_meter_are_counted_and_go_with_it),
-        T(packets_over_the_rate_are_dropped_and_counted),
-        T(kilobits_are_bytes_of_frames),
-        T(remarked_packets_have_good_checksums_and_match_anew),
-        T(packets_keep_their_order),
-        T(a_packet_to_be_segmented_counts_as_its_segments),
-        T(the_meter_for_controllers_limits_packet_ins),
-        T(a_modified_meter_counts_on_and_its_bands_begin_anew),
-        T(a_configuration_gives_back_what_was_sent),
-        T(a_request_for_a_meter_that_is_not_there_gets_an_error),
-        T(the_statistics_of_many_meters_are_split_between_them),
-        T(the_features_name_what_is_implemented),
+        TEST_AFTER(set_up, a_meter_is_added_once_and_modified_only_if_it_is_there),
+        TEST_AFTER(set_up, a_meter_mod_that_is_wrong_gets_its_error_and_changes_nothing),
+        TEST_AFTER(set_up, lengths_that_do_not_fit_are_refused),
+        TEST_AFTER(set_up, more_bands_or_meters_than_there_is_room_for_are_refused),
+        TEST_AFTER(set_up, to_delete_all_meters_leaves_the_virtual_ones),
+        TEST_AFTER(set_up, flows_of_a_meter_are_counted_and_go_with_it),
+        TEST_AFTER(set_up, packets_over_the_rate_are_dropped_and_counted),
+        TEST_AFTER(set_up, kilobits_are_bytes_of_frames),
+        TEST_AFTER(set_up, remarked_packets_have_good_checksums_and_match_anew),
+        TEST_AFTER(set_up, packets_keep_their_order),
+        TEST_AFTER(set_up, a_packet_to_be_segmented_counts_as_its_segments),
+        TEST_AFTER(set_up, the_meter_for_controllers_limits_packet_ins),
+        TEST_AFTER(set_up, a_modified_meter_counts_on_and_its_bands_begin_anew),
+        TEST_AFTER(set_up, a_configuration_gives_back_what_was_sent),
+        TEST_AFTER(set_up, a_request_for_a_meter_that_is_not_there_gets_an_error),
+        TEST_AFTER(set_up, the_statistics_of_many_meters_are_split_between_them),
+        TEST_AFTER(set_up, the_features_name_what_is_implemented),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

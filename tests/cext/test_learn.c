@@ -1,30 +1,11 @@
 /* Learn: entries made out of packets, asked for once (K17). */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 #include "hexactions.h"
+#include "rig_test.h"
 
-static int
-set_up(void **state)
-{
-    *state = rig_new();
-    return 0;
-}
-
-static int
-tear_down(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
-#define RIG struct rig *rig = *state
 #define assert_done(RESULT) assert_int_equal(RESULT, OFWIRE_OK)
 
 static void
@@ -173,8 +154,6 @@ specifications_that_make_no_sense_are_refused(void **state)
         assert_int_equal(HEX_FLOW(cases[i].actions), cases[i].error);
     }
 }
-
-#define TEST(NAME) cmocka_unit_test_setup_teardown(NAME, set_up, tear_down)
 
 int
 main(void)

@@ -1,30 +1,11 @@
 /* Nicira's actions: load, move, push, pop, output to a register, controller, resubmit (K17). */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 #include "hexactions.h"
+#include "rig_test.h"
 
-static int
-set_up(void **state)
-{
-    *state = rig_new();
-    return 0;
-}
-
-static int
-tear_down(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
-#define RIG struct rig *rig = *state
 #define assert_done(RESULT) assert_int_equal(RESULT, OFWIRE_OK)
 #define assert_error(RESULT, NAME) assert_int_equal(RESULT, OFWIRE_##NAME)
 
@@ -334,8 +315,6 @@ actions_that_make_no_sense_get_their_errors(void **state)
     }
     assert_int_equal(rig->bridge->n_flows, 0);
 }
-
-#define TEST(NAME) cmocka_unit_test_setup_teardown(NAME, set_up, tear_down)
 
 /* Else a packet that says so goes round for ever. */
 static void

@@ -1,30 +1,11 @@
 /* OFPP_NORMAL and a bridge that stands alone: forwarding as a learning switch (K16, P1). */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 #include "hexactions.h"
+#include "rig_test.h"
 
-static int
-set_up(void **state)
-{
-    *state = rig_new();
-    return 0;
-}
-
-static int
-tear_down(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
-#define RIG struct rig *rig = *state
 #define assert_done(RESULT) assert_int_equal(RESULT, OFWIRE_OK)
 
 static void
@@ -404,8 +385,6 @@ the_pipeline_of_a_port_decides_where_its_packets_start(void **state)
     send_from(rig, 1, 0, 0x11, 0x99);
     assert_int_equal(left(rig), 1);
 }
-
-#define TEST(NAME) cmocka_unit_test_setup_teardown(NAME, set_up, tear_down)
 
 int
 main(void)

@@ -1,13 +1,8 @@
 /* plugin.c, op_native.c: instructions of plug-ins as actions (G8).  What is wrong with shared objects is tested
  * where they are compiled (tests/plugins). */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include "hexactions.h"
+#include "rig_test.h"
 #include "stamping.h"
 
 #define GROUP_7 "00160008 00000007"
@@ -21,15 +16,6 @@ set_up(void **state)
     *state = rig;
     return 0;
 }
-
-static int
-tear_down(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
-#define RIG struct rig *rig = *state
 
 static void
 put(struct rig *rig, unsigned n)
@@ -122,18 +108,16 @@ wrong_ones_are_refused(void **state)
                      OFWIRE_OFPBAC_BAD_LEN);
 }
 
-#define TEST(NAME) cmocka_unit_test_setup_teardown(NAME, set_up, tear_down)
-
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(an_action_is_done_with_its_arguments),
-        TEST(it_may_drop_and_write_metadata),
-        TEST(a_bucket_may_have_it),
-        TEST(entries_with_it_are_filtered_as_others),
-        TEST(it_stands_in_templates),
-        TEST(wrong_ones_are_refused),
+        TEST_AFTER(set_up, an_action_is_done_with_its_arguments),
+        TEST_AFTER(set_up, it_may_drop_and_write_metadata),
+        TEST_AFTER(set_up, a_bucket_may_have_it),
+        TEST_AFTER(set_up, entries_with_it_are_filtered_as_others),
+        TEST_AFTER(set_up, it_stands_in_templates),
+        TEST_AFTER(set_up, wrong_ones_are_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

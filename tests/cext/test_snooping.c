@@ -1,15 +1,11 @@
 /* Bridges that snoop: frames of multicast groups go where somebody wants them (RFC 4541; P1). */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 #include "csum.h"
 #include "hexactions.h"
+#include "rig_test.h"
 #include "snoop.h"
 
 #define WANTED UINT32_C(0xef010203)      /* 239.1.2.3 */
@@ -25,15 +21,6 @@ set_up(void **state)
     *state = rig;
     return 0;
 }
-
-static int
-tear_down(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
-#define RIG struct rig *rig = *state
 
 static void
 snoop(struct rig *rig, bool floods_unknown)
@@ -268,21 +255,19 @@ a_flood_of_reports_is_cut_short(void **state)
     hear(rig);
 }
 
-#define TEST(NAME) cmocka_unit_test_setup_teardown(NAME, set_up, tear_down)
-
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(groups_go_to_members_and_routers),
-        TEST(reports_go_to_routers_only),
-        TEST(what_nobody_has_joined_goes_where_it_is_told_to),
-        TEST(vlans_are_told_apart),
-        TEST(ports_can_be_told_to_have_routers_or_none),
-        TEST(a_port_that_goes_is_no_member),
-        TEST(who_stops_snooping_floods),
-        TEST(the_querier_asks_on_all_ports),
-        TEST(a_flood_of_reports_is_cut_short),
+        TEST_AFTER(set_up, groups_go_to_members_and_routers),
+        TEST_AFTER(set_up, reports_go_to_routers_only),
+        TEST_AFTER(set_up, what_nobody_has_joined_goes_where_it_is_told_to),
+        TEST_AFTER(set_up, vlans_are_told_apart),
+        TEST_AFTER(set_up, ports_can_be_told_to_have_routers_or_none),
+        TEST_AFTER(set_up, a_port_that_goes_is_no_member),
+        TEST_AFTER(set_up, who_stops_snooping_floods),
+        TEST_AFTER(set_up, the_querier_asks_on_all_ports),
+        TEST_AFTER(set_up, a_flood_of_reports_is_cut_short),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,33 +1,13 @@
 /* template.c, op_template.c, bridge_template.c: entries that refer to a template do what they would do
  * with its instructions and their own, and change with it (P6). */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
-#include "rig.h"
+#include "rig_test.h"
 
 enum { THE_ID = 7, EXPERIMENTER = 0xffff, STATS_AT = 8 };
 
-static int
-set_up(void **state)
-{
-    *state = rig_new();
-    return 0;
-}
-
-static int
-tear_down(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
-#define RIG struct rig *rig = *state
 #define assert_error(RESULT, NAME) assert_int_equal(RESULT, OFWIRE_##NAME)
 #define assert_refused(RESULT, NAME) assert_int_equal(RESULT, OFWIRE_TEMPLATE(NAME))
 #define assert_done(RESULT) assert_int_equal(RESULT, OFWIRE_OK)
@@ -714,8 +694,6 @@ test_a_port_is_closed_while_its_meter_is_not_there(void **state)
     assert_done(METER(.id = 4, .n = 1, .flags = 1, .band = { { .rate = 1000000 } }));
     assert_int_equal(passed(rig, 9, 3, NULL), 1);
 }
-
-#define TEST(NAME) cmocka_unit_test_setup_teardown(NAME, set_up, tear_down)
 
 int
 main(void)

@@ -1,31 +1,11 @@
 /* bridge_walk.c, op_flow.c, op_output.c, op_group.c, worker_packet.c: packets from memory port to
  * memory port.  After every run each packet is accounted for (K11), see rig_run(). */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
-#include "rig.h"
+#include "rig_test.h"
 
-static int
-set_up(void **state)
-{
-    *state = rig_new();
-    return 0;
-}
-
-static int
-tear_down(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
-#define RIG struct rig *rig = *state
 #define assert_done(RESULT) assert_int_equal(RESULT, OFWIRE_OK)
 #define IN(PORT) .n_match = 1, .match = { { FIELD_in_port, PORT, 0 } }
 
@@ -577,40 +557,39 @@ test_a_port_that_takes_no_more_has_its_drops_counted(void **state)
 int
 main(void)
 {
-#define T(NAME) cmocka_unit_test_setup_teardown(NAME, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        T(test_a_packet_without_an_entry_is_dropped),
-        T(test_an_entry_without_instructions_drops),
-        T(test_outputs_are_carried_out_one_after_the_other),
-        T(test_goto_leads_through_tables_with_metadata),
-        T(test_an_action_set_is_carried_along_and_can_be_cleared),
-        T(test_a_group_in_the_set_leaves_nothing_to_an_output),
-        T(test_a_packet_that_went_out_and_has_nothing_left_to_do_is_no_drop),
-        T(test_many_write_actions_keep_the_last_of_each_kind),
-        T(test_a_mixed_vector_is_taken_apart),
-        T(test_flood_and_all_leave_out_the_port_it_came_from),
-        T(test_back_to_where_it_came_from_only_by_in_port),
-        T(test_to_a_port_that_is_not_there),
-        T(test_a_port_does_what_its_configuration_says),
-        T(test_a_packet_in_says_why_and_from_where),
-        T(test_a_miss_entry_punts_as_no_match),
-        T(test_no_packet_in_is_about_misses_only),
-        T(test_what_the_queue_to_the_controller_does_not_take_is_counted),
-        T(test_a_packet_out_goes_where_it_is_told),
-        T(test_a_packet_out_to_the_tables_is_as_if_received),
-        T(test_a_packet_out_to_the_controller_comes_from_no_flow),
-        T(test_packet_outs_beyond_the_queue_are_counted),
-        T(test_all_buckets_get_the_packet),
-        T(test_a_packet_goes_through_groups_inside_groups),
-        T(test_groups_that_multiply_a_packet_come_to_an_end),
-        T(test_groups_that_watch_each_other_many_times_over_are_dead_in_the_end),
-        T(test_failover_takes_the_first_bucket_that_lives),
-        T(test_select_follows_weights_and_conversations),
-        T(test_a_group_without_buckets_drops),
-        T(test_fragments_are_dropped_if_the_agent_says_so),
-        T(test_without_packets_copies_are_counted_as_lost),
-        T(test_a_frame_that_grew_too_long_to_copy_is_not_copied),
-        T(test_a_port_that_takes_no_more_has_its_drops_counted),
+        TEST(test_a_packet_without_an_entry_is_dropped),
+        TEST(test_an_entry_without_instructions_drops),
+        TEST(test_outputs_are_carried_out_one_after_the_other),
+        TEST(test_goto_leads_through_tables_with_metadata),
+        TEST(test_an_action_set_is_carried_along_and_can_be_cleared),
+        TEST(test_a_group_in_the_set_leaves_nothing_to_an_output),
+        TEST(test_a_packet_that_went_out_and_has_nothing_left_to_do_is_no_drop),
+        TEST(test_many_write_actions_keep_the_last_of_each_kind),
+        TEST(test_a_mixed_vector_is_taken_apart),
+        TEST(test_flood_and_all_leave_out_the_port_it_came_from),
+        TEST(test_back_to_where_it_came_from_only_by_in_port),
+        TEST(test_to_a_port_that_is_not_there),
+        TEST(test_a_port_does_what_its_configuration_says),
+        TEST(test_a_packet_in_says_why_and_from_where),
+        TEST(test_a_miss_entry_punts_as_no_match),
+        TEST(test_no_packet_in_is_about_misses_only),
+        TEST(test_what_the_queue_to_the_controller_does_not_take_is_counted),
+        TEST(test_a_packet_out_goes_where_it_is_told),
+        TEST(test_a_packet_out_to_the_tables_is_as_if_received),
+        TEST(test_a_packet_out_to_the_controller_comes_from_no_flow),
+        TEST(test_packet_outs_beyond_the_queue_are_counted),
+        TEST(test_all_buckets_get_the_packet),
+        TEST(test_a_packet_goes_through_groups_inside_groups),
+        TEST(test_groups_that_multiply_a_packet_come_to_an_end),
+        TEST(test_groups_that_watch_each_other_many_times_over_are_dead_in_the_end),
+        TEST(test_failover_takes_the_first_bucket_that_lives),
+        TEST(test_select_follows_weights_and_conversations),
+        TEST(test_a_group_without_buckets_drops),
+        TEST(test_fragments_are_dropped_if_the_agent_says_so),
+        TEST(test_without_packets_copies_are_counted_as_lost),
+        TEST(test_a_frame_that_grew_too_long_to_copy_is_not_copied),
+        TEST(test_a_port_that_takes_no_more_has_its_drops_counted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
