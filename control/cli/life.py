@@ -43,7 +43,23 @@ STATUS_COLUMNS = ("component", "pid", "state", "uptime", "restarts", "version", 
     show_default=True,
     help="What the components log until their configuration says otherwise.",
 )
-def up(data: str, startup: Path, detach: bool, log_level: str) -> None:
+@click.option(
+    "--user",
+    default="",
+    help="Whom components run as: USER for all but the dataplane, COMPONENT=USER, or several "
+    "of these with commas between.",
+)
+@click.option("--group", default="", help="What those users share; without, the first one's.")
+@click.option("--cgroup", default="", help="A control group, in which each component gets its own.")
+def up(
+    data: str,
+    startup: Path,
+    detach: bool,
+    log_level: str,
+    user: str,
+    group: str,
+    cgroup: str,
+) -> None:
     """Start the switch: the supervisor, and by it everything else."""
     place = run_dir()
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -54,6 +70,7 @@ def up(data: str, startup: Path, detach: bool, log_level: str) -> None:
         *("--run-dir", str(place), "--data", data),
         *("--log-level", log_level),
         *(("--keys", str(keys)) if (keys := keys_folder()) else ()),
+        *("--user", user, "--group", group, "--cgroup", cgroup),
     ]
     if startup.exists() and not _is_running(place):
         from .startup import begin_with

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..component.memory import as_at_first
 from ..message.exhaustion import EXIT_CODE
+from .cgroup import Group
 
 LIMIT = re.compile(r"^Max data size +(\d+) ", re.MULTILINE)  # the soft one, proc(5)
 #: How a process may end that gets no memory: by itself, or by a library that takes it for given
@@ -20,8 +21,15 @@ WANT_OF_MEMORY = (EXIT_CODE, -signal.SIGABRT, -signal.SIGSEGV)
 class Child:
     """Watch a process; *ended* is done when it is gone and says how."""
 
-    def __init__(self, pid: int, process: subprocess.Popen[bytes] | None = None) -> None:
+    def __init__(
+        self,
+        pid: int,
+        process: subprocess.Popen[bytes] | None = None,
+        group: Group | None = None,
+    ) -> None:
         self.pid = pid
+        self._group = group
+        self._kills = group.kills() if group else 0
         self.adopted = process is None
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._process = process
@@ -30,11 +38,24 @@ class Child:
         self._loop.add_reader(self._pidfd, self._gone)
 
     @classmethod
-    def start(cls, command: Sequence[str]) -> "Child":
+    def start(
+        cls, command: Sequence[str], group: Group | None = None, oom_score: int = 0
+    ) -> "Child":
         """Start a process in a session of its own, so that it outlives us."""
         with as_at_first():
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
-        return cls(process.pid, process)
+        try:
+            if group:
+                group.take(process.pid)
+            if oom_score > int(
+                Path("/proc/self/oom_score_adj").read_text()
+            ):  # never less than ours
+                Path(f"/proc/{process.pid}/oom_score_adj").write_text(str(oom_score))
+            return cls(process.pid, process, group)
+        except OSError:
+            process.kill()
+            process.wait()
+            raise
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal, if the process is still there."""
@@ -74,6 +95,8 @@ class Child:
             return "ended"
         limit = _memory_limit(self.pid)  # it is not known any more once it was waited for
         code = self._process.wait()
+        if code == -signal.SIGKILL and self._group and self._group.kills() > self._kills:
+            return "was killed by the kernel: its group ran out of memory"
         if limit and code in WANT_OF_MEMORY:
             return f"{_cause(code)}; its limit is {limit} MiB"
         return _cause(code)

@@ -14,6 +14,9 @@ class Service(msgspec.Struct, frozen=True):
     module: str
     arguments: tuple[str, ...] = ()
     is_agent: bool = False  # the switch can do without it: it runs if configuration says so
+    needs_root: bool = False  # devices, namespaces, huge pages; others may run as any user
+    capabilities: tuple[str, ...] = ()  # that another user needs for it, capabilities(7)
+    oom_score: int = 0  # who is killed first when the host has no memory left, proc(5)
 
     def command(self, bootstrap: Bootstrap) -> list[str]:
         """Return the command line that starts it beside us."""
@@ -29,10 +32,16 @@ class Service(msgspec.Struct, frozen=True):
 
 
 SERVICES = (
-    Service("bus", "raicho.control.bus"),
-    Service("datastore", "raicho.control.datastore", ("--data", "{data}")),
-    Service("dataplane", "raicho.dataplane"),
-    Service("openflow", "raicho.control.openflow", is_agent=True),
-    Service("statesync", "raicho.control.statesync", is_agent=True),
-    Service("routing", "raicho.control.routing", is_agent=True),
+    Service("bus", "raicho.control.bus", oom_score=300),
+    Service("datastore", "raicho.control.datastore", ("--data", "{data}"), oom_score=300),
+    Service("dataplane", "raicho.dataplane", needs_root=True),
+    Service("openflow", "raicho.control.openflow", is_agent=True, oom_score=500),
+    Service("statesync", "raicho.control.statesync", is_agent=True, oom_score=500),
+    Service(
+        "routing",
+        "raicho.control.routing",
+        is_agent=True,
+        capabilities=("net_admin", "sys_admin"),  # neighbours of the kernel, setns(2)
+        oom_score=500,
+    ),
 )

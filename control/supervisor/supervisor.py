@@ -13,6 +13,7 @@ import time
 from argparse import ArgumentParser
 from collections import deque
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from ..component import Bootstrap, Component, holder
@@ -28,8 +29,10 @@ from ..message import (
     Restart,
 )
 from ..message.path import find, parse_path
+from .cgroup import Group
 from .child import Child
 from .services import SERVICES, Service
+from .users import Users
 from .watch import Policy, State, Watch
 
 STOP_PATIENCE = 5.0  # seconds from SIGTERM to SIGKILL
@@ -80,11 +83,26 @@ class Supervisor(Component):
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:
-        """Add what is passed on to the datastore."""
+        """Add where the data is, and how components are kept apart."""
         parser.add_argument("--data", default="/var/lib/raicho/config.db")
+        parser.add_argument("--user", default="", help="[COMPONENT=]USER,... to run them as")
+        parser.add_argument("--group", default="", help="what those share; the first one's")
+        parser.add_argument("--cgroup", default="", help="a folder, for a group of each")
 
     async def open(self) -> None:
         """Begin to bring the components up."""
+        options = self.bootstrap.options
+        try:
+            self._users = Users(options.get("user", ""), options.get("group", ""), self._services)
+        except ValueError as error:
+            raise OSError(f"--user: {error}") from None
+        self._users.prepare(self.bootstrap, self._services)
+        parent = options.get("cgroup")
+        self._groups = {
+            service.identity: Group(Path(parent), service.identity)
+            for service in self._services
+            if parent
+        }
         for service in self._services:
             client = ControlClient(
                 self.context, self.bootstrap.endpoint(f"{service.identity}.control")
@@ -186,11 +204,15 @@ class Supervisor(Component):
             return
         ward.watch.started(time.monotonic())
         try:
-            ward.child = Child.start(ward.service.command(self.bootstrap))
+            ward.child = self._start(ward.service)
         except OSError as error:  # no memory or no process to be had: later, perhaps
             self._lost(ward, f"could not be started: {error.strerror}")
             return
         log.info("started %s as %d", ward.service.identity, ward.child.pid)
+
+    def _start(self, service: Service) -> Child:
+        command = [*self._users.prefix(service), *service.command(self.bootstrap)]
+        return Child.start(command, self._groups.get(service.identity), service.oom_score)
 
     def _adopt(self, ward: Ward) -> bool:
         """Take over the process of a component, if there is one."""

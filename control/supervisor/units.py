@@ -10,8 +10,10 @@ from pathlib import Path
 
 from ..component import Bootstrap
 from .services import SERVICES, Service
+from .users import RUN_MODE, UMASK, Users
 from .watch import Policy
 
+LEAST_OOM_SCORE = -500  # who has no other is the last to be killed
 RUN_DIR, DATA = Path("/run/raicho"), "/var/lib/raicho/config.db"
 
 UNIT = """\
@@ -29,13 +31,32 @@ Restart=always
 RestartSec={pause_ms}ms
 WatchdogSec={watchdog:g}
 TimeoutStartSec={start:g}
+OOMScoreAdjust={oom_score}
+MemoryMax={memory}
+{place}
+[Install]
+WantedBy=raicho.target
+"""
+
+OURS = """\
 RuntimeDirectory=raicho
 RuntimeDirectoryMode=0700
 RuntimeDirectoryPreserve=yes
 StateDirectory=raicho
+"""
 
-[Install]
-WantedBy=raicho.target
+# The run directory is that of a group, which systemd would give to one user after the other.
+SHARED = """\
+ExecStartPre=+/usr/bin/install -d -m {mode:o} -g {group} {run_dir}
+Group={group}
+UMask={umask:04o}
+"""
+
+USER = """\
+User={user}
+NoNewPrivileges=yes
+CapabilityBoundingSet={capabilities}
+AmbientCapabilities={capabilities}
 """
 
 TARGET = """\
@@ -48,8 +69,13 @@ WantedBy=multi-user.target
 """
 
 
-def units(bootstrap: Bootstrap, services: Sequence[Service] = SERVICES) -> dict[str, str]:
-    """Return the units by the names of their files."""
+def units(
+    bootstrap: Bootstrap,
+    services: Sequence[Service] = SERVICES,
+    users: Users | None = None,
+    memory: str = "infinity",
+) -> dict[str, str]:
+    """Return the units by the names of their files; *memory* is for all but who needs root."""
     policy = Policy()
     found: dict[str, str] = {}
     for service in services:
@@ -60,8 +86,20 @@ def units(bootstrap: Bootstrap, services: Sequence[Service] = SERVICES) -> dict[
             pause_ms=round(policy.first_pause * 1e3),
             watchdog=policy.busy_timeout,  # systemd does not see who only has much to do
             start=policy.start_timeout,
+            oom_score=service.oom_score or LEAST_OOM_SCORE,
+            memory="infinity" if service.needs_root else memory,
+            place=_place(service, bootstrap, users) if users and users.names else OURS,
         )
     return found | {"raicho.target": TARGET.format(units=" ".join(found))}
+
+
+def _place(service: Service, bootstrap: Bootstrap, users: Users) -> str:
+    """Say who a unit is, and where it meets the others."""
+    text = SHARED.format(mode=RUN_MODE, umask=UMASK, group=users.group, run_dir=bootstrap.run_dir)
+    if user := users.names.get(service.identity):
+        capabilities = " ".join(f"CAP_{name.upper()}" for name in service.capabilities)
+        text += USER.format(user=user, capabilities=capabilities)
+    return text + ("StateDirectory=raicho\n" if "{data}" in service.arguments else "")
 
 
 def _name(service: Service) -> str:
@@ -80,7 +118,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--data", default=DATA, help=f"the data file (default {DATA})")
     parser.add_argument("--keys", type=Path, help="a folder of keys")
+    parser.add_argument("--user", default="", help="[COMPONENT=]USER,... to run them as")
+    parser.add_argument("--group", default="", help="what those users share; the first one's")
+    parser.add_argument(
+        "--memory-max", default="infinity", help="of each but the dataplane, as systemd writes it"
+    )
     options = parser.parse_args(argv)
+    try:
+        users = Users(options.user, options.group, SERVICES)
+    except ValueError as error:
+        parser.error(str(error))
     bootstrap = Bootstrap(
         RUN_DIR,
         f"ipc://{RUN_DIR}/datastore.control",
@@ -89,7 +136,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         keys=options.keys and options.keys.absolute(),
     )
     options.folder.mkdir(parents=True, exist_ok=True)
-    for name, text in units(bootstrap).items():
+    for name, text in units(bootstrap, users=users, memory=options.memory_max).items():
         (options.folder / name).write_text(text)
 
 
