@@ -14,7 +14,7 @@ import subprocess
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,7 +39,9 @@ from .goals import RUNNING
 from .harness import Goal, Row, short
 from .peers.processes import awake, enter_own_network
 from .peers.raicho import Raicho
+from .peers.threads import cpu_seconds
 from .standing import Standing
+from .wires import Delivered
 from .workload import IN_PORT, OUT_PORT, exact_rules, frames_of, random_flows
 
 FLOWS = 100_000
@@ -118,28 +120,33 @@ class Site(Standing):
             for frame in frames[::step]:
                 end.send(frame.tobytes())
 
-    def carried(self, seconds: float) -> float:
-        """Return how many packets a second go round."""
+    def carried(self, worker: Path, seconds: float) -> Delivered:
+        """Return how many packets go round, in a second and for a second of CPU of the worker."""
         time.sleep(SETTLE)
-        begin, before = time.perf_counter(), _received(next(iter(ENDS)))
+        begin, spent, before = time.perf_counter(), cpu_seconds(worker), _received()
         time.sleep(seconds)
-        count = _received(next(iter(ENDS))) - before
+        count = _received() - before
         if not count:
             raise RuntimeError("no packet goes round")
-        return count / (time.perf_counter() - begin)
+        spent = cpu_seconds(worker) - spent
+        return Delivered(count / (time.perf_counter() - begin), count / spent)
 
 
 @contextmanager
-def _left_alone(core: int, pids: list[int]) -> Iterator[None]:
-    """Leave a core to the thread that has it; all others of processes, and we, share the rest."""
+def _left_alone(core: int, pids: list[int]) -> Iterator[Path]:
+    """Leave a core to the thread that has it, which is told; all others, and we, share the rest."""
     before, rest = os.sched_getaffinity(0), cores.others()
+    worker: Path | None = None
     for pid in pids:
-        for task in map(int, os.listdir(f"/proc/{pid}/task")):
-            if os.sched_getaffinity(task) != {core}:
-                os.sched_setaffinity(task, rest)
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            if os.sched_getaffinity(int(task.name)) == {core}:
+                worker = task
+            else:
+                os.sched_setaffinity(int(task.name), rest)
+    assert worker is not None, "no thread has a core of its own"
     os.sched_setaffinity(0, rest)
     try:
-        yield
+        yield worker
     finally:
         os.sched_setaffinity(0, before)
 
@@ -148,13 +155,13 @@ def _ip(*words: str) -> None:
     subprocess.run(["ip", *words], check=True)
 
 
-def _received(device: str) -> int:
-    """Return how many packets the kernel has received by a device; the dataplane is not asked."""
+def _received() -> int:
+    """Return how many packets came out of the cable, as the kernel counts them."""
     for line in Path("/proc/self/net/dev").read_text().splitlines():
         name, _, counters = line.partition(":")
-        if name.strip() == device:
+        if name.strip() in ENDS and ENDS[name.strip()] == IN_PORT:
             return int(counters.split()[1])
-    raise RuntimeError(f"no device {device}")
+    raise RuntimeError(f"no device of {', '.join(ENDS)}")
 
 
 Found = tuple[list[float], str | None]  # milliseconds of 99 of 100, run by run, and a note
@@ -268,32 +275,30 @@ def rows(options: Namespace) -> Iterator[Row]:
                 name = f"{line.name}, 99 of 100"
                 yield Row(name, "ms", runs, goal=line.goal, more_is_better=False, note=note)
         if not options.line or BESIDE in options.line:
-            yield beside_state_sync(site, options)
+            yield from beside_state_sync(site, options)
 
 
-def beside_state_sync(site: Site, options: Namespace) -> Row:
+def beside_state_sync(site: Site, options: Namespace) -> Iterator[Row]:
     """Let packets go round while state sync reads all counters every second, and while not."""
     pid = site.switch.pid("statesync")
-    pairs = []
-    with _left_alone(cores.measured(), site.switch.pids()), ExitStack() as closing:
+    with ExitStack() as closing:
+        worker = closing.enter_context(_left_alone(cores.measured(), site.switch.pids()))
         closing.callback(os.kill, pid, signal.SIGCONT)
         os.kill(pid, signal.SIGSTOP)
         site.send_round()
-        for _ in range(options.runs):
-            pairs.append(_turns(site, pid, options))
-    own, peer = zip(*pairs, strict=True)
-    name = f"{BESIDE}, {options.flows:,} flows"
-    return Row(name, "packets/s", own, "without it", peer, RUNNING["beside"])
+        pairs = [_turns(site, worker, pid, options) for _ in range(options.runs)]
+    for field, how in (("rate", ""), ("efficiency", " by CPU time")):
+        own, peer = ([getattr(each, field) for each in side] for side in zip(*pairs, strict=True))
+        name = f"{BESIDE}{how}, {options.flows:,} flows"
+        yield Row(name, "packets/s", own, "without it", peer, RUNNING["beside"])
 
 
-def _turns(site: Site, pid: int, options: Namespace) -> tuple[float, float]:
-    """Return the rates with and without, each the mean of its turns."""
-    found: dict[bool, list[float]] = {True: [], False: []}
+def _turns(site: Site, worker: Path, pid: int, options: Namespace) -> tuple[Delivered, Delivered]:
+    """Return what is carried with state sync and without, each the mean of its turns."""
+    found: dict[bool, list[Delivered]] = {True: [], False: []}
     for turn in range(options.turns):
         for is_beside in (True, False) if turn % 2 else (False, True):
-            if is_beside:
-                with awake(pid):
-                    found[True].append(site.carried(options.seconds))
-            else:
-                found[False].append(site.carried(options.seconds))
-    return float(np.mean(found[True])), float(np.mean(found[False]))
+            with awake(pid) if is_beside else nullcontext():
+                found[is_beside].append(site.carried(worker, options.seconds))
+    with_it, without = (np.mean(found[which], axis=0) for which in (True, False))
+    return Delivered(*with_it), Delivered(*without)

@@ -14,9 +14,10 @@ pytestmark = needs()
 
 def test_every_line_has_a_number(measure: Callable[..., list[dict[str, Any]]]) -> None:
     """F2, Q22, Q24: measured with real processes, the last with packets that go round."""
-    *lines, beside = measure("running", *SMALL)
+    *lines, beside, by_cpu = measure("running", *SMALL)
     assert [row["name"] for row in lines] == [f"{line.name}, 99 of 100" for line in LINES]
     assert all(row["value"] > 0 for row in lines)
     assert lines[-1]["note"].endswith("s old")
-    assert beside["name"].startswith(BESIDE)
-    assert beside["value"] > 0 and beside["peer_value"] > 0
+    for row in (beside, by_cpu):
+        assert row["name"].startswith(BESIDE)
+        assert row["value"] > 0 and row["peer_value"] > 0
