@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,10 +17,12 @@ from raicho.control.datastore.nodes import Node
 from raicho.control.message import (
     CallError,
     Code,
+    Commit,
     CommitSession,
     Delete,
     Edit,
     Get,
+    Prepare,
     Request,
     Restore,
     Set,
@@ -289,6 +292,41 @@ def test_an_object_is_the_same_by_command_and_by_file(site: Site, name: str) -> 
     site.switch.cli("config", "load", str(file))
     assert states(site) == by_command
     assert site.switch.configuration() == configured
+
+
+def held(site: Site) -> dict[str, Any]:
+    """Return what the datastore has told each component that takes configuration."""
+    told = {name: ask(site.switch.run_dir, name, Get("/config")).data for name in MODULES}
+    return {name: it["config"] for name, it in told.items() if it}
+
+
+def tell(site: Site, configs: dict[str, Any]) -> None:
+    """Control each component by its own API, past the datastore."""
+    for name, config in configs.items():
+        txid = f"direct-{uuid.uuid4().hex}"
+        ask(site.switch.run_dir, name, Prepare(txid, site.switch.revision(), [], config))
+        ask(site.switch.run_dir, name, Commit(txid))
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_an_object_is_the_same_by_the_api_of_its_component(site: Site, name: str) -> None:
+    """C3: a component that is told by its API is as one that a change of the object has reached."""
+    _, data = OBJECTS[name]
+    site.switch.commit(Delete("/"))
+    nothing, empty = held(site), states(site)
+    file = site.folder / "object.json"
+    file.write_text(here(site, json.dumps({"raicho": data})))
+    site.switch.cli("config", "load", str(file))
+    something, by_change = held(site), states(site)
+    assert by_change != empty
+    site.switch.commit(Delete("/"))
+    assert states(site) == empty
+    try:
+        tell(site, something)
+        assert states(site) == by_change
+    finally:
+        tell(site, dict(reversed(nothing.items())))
+    assert states(site) == empty
 
 
 def test_every_kind_of_object_is_among_them() -> None:
