@@ -77,8 +77,8 @@ class DataplaneComponent(Component):
         self.yang = [schema.read_text()]
         kinds = ("plugin", "port", "worker", "bridge", "router")
         self.subscriptions = [f"/raicho/{kind}" for kind in kinds]
-        self.bulk_endpoint = bootstrap.endpoint(f"{self.identity}.bulk")
-        self.apis = {"dataplane.bulk": self.bulk_endpoint}
+        self.apis["dataplane.bulk"] = bootstrap.endpoints(f"{self.identity}.bulk", 1)
+        self.bulk_endpoint, *self._bulk_also = self.apis["dataplane.bulk"]
         self._opened = ExitStack()
         self._attached: dict[str, set[bytes]] = {}  # bridge -> peers that hear of its packets
         self._counters: Counter[str] = Counter()
@@ -97,7 +97,11 @@ class DataplaneComponent(Component):
         self._operations = Operations(self.switch)
         self._fullness = Fullness(self.switch)
         self._bulk = self.bulk = BulkServer(
-            self.context, self.bulk_endpoint, self._answer_bulk, on_gone=self._forget
+            self.context,
+            self.bulk_endpoint,
+            self._answer_bulk,
+            also=self._bulk_also,
+            on_gone=self._forget,
         )
         self._opened.callback(self._bulk.close)
         self._mappings = MappingLog(self.publisher.publish)

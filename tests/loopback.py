@@ -3,10 +3,13 @@
 import os
 import socket
 from collections.abc import Iterator
+from ipaddress import ip_address
 from itertools import count
 
 HOST = "127.0.0.1"
 FIRST, EACH = 16_000, 1_000  # below those that Linux gives to clients; so many for a pytest
+#: An address that no other process of tests has, for whoever listens at many ports.
+OWN_HOST = str(ip_address("127.64.0.1") + os.getpid() % (1 << 21))
 
 
 def _own() -> Iterator[int]:

@@ -55,12 +55,11 @@ class Bus(Component):
         )
         self._subscribers = Drain(subscribers, self._subscribe)
         self._publishers = _Publishers(publishers, self._subscribers, self.topics, self.counters)
-        self.apis = {
-            "bus.pub": self.bootstrap.endpoint("bus.pub"),
-            "bus.sub": self.bootstrap.endpoint("bus.sub"),
-        }
-        publishers.bind(self.apis["bus.pub"])
-        subscribers.bind(self.apis["bus.sub"])
+        for number, (api, socket) in enumerate(
+            (("bus.pub", publishers), ("bus.sub", subscribers)), 1
+        ):
+            for endpoint in self.offer(api, number):
+                socket.bind(endpoint)
 
     async def close(self) -> None:
         """Close both sides."""

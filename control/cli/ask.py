@@ -23,8 +23,9 @@ from ..message import (
     Op,
     Request,
 )
+from ..message.finding import lookup
 from ..message.keys import context_with, load
-from .place import keys_folder, run_dir
+from .place import distant, keys_folder, run_dir
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -34,12 +35,21 @@ COMMIT_TIMEOUT = 30.0  # seconds; a commit asks every participant
 
 def endpoint(component: str, kind: str = "control") -> str:
     """Return the endpoint of a component of the switch that is meant."""
-    return f"ipc://{run_dir()}/{component}.{kind}"
+    if not (datastore := distant()):
+        return f"ipc://{run_dir()}/{component}.{kind}"
+    if (component, kind) == ("datastore", "control"):
+        return datastore
+    return find(f"{component}.{kind}")
+
+
+def find(api: str, timeout: float = 5.0) -> str:
+    """Ask the datastore where an API is served."""
+    return talk("datastore", lambda client: lookup(client, api, timeout)).endpoint
 
 
 def check_running(component: str) -> None:
-    """Fail, and say how to start it, if the component does not run."""
-    if holder(run_dir(), component) is None:
+    """Fail, and say how to start it, if the component should run here and does not."""
+    if not distant() and holder(run_dir(), component) is None:
         reason = (
             f"no {component} runs in {run_dir()}; start the switch by `raicho up`, "
             "or say where it is by --run-dir"
@@ -70,11 +80,11 @@ def read(path: str, session: str = "", defaults: bool = False) -> Any:
 def talk(component: str, conversation: Callable[[ControlClient], Awaitable[T]]) -> T:
     """Hold a *conversation* with a component."""
     check_running(component)
-    keys = load(keys_folder())
+    keys, where = load(keys_folder()), endpoint(component)
 
     async def hold() -> T:
         context = context_with(keys)
-        client = ControlClient(context, endpoint(component))
+        client = ControlClient(context, where)
         try:
             return await conversation(client)
         finally:

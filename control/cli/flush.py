@@ -38,10 +38,11 @@ def _tell(bridge: str, op: str, payload: bytes) -> bytes:
     from .ask import check_running, endpoint
 
     check_running("dataplane")
+    where = endpoint("dataplane", "bulk")
 
     async def hold() -> bytes:
         context = context_with(load(keys_folder()))
-        client = BulkClient(context, endpoint("dataplane", "bulk"))
+        client = BulkClient(context, where)
         try:
             reply, frames = await client.request(BulkRequest(op, bridge), payload)
         finally:

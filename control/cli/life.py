@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from .output import emit, emit_rows
-from .place import DEFAULT_DATA, DEFAULT_STARTUP, keys_folder, placed, run_dir
+from .place import DEFAULT_DATA, DEFAULT_STARTUP, check_here, distant, keys_folder, placed, run_dir
 
 SETTLED = ("ready", "disabled")  # states in which nothing more is to come
 DETACH_TIMEOUT = 30.0  # seconds until all components of a detached switch must answer
@@ -51,6 +51,13 @@ STATUS_COLUMNS = ("component", "pid", "state", "uptime", "restarts", "version", 
 )
 @click.option("--group", default="", help="What those users share; without, the first one's.")
 @click.option("--cgroup", default="", help="A control group, in which each component gets its own.")
+@click.option(
+    "--listen",
+    default="",
+    metavar="tcp://ADDRESS:PORT",
+    help="Where other hosts hear the datastore too, and at ports up to 24 behind it the others; "
+    "takes --keys.",
+)
 def up(
     data: str,
     startup: Path,
@@ -59,8 +66,10 @@ def up(
     user: str,
     group: str,
     cgroup: str,
+    listen: str,
 ) -> None:
     """Start the switch: the supervisor, and by it everything else."""
+    check_here()
     place = run_dir()
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     if "://" not in data:
@@ -70,7 +79,7 @@ def up(
         *("--run-dir", str(place), "--data", data),
         *("--log-level", log_level),
         *(("--keys", str(keys)) if (keys := keys_folder()) else ()),
-        *("--user", user, "--group", group, "--cgroup", cgroup),
+        *("--user", user, "--group", group, "--cgroup", cgroup, "--listen", listen),
     ]
     if startup.exists() and not _is_running(place):
         from .startup import begin_with
@@ -127,6 +136,7 @@ def down() -> None:
     """Stop the switch, the last started component first."""
     from ..component import holder
 
+    check_here()
     place = run_dir()
     stopped = []
     while names := _to_stop(place):
@@ -175,7 +185,7 @@ def _rows() -> list[dict[str, Any]]:
     from .ask import ask
 
     place = run_dir()
-    if holder(place, "supervisor") is None:
+    if not distant() and holder(place, "supervisor") is None:
         names = [file.stem for file in sorted(place.glob("*.pid"))]
         return [_row(name) for name in names if holder(place, name) is not None]
     children: list[dict[str, Any]] = ask("supervisor", Get("/components")).data

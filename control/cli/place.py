@@ -10,6 +10,7 @@ DEFAULT_RUN_DIR = Path("/run/raicho")
 DEFAULT_DATA = Path("/var/lib/raicho/config.db")
 DEFAULT_STARTUP = Path("/var/lib/raicho/startup.json")
 RUN_DIR, JSON, KEYS = "raicho.run_dir", "raicho.json", "raicho.keys"
+DATASTORE = "raicho.datastore"
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -25,7 +26,7 @@ def _option(flag: str, name: str, meaning: str, **kind: Any) -> Callable[[Comman
 
 
 def placed(command: Command) -> Command:
-    """Give a command --run-dir, --keys and --json."""
+    """Give a command --run-dir, --datastore, --keys and --json."""
     run_dir = _option(
         "--run-dir",
         RUN_DIR,
@@ -41,13 +42,33 @@ def placed(command: Command) -> Command:
         type=click.Path(path_type=Path),
         envvar="RAICHO_KEYS",
     )
-    return run_dir(keys(as_json(command)))
+    datastore = _option(
+        "--datastore",
+        DATASTORE,
+        "tcp://ADDRESS:PORT of a switch on another host, by which all else is found; takes --keys.",
+        envvar="RAICHO_DATASTORE",
+    )
+    return run_dir(datastore(keys(as_json(command))))
 
 
 def run_dir() -> Path:
     """Return the run directory of the switch that is meant."""
     chosen: Path = click.get_current_context().meta.get(RUN_DIR, DEFAULT_RUN_DIR)
     return chosen.absolute()
+
+
+def distant() -> str:
+    """Return the datastore's endpoint of the switch that is meant, if it is on another host."""
+    chosen: str = click.get_current_context().meta.get(DATASTORE, "")
+    if chosen and not keys_folder():
+        raise click.UsageError("--datastore takes --keys: no switch is heard by a network without")
+    return chosen
+
+
+def check_here() -> None:
+    """Refuse what can be done to a switch of this host only."""
+    if distant():
+        raise click.UsageError("this is done on the switch's own host, without --datastore")
 
 
 def keys_folder() -> Path | None:

@@ -353,12 +353,12 @@ def _converse(router: str, conversation: "Callable[[RouteClient], Awaitable[T]]"
 
 def _endpoint() -> str:
     """Ask the datastore where the API is."""
-    from ..message import CallError, Lookup
+    from ..message import CallError
     from ..message.routes import ROUTE_API
-    from .ask import ask, endpoint
+    from .ask import endpoint, find
 
     try:
-        return ask("datastore", Lookup(ROUTE_API), 1.0).endpoint
+        return find(ROUTE_API, 1.0)
     except CallError as error:
         if error.failure.code not in AWAY:
             raise

@@ -41,8 +41,11 @@ def follow(fifo: Path) -> None:
     """
     import asyncio
 
+    from .ask import endpoint
+
+    where = endpoint("bus", "pub"), endpoint("datastore")
     with fifo.open("rb", buffering=0) as stream:  # waits for keepalived to open it
-        asyncio.run(_follow(stream))
+        asyncio.run(_follow(stream, *where))
 
 
 @click.command(name="vrrp")
@@ -71,19 +74,18 @@ def show_vrrp() -> None:
     emit_rows(rows, COLUMNS, "no VRRP instance")
 
 
-async def _follow(stream: "FileIO") -> None:
+async def _follow(stream: "FileIO", bus: str, datastore: str) -> None:
     """Carry line by line, with a connection to the bus and one to the datastore."""
     import asyncio
 
     from ..message import ControlClient, Publisher
     from ..message.keys import context_with, load
-    from .ask import endpoint
     from .keepalived import States
 
     context = context_with(load(keys_folder()))
-    publisher = Publisher(context, endpoint("bus", "pub"), SOURCE)
+    publisher = Publisher(context, bus, SOURCE)
     states = States()
-    held = Held(ControlClient(context, endpoint("datastore")), states)
+    held = Held(ControlClient(context, datastore), states)
     try:
         await held.begin()
         await asyncio.sleep(CONNECT)

@@ -51,6 +51,7 @@ from ..message.gate import Gate
 from ..message.keys import Keys, context_with, load
 from ..message.trace import traced, traced_bulk
 from . import logs, memory
+from .listening import nth
 from .lock import Lock
 from .phases import Phases, StartAgain
 from .registration import TTL, Registration
@@ -74,11 +75,16 @@ class Bootstrap(msgspec.Struct, frozen=True):
     log_level: str = logs.DEFAULT_LEVEL
     options: Mapping[str, str] = {}
     keys: Path | None = None  # a folder; without, sockets are open to whoever may enter the run_dir
-    listen: str = ""  # tcp://ADDRESS:PORT, where it answers too
+    listen: str = ""  # tcp://ADDRESS:PORT, where its first socket is heard too
 
     def endpoint(self, name: str) -> str:
         """Return the ipc endpoint *name* in the run directory."""
         return f"ipc://{self.run_dir}/{name}"
+
+    def endpoints(self, name: str, number: int) -> list[str]:
+        """Return where the socket *name* is to be bound, which is the one of this number."""
+        heard = [nth(self.listen, number)] if self.listen else []
+        return [self.endpoint(name), *heard]
 
 
 class Component:
@@ -101,7 +107,7 @@ class Component:
         self.instance = uuid.uuid4().hex
         self.state_of_health = "starting"
         self.yang: list[str] = []  # texts of the modules it brings
-        self.apis: dict[str, str] = {}  # name -> endpoint
+        self.apis: dict[str, list[str]] = {}  # by name, the endpoints that serve it
         self.subscriptions: list[str] = []  # top-level paths
         self.bulk: BulkServer | None = None  # if it has one, which `open` opens
         self.stopping = asyncio.Event()
@@ -176,15 +182,13 @@ class Component:
         self.context = context_with(keys)
         folder = self.bootstrap.keys
         self._gate = Gate(self.context, keys, folder) if keys and folder else None
-        self.endpoint = self.bootstrap.endpoint(f"{self.identity}.control")
+        self.endpoint, *also = self.offer(f"{self.identity}.control", 0)
         self.publisher = Publisher(self.context, self.bootstrap.endpoint("bus.pub"), self.identity)
         self.datastore = ControlClient(self.context, self.bootstrap.datastore)
         self._server: ControlServer | None = None
         try:
             await self.open()
-            self._server = ControlServer(
-                self.context, self.endpoint, self.handle, also=self.bootstrap.listen
-            )
+            self._server = ControlServer(self.context, self.endpoint, self.handle, also=also)
             self._set_taps()
         except BaseException:
             await self.stop()
@@ -200,6 +204,15 @@ class Component:
         """Refuse to be heard by a network without asking who is there."""
         if self.bootstrap.listen and keys is None:
             raise OSError(f"to listen at {self.bootstrap.listen} takes keys (--keys)")
+
+    def offer(self, api: str, number: int) -> list[str]:
+        """Return where to bind the socket of an *api*; the registry will say so.
+
+        The first is in the run directory.  Where a network is listened to, another one is as many
+        ports behind that of the control socket, the *number* of which is 0.
+        """
+        self.apis[api] = self.bootstrap.endpoints(api, number)
+        return self.apis[api]
 
     def _check_room(self) -> None:
         """Refuse a run directory whose sockets would have paths that are too long."""
@@ -276,12 +289,12 @@ class Component:
             self.stopping.set()
 
     def _register(self) -> Register:
-        apis = {f"{self.identity}.control": self.endpoint, **self.apis}
+        apis = [Api(name, where) for name, places in self.apis.items() for where in places]
         return Register(
             component=self.identity,
             version=__version__,
             modules=self.yang,
-            apis=[Api(name, endpoint) for name, endpoint in apis.items()],
+            apis=apis,
             subscriptions=[
                 *self.subscriptions,
                 *(path.format(self.identity) for path in (LOG_PATH, PROCESS_PATH)),

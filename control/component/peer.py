@@ -20,9 +20,9 @@ from ..message import (
     Code,
     ControlClient,
     Failure,
-    Lookup,
 )
 from ..message.bulk import Outcome
+from ..message.finding import lookup
 
 LOOKUP_TIMEOUT = 2.0
 HANDSHAKE = 0.5  # seconds that a peer which is there takes at most to appear
@@ -60,7 +60,7 @@ class BulkPeer:
         if self.up:
             return True
         try:
-            found = await self._datastore.call(Lookup(self.api), LOOKUP_TIMEOUT)
+            found = await lookup(self._datastore, self.api, LOOKUP_TIMEOUT)
         except CallError as error:
             log.debug("cannot look up %s: %s", self.api, error)
             return self.up

@@ -153,7 +153,11 @@ class Datastore(Component):
         registration = messages.Register(
             self.identity,
             __version__,
-            apis=[Api(name, self.endpoint) for name in (*APIS, *self._configured())],
+            apis=[
+                Api(name, endpoint)
+                for name in (*APIS, *self._configured())
+                for endpoint in self.apis[f"{self.identity}.control"]
+            ],
             ttl=float("inf"),
         )
         self.store.register(registration, time.monotonic())
@@ -199,6 +203,12 @@ class Datastore(Component):
         if not offers:
             known = ", ".join(self.store.registry.api_names(now))
             raise CallError(Failure(Code.NOT_FOUND, f"no API {request.api!r}; there is {known}"))
+        offers = [offer for offer in offers if offer.endpoint.startswith(request.transport)]
+        if not offers:
+            reason = (
+                f"{request.api} is there, but nobody hears it by {request.transport} (--listen)"
+            )
+            raise CallError(Failure(Code.NOT_FOUND, reason))
         for offer in offers:
             if request.version in (None, offer.version):
                 return offer

@@ -13,7 +13,7 @@ import itertools
 import logging
 import uuid
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -80,7 +80,7 @@ class _Peer:
 
 
 class BulkServer:
-    """Answer batches at *endpoint*; make it inside a running loop.
+    """Answer batches at *endpoint*, and *also* at others; make it inside a running loop.
 
     A handler that has to wait is a coroutine function.  *on_gone* hears of a peer that a reply
     or an event could not reach.
@@ -92,6 +92,7 @@ class BulkServer:
         endpoint: str,
         handler: Handler,
         *,
+        also: Iterable[str] = (),
         on_gone: Callable[[bytes], None] | None = None,
     ) -> None:
         self.endpoint = endpoint
@@ -104,7 +105,8 @@ class BulkServer:
             context, zmq.ROUTER, domain="bulk", ROUTER_MANDATORY=1, ROUTER_HANDOVER=1
         )
         try:
-            socket.bind(endpoint)
+            for address in (endpoint, *also):
+                socket.bind(address)
         except zmq.ZMQError:
             socket.close()
             raise

@@ -87,10 +87,14 @@ class Unregister(Request[Done], frozen=True):
 
 
 class Lookup(Request["Endpoint"], frozen=True):
-    """Find the endpoint of an API; a *version* that differs is UNSUPPORTED."""
+    """Find the endpoint of an API; a *version* that differs is UNSUPPORTED.
+
+    A *transport* (ipc or tcp) is the only one by which the caller reaches others.
+    """
 
     api: str
     version: str | None = None
+    transport: str = ""
 
 
 class Endpoint(Message, frozen=True):

@@ -62,7 +62,7 @@ class _Peer:
 
 
 class ControlServer:
-    """Answer requests at *endpoint*, and *also* elsewhere, by *handler*; needs a running loop."""
+    """Answer requests at *endpoint*, and *also* at others, by *handler*; needs a running loop."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class ControlServer:
         endpoint: str,
         handler: Handler,
         *,
-        also: str = "",
+        also: Iterable[str] = (),
         extra: Iterable[type[Message]] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -85,7 +85,7 @@ class ControlServer:
             context, zmq.ROUTER, domain="control", ROUTER_MANDATORY=1, ROUTER_HANDOVER=1
         )
         try:
-            for address in filter(None, (endpoint, also)):
+            for address in (endpoint, *also):
                 socket.bind(address)
         except zmq.ZMQError:
             socket.close()

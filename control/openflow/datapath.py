@@ -19,10 +19,10 @@ from ..message import (
     BulkRequest,
     CallError,
     ControlClient,
-    Lookup,
     Ping,
 )
 from ..message.bulk import Outcome
+from ..message.finding import lookup
 from . import framing
 from .answers import AWAY, Answer, Ask
 from .asking import Then, answer_to
@@ -133,7 +133,7 @@ class Datapath:
         if await self._bulk.find() and self._control:
             return
         try:
-            found = await self._datastore.call(Lookup(CONTROL), CALL_TIMEOUT)
+            found = await lookup(self._datastore, CONTROL, CALL_TIMEOUT)
         except CallError as error:
             log.debug("cannot look up %s: %s", CONTROL, error)
             return

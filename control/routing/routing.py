@@ -17,8 +17,8 @@ from ..message import (
     ConfigError,
     ControlClient,
     Get,
-    Lookup,
 )
+from ..message.finding import lookup
 from ..message.path import BadPath, find, parse_path
 from ..message.routes import ROUTE_API
 from .adapter import Adapter
@@ -134,7 +134,7 @@ class RoutingComponent(Component):
     async def _interfaces(self) -> dict[str, dict[str, int]]:
         """Ask the dataplane for its numbers of interfaces, by router and name."""
         if self._control is None:
-            found = await self.datastore.call(Lookup(DATAPLANE), TIMEOUT)
+            found = await lookup(self.datastore, DATAPLANE, TIMEOUT)
             self._control = ControlClient(self.context, found.endpoint)
         rows = (await self._control.call(Get("/router"), TIMEOUT)).data
         return {

@@ -16,7 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ..component import Bootstrap, Component, holder
+from ..component.listening import nth
 from ..message import (
     Alert,
     CallError,
@@ -31,7 +34,7 @@ from ..message import (
 from ..message.path import find, parse_path
 from .cgroup import Group
 from .child import Child
-from .services import SERVICES, Service
+from .services import SERVICES, SUPERVISOR_PORT, Service
 from .users import Users
 from .watch import Policy, State, Watch
 
@@ -70,7 +73,9 @@ class Supervisor(Component):
         services: Sequence[Service] = SERVICES,
         policy: Policy | None = None,
     ) -> None:
-        super().__init__(bootstrap)
+        own = nth(bootstrap.listen, SUPERVISOR_PORT) if bootstrap.listen else ""
+        super().__init__(msgspec.structs.replace(bootstrap, listen=own))
+        self._starting = bootstrap  # what the others are told
         self.wards: list[Ward] = []
         self.alerts: deque[Alert] = deque(maxlen=100)
         self._services = services
@@ -211,7 +216,7 @@ class Supervisor(Component):
         log.info("started %s as %d", ward.service.identity, ward.child.pid)
 
     def _start(self, service: Service) -> Child:
-        command = [*self._users.prefix(service), *service.command(self.bootstrap)]
+        command = [*self._users.prefix(service), *service.command(self._starting)]
         return Child.start(command, self._groups.get(service.identity), service.oom_score)
 
     def _adopt(self, ward: Ward) -> bool:

@@ -123,6 +123,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--memory-max", default="infinity", help="of each but the dataplane, as systemd writes it"
     )
+    parser.add_argument("--listen", default="", help="tcp://ADDRESS:PORT, the datastore's port")
     options = parser.parse_args(argv)
     try:
         users = Users(options.user, options.group, SERVICES)
@@ -134,6 +135,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "systemd",
         options={"data": options.data},
         keys=options.keys and options.keys.absolute(),
+        listen=options.listen,
     )
     options.folder.mkdir(parents=True, exist_ok=True)
     for name, text in units(bootstrap, users=users, memory=options.memory_max).items():

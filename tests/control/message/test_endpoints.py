@@ -1,11 +1,12 @@
 """Each endpoint that a running switch declares, and what it makes of a client of each kind (G4).
 
 The registry says what there is, and each component what it answers: what comes to be later is asked
-here too, without a line of this file.
+here too, without a line of this file.  All of it by files, and all by a network (T8).
 """
 
 import asyncio
 import enum
+import socket
 import typing
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, Union, get_args, get_origin
 
 import msgspec
 import pytest
+from loopback import OWN_HOST
 
 from raicho.control.message import (
     DONE,
@@ -53,13 +55,22 @@ MOUTHS = ("switch", "operator")  # who may publish
 NO_RIGHT = f"role {READER} may not change anything"
 REQUESTS = [message for message in MESSAGES if issubclass(message, Request)]
 TABLE_FEATURES = bytes([0, 12, 0, 0])
+KINDS = (".control", ".bulk", ".pub", ".sub")
+TCP, TCP_LISTEN = Path("/proc/net/tcp"), "0A"
+PORT = 7000
 
 
 class Site:
     """A switch that runs with keys, contexts for clients of all kinds, and what is declared."""
 
+    transport = "ipc"
+
     def __init__(self, processes: Any, folder: Path) -> None:
         self.run_dir: Path = processes.run_dir
+        self.bootstrap = {
+            "ipc": f"ipc://{self.run_dir}/datastore.control",
+            "tcp": f"tcp://{OWN_HOST}:{PORT}",
+        }
         create(folder / "switch")
         allow(folder / "switch", folder / "operator", "olga", OPERATOR)
         allow(folder / "switch", folder / "reader", "rita", READER)
@@ -69,15 +80,15 @@ class Site:
         names = (*ALLOWED, "stranger")
         self.contexts = {name: context_with(load(folder / name)) for name in names}
         self.contexts["nobody"] = context_with(None)
-        data = ("--data", self.run_dir / "config.db")
-        processes.start("raicho.control.supervisor", "--keys", folder / "switch", *data)
+        options = ("--data", self.run_dir / "config.db", "--listen", self.bootstrap["tcp"])
+        processes.start("raicho.control.supervisor", "--keys", folder / "switch", *options)
 
     def control(self, who: str, endpoint: str) -> ControlClient:
         return ControlClient(self.contexts[who], endpoint)
 
-    async def declared(self, kind: str = "") -> list[str]:
-        """Return the endpoints of the registry, once all components are there, as a reader."""
-        client = self.control("reader", f"ipc://{self.run_dir}/datastore.control")
+    async def declared(self, kind: str = "") -> dict[str, str]:
+        """Return the endpoints of APIs of a kind, once all components are there, as a reader."""
+        client = self.control("reader", self.bootstrap[self.transport])
         async with asyncio.timeout(60):
             while True:
                 entries = (await client.call(ListRegistry(), 60)).components
@@ -85,8 +96,21 @@ class Site:
                     break
                 await asyncio.sleep(0.05)
         client.close()
-        found = {api.endpoint for entry in entries for api in entry.apis}
-        return sorted(each for each in found if each.endswith(kind))
+        return {
+            api.name: api.endpoint
+            for entry in entries
+            for api in entry.apis
+            if api.name.endswith(kind) and api.endpoint.startswith(self.transport)
+        }
+
+    def sockets(self) -> set[str]:
+        """Return what is listened at, as the kernel says."""
+        if self.transport == "ipc":
+            return {f"ipc://{path}" for path in self.run_dir.iterdir() if path.is_socket()}
+        rows = [line.split() for line in TCP.read_text().splitlines()[1:]]
+        places = [row[1].split(":") for row in rows if row[3] == TCP_LISTEN]
+        own = socket.inet_aton(OWN_HOST)[::-1].hex().upper()  # as a machine with little ends has it
+        return {f"tcp://{OWN_HOST}:{int(port, 16)}" for address, port in places if address == own}
 
     def close(self) -> None:
         for context in self.contexts.values():
@@ -94,24 +118,29 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(lasting_processes: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def switch(lasting_processes: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     site = Site(lasting_processes, tmp_path_factory.mktemp("keys"))
     yield site
     site.close()
 
 
+@pytest.fixture(params=["ipc", "tcp"])
+def site(switch: Site, request: pytest.FixtureRequest) -> Site:
+    switch.transport = request.param
+    return switch
+
+
 async def test_every_socket_of_the_switch_is_declared_and_of_a_known_kind(site: Site) -> None:
     """G4: so that nothing listens that is not asked below."""
-    declared = await site.declared()
-    sockets = {f"ipc://{path}" for path in site.run_dir.iterdir() if path.is_socket()}
-    assert sockets == set(declared)
-    assert {each.rpartition(".")[2] for each in declared} == {"control", "bulk", "pub", "sub"}
-    assert {Path(each).stem for each in await site.declared(".control")} == COMPONENTS
+    known = [await site.declared(kind) for kind in KINDS]
+    assert site.sockets() == set((await site.declared()).values())
+    assert site.sockets() == {endpoint for found in known for endpoint in found.values()}
+    assert {name.removesuffix(".control") for name in known[0]} == COMPONENTS
 
 
 async def test_who_is_not_allowed_is_not_heard_at_any_control_endpoint(site: Site) -> None:
     """G4: the same endpoint answers who is."""
-    for endpoint in await site.declared(".control"):
+    for endpoint in (await site.declared(".control")).values():
         allowed = [site.control(who, endpoint) for who in ALLOWED]
         for client in allowed:
             await client.call(Ping(), PATIENCE)
@@ -126,7 +155,7 @@ async def test_who_is_not_allowed_is_not_heard_at_any_control_endpoint(site: Sit
 
 async def test_a_reader_changes_nothing_at_any_control_endpoint(site: Site) -> None:
     """G4: each request of the catalogue, at each endpoint."""
-    for endpoint in await site.declared(".control"):
+    for endpoint in (await site.declared(".control")).values():
         reader = site.control("reader", endpoint)
         for kind in REQUESTS:
             failure = await answer(reader, made(kind))
@@ -163,8 +192,9 @@ def made(kind: Any) -> Any:
 
 async def bulk_operations(site: Site) -> AsyncIterator[tuple[str, str, bool]]:
     """Yield endpoint, name, and whether it only reads, of all that bulk endpoints answer."""
-    for endpoint in await site.declared(".bulk"):
-        component = site.control("reader", endpoint.replace(".bulk", ".control"))
+    controls = await site.declared(".control")
+    for name, endpoint in (await site.declared(".bulk")).items():
+        component = site.control("reader", controls[name.replace(".bulk", ".control")])
         rows = (await component.call(Get("/api"), PATIENCE)).data
         component.close()
         yield endpoint, "sample", True
@@ -189,7 +219,7 @@ async def test_a_reader_changes_nothing_at_any_bulk_endpoint(site: Site) -> None
 
 async def test_a_reader_may_list_the_features_of_tables_and_not_set_them(site: Site) -> None:
     """G4: OpenFlow has a request that reads without a body and writes with one."""
-    [endpoint] = await site.declared(".bulk")
+    [endpoint] = (await site.declared(".bulk")).values()
     codes = {}
     for who in ("reader", "operator"):
         client = BulkClient(site.contexts[who], endpoint)
@@ -203,7 +233,7 @@ async def test_a_reader_may_list_the_features_of_tables_and_not_set_them(site: S
 
 async def test_who_is_not_allowed_is_not_heard_at_any_bulk_endpoint(site: Site) -> None:
     """G4."""
-    for endpoint in await site.declared(".bulk"):
+    for endpoint in (await site.declared(".bulk")).values():
         for who in (*ALLOWED, *OTHERS):
             client = BulkClient(site.contexts[who], endpoint)
             sample = client.request(
@@ -219,7 +249,8 @@ async def test_who_is_not_allowed_is_not_heard_at_any_bulk_endpoint(site: Site) 
 
 async def test_readers_hear_events_and_only_others_publish_them(site: Site) -> None:
     """G4: both ends of the bus."""
-    [pub], [sub] = await site.declared(".pub"), await site.declared(".sub")
+    [pub] = (await site.declared(".pub")).values()
+    [sub] = (await site.declared(".sub")).values()
     heard: dict[str, list[str]] = {}
 
     def listen(who: str) -> Subscriber:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import zmq
 
 from raicho.control.component import Bootstrap, holder
 from raicho.control.message import Alert, ControlClient, Event, Get, Info, Subscriber
-from raicho.control.supervisor.services import SERVICES, Service
+from raicho.control.supervisor.services import SERVICES, SUPERVISOR_PORT, Service
 
 TOY = """
 import sys
@@ -205,3 +206,15 @@ def test_each_service_gets_its_bootstrap_arguments_and_no_more(tmp_path: Path) -
         assert command[4:10] == [*common, "--identity", identity]
     assert commands["datastore"][12:] == ["--data", "/var/x.db"]
     assert Service("x", "m").command(bootstrap)[3] == "m"
+
+
+def test_where_a_network_hears_each_service(tmp_path: Path) -> None:
+    """T8: the datastore first, the others so far behind that no two sockets have one port."""
+    options, listen = {"data": "/var/x.db"}, "tcp://192.0.2.1:7000"
+    bootstrap = Bootstrap(tmp_path, "ipc:///d", "supervisor", options=options, listen=listen)
+    commands = {service.identity: service.command(bootstrap) for service in SERVICES}
+    places = {name: command[command.index("--listen") + 1] for name, command in commands.items()}
+    assert places["datastore"] == listen
+    ports = sorted(int(place.rpartition(":")[2]) for place in places.values())
+    gaps = [after - before for before, after in pairwise([*ports, 7000 + SUPERVISOR_PORT])]
+    assert min(gaps) >= 4
