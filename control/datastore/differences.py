@@ -98,10 +98,12 @@ _DIFF = {
 def apply_change(root: Node, tree: Tree, change: Change) -> Tree:
     """Return *tree* with one Change made; what is gone already stays gone."""
     path = parse_path(change.path)
-    if is_order(change.old) or is_order(change.new):
-        return reorder(root, tree, path, change.new or [])
+    if is_order(change.new):
+        return tree if get(root, tree, path) is None else reorder(root, tree, path, change.new)
     if change.new is not None:
         return put(root, tree, path, change.new)
+    if is_order(change.old):  # it goes with the entries, each of which has a change of its own
+        return tree
     return tree if get(root, tree, path) is None else remove(root, tree, path)
 
 

@@ -128,8 +128,15 @@ def test_a_move_is_one_change_and_nothing_else_differs(rules: Node, tree: Tree) 
 
 MOVES = st.tuples(st.sampled_from(["first", "last", "before", "after"]), NAMES)
 STEPS = st.lists(
-    st.tuples(st.sampled_from(["set", "delete", "move"]), NAMES, MOVES), min_size=1, max_size=12
+    st.tuples(st.sampled_from(["set", "match", "delete", "move"]), NAMES, MOVES),
+    min_size=1,
+    max_size=12,
 )
+
+
+def matches(name: str) -> list[dict[str, Any]]:
+    """Return what is in another order than that of the keys."""
+    return [{"a": number, "b": name} for number in (2, 1)]
 
 
 def applied(root: Node, tree: Tree, model: list[str], steps: Any) -> tuple[Tree, list[str]]:
@@ -137,8 +144,9 @@ def applied(root: Node, tree: Tree, model: list[str], steps: Any) -> tuple[Tree,
     model = list(model)
     for what, name, (where, other) in steps:
         path, is_there = RULE.format(name), name in model
-        if what == "set":
-            tree = edited(root, tree, Set(path, {"action": what}))
+        if what in ("set", "match"):
+            value = {"set": {"action": what}, "match": {"match": matches(other)}}[what]
+            tree = edited(root, tree, Set(path, value))
             model += [] if is_there else [name]
         elif what == "delete" and is_there:
             tree = edited(root, tree, Delete(path))
@@ -152,6 +160,13 @@ def applied(root: Node, tree: Tree, model: list[str], steps: Any) -> tuple[Tree,
                 at = places.get(where)
                 model.insert(model.index(other) + (where == "after") if at is None else at, name)
     return tree, model
+
+
+def test_what_is_taken_back_is_gone_with_its_order(rules: Node) -> None:
+    """D4: an entry that holds a list which its user orders does not come back."""
+    new = edited(rules, EMPTY, Set(A, {"match": matches("x")}))
+    assert undone(rules, new, diff(rules, EMPTY, new)) == EMPTY
+    assert undone(rules, EMPTY, diff(rules, new, EMPTY)) == new
 
 
 @given(STEPS, STEPS)
