@@ -110,11 +110,13 @@ class Operations:
         failed, code = bridge.apply_bundle(payload[BUNDLE_HEADER:], atomic, now_ms())
         return (struct.pack("=II", failed, code),)
 
-    async def _barrier(self, bridge: Bridge, payload: bytes) -> Answer:
+    def _barrier(self, bridge: Bridge, payload: bytes) -> Answer | Awaitable[Answer]:
         """Wait until all before it is in force."""
         # Workers usually pass at once; only if not is it worth another thread.
-        barrier = self._switch.dataplane.barrier
-        if barrier(QUICK_MS) or await asyncio.to_thread(barrier, PATIENT_MS):
+        return () if self._switch.dataplane.barrier(QUICK_MS) else self._wait_for_workers()
+
+    async def _wait_for_workers(self) -> Answer:
+        if await asyncio.to_thread(self._switch.dataplane.barrier, PATIENT_MS):
             return ()
         raise TimedOut(f"a worker did not pass within {PATIENT_MS} ms")
 

@@ -29,6 +29,7 @@ from .keys import READER, may_read
 
 DONE = 0xFFFFFFFF  # the code of a request that was carried out
 CLIENT_WINDOW, SERVER_WINDOW = 64, 256  # requests of a peer in the air, and waiting
+CREATED = inspect.CORO_CREATED
 SEND_RETRY = 0.002  # seconds until a reply to a peer that is full is tried again
 
 log = logging.getLogger(__name__)
@@ -73,16 +74,23 @@ _answers = msgspec.msgpack.Decoder(BulkReply | BulkEvent)
 class _Peer:
     """A sender with a request that takes its time, and the requests that came meanwhile."""
 
-    def __init__(self) -> None:
+    def __init__(self, begun: Reply | Awaitable[Reply]) -> None:
+        self.begun = begun  # the answer, if it is there, or what the worker awaits for it
+        self.owes = not inspect.isawaitable(begun)  # and events must not overtake it
         self.waiting: deque[tuple[BulkRequest, list[bytes]]] = deque()
         self.worker: asyncio.Task[None] | None = None
-        self.owes = False  # a reply waits for room; events must not overtake it
+
+    def close(self) -> None:
+        if self.worker:
+            self.worker.cancel()
+        if inspect.iscoroutine(self.begun) and inspect.getcoroutinestate(self.begun) == CREATED:
+            self.begun.close()  # the worker will not come to it any more
 
 
 class BulkServer:
     """Answer batches at *endpoint*, and *also* at others; make it inside a running loop.
 
-    A handler that has to wait is a coroutine function.  *on_gone* hears of a peer that a reply
+    A handler that has to wait returns an awaitable.  *on_gone* hears of a peer that a reply
     or an event could not reach.
     """
 
@@ -125,8 +133,7 @@ class BulkServer:
         """Stop answering."""
         self._drain.close()
         for peer in self._peers.values():
-            if peer.worker:
-                peer.worker.cancel()
+            peer.close()
 
     def _receive(self, frames: list[bytes]) -> None:
         name, *rest = frames
@@ -156,24 +163,24 @@ class BulkServer:
         """Answer a request of a peer of which none waits; what takes its time gets a task."""
         answer = self._carry_out(name, request, frames)
         if inspect.isawaitable(answer) or not self._deliver(name, request, answer):
-            peer = self._peers[name] = _Peer()
-            peer.worker = asyncio.create_task(self._work(name, peer, request, answer))
+            peer = self._peers[name] = _Peer(answer)
+            peer.worker = asyncio.create_task(self._work(name, peer, request))
 
-    async def _work(
-        self, name: bytes, peer: _Peer, request: BulkRequest, answer: Reply | Awaitable[Reply]
-    ) -> None:
-        """Answer a request that was begun, and those that come meanwhile."""
+    async def _work(self, name: bytes, peer: _Peer, request: BulkRequest) -> None:
+        """Answer the request that was begun, and those that come meanwhile."""
         try:
             while True:
-                done = await self._end(request, answer) if inspect.isawaitable(answer) else answer
-                while not self._deliver(name, request, done):
+                answer = peer.begun
+                if inspect.isawaitable(answer):
+                    answer = await self._end(request, answer)
+                while not self._deliver(name, request, answer):
                     peer.owes = True
                     await asyncio.sleep(SEND_RETRY)
                 peer.owes = False
                 if not peer.waiting:
                     break
                 request, frames = peer.waiting.popleft()
-                answer = self._carry_out(name, request, frames)
+                peer.begun = self._carry_out(name, request, frames)
         finally:
             del self._peers[name]
 
@@ -205,14 +212,21 @@ class BulkServer:
 
     def _deliver(self, name: bytes, request: BulkRequest, answer: Reply) -> bool:
         """Send the reply to a request; return False if there is no room for it now."""
-        reply, payload = answer
-        reply = msgspec.structs.replace(reply, id=request.id)
-        sent = self._send(name, reply, payload)
+        try:
+            sent = self._reply(name, request, answer)
+        except Exception as error:  # what the handler gave cannot be sent
+            sent = self._reply(name, request, self._failed(request, error))
         if sent is False:
             return False
-        self._tell(True, name, reply, payload)
         self.counters["replies" if sent else "unreachable"] += 1
         return True
+
+    def _reply(self, name: bytes, request: BulkRequest, answer: Reply) -> bool | None:
+        reply, payload = msgspec.structs.replace(answer[0], id=request.id), answer[1]
+        sent = self._send(name, reply, payload)
+        if sent is not False:
+            self._tell(True, name, reply, payload)
+        return sent
 
     def _send(self, name: bytes, header: Message, payload: Frames) -> bool | None:
         """Return True if sent, False if the peer is full, None if it is gone."""
@@ -319,9 +333,9 @@ class BulkClient:
             self._monitor.close()
             self._drain.close()
             self._fail_all("was closed")
-            for timer in (self._retry, self._alarm):
-                if timer:
-                    timer.cancel()
+            for timer in filter(None, (self._retry, self._alarm)):
+                timer.cancel()
+            self._retry = self._alarm = None
 
     def _has_room(self) -> bool:
         return len(self._asked) - len(self._unsent) < self._window
@@ -412,6 +426,7 @@ class BulkClient:
     def _fail_all(self, what: str) -> None:
         for ident in list(self._asked):
             self._settle(ident, self._failure(what))
+        self._send_unsent()  # what those who heard of it have asked
 
     def _failure(self, what: str) -> CallError:
         return CallError(Failure(Code.UNAVAILABLE, f"{self.endpoint} {what}"))

@@ -7,12 +7,16 @@ each message would cost ten times as much.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection
 
 import zmq
 
+from .exhaustion import end_if_exhausted
 from .keys import Context, Keys
 from .raw import RawSocket
+
+log = logging.getLogger(__name__)
 
 MAX_MESSAGE = 64 << 20  # bytes in a frame; a longer one closes its connection
 
@@ -67,7 +71,11 @@ class Drain:
         for frames in self.raw.receive(self._budget, self._asks_who):
             if self._asks_who:
                 self.user = frames.pop().decode()
-            self._receive(frames)
+            try:
+                self._receive(frames)
+            except Exception as error:  # one message must not cost those behind it
+                end_if_exhausted(error)
+                log.exception("a message was lost on its way to who takes it")
             if self._stopped:
                 break
 
@@ -76,9 +84,11 @@ class Drain:
         self._read()
 
     def _read(self) -> None:
-        self.take()
-        if not self.raw.dry:
-            self.read_soon()
+        try:
+            self.take()
+        finally:
+            if not self.raw.dry:
+                self.read_soon()
 
 
 def open_socket(

@@ -6,6 +6,7 @@ so the calls are found by name in what is loaded already.  Nothing here waits.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.errno cimport EAGAIN, EINTR, ENOTSOCK
 from libc.string cimport memcpy
 
@@ -58,6 +59,16 @@ cdef bytes _bytes(message *frame):
     return PyBytes_FromStringAndSize(<char *> msg_data(frame), msg_size(frame))
 
 
+cdef int _make(message *frame, data) except -1:
+    """Make a frame of bytes."""
+    if not isinstance(data, bytes):
+        raise TypeError(f"a frame is bytes, not {type(data).__name__}")
+    if msg_init_size(frame, PyBytes_GET_SIZE(data)):
+        raise MemoryError
+    memcpy(msg_data(frame), PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+    return 0
+
+
 cdef int _fail(int error) except -1:
     if error == EAGAIN:
         raise zmq.Again(error)
@@ -101,12 +112,24 @@ cdef class RawSocket:
         return messages
 
     def send(self, frames):
-        cdef Py_ssize_t left = len(frames)
+        cdef list whole = list(frames)
+        cdef Py_ssize_t n = len(whole), n_made = 0, i
+        cdef message *parts
 
         self._check()
-        for data in frames:
-            left -= 1
-            self._send(data, DONTWAIT | SNDMORE if left else DONTWAIT)
+        parts = <message *> PyMem_Malloc(n * sizeof(message))
+        if parts is NULL:
+            raise MemoryError
+        try:
+            for data in whole:  # before the first leaves: the next message would end a half one
+                _make(&parts[n_made], data)
+                n_made += 1
+            for i in range(n):
+                self._pass_on(&parts[i], DONTWAIT | SNDMORE if i < n - 1 else DONTWAIT)
+        finally:
+            for i in range(n_made):
+                msg_close(&parts[i])
+            PyMem_Free(parts)
 
     def waits(self):
         cdef int events = 0
@@ -176,19 +199,6 @@ cdef class RawSocket:
             while self._next(body) and msg_get(body, PROPERTY_MORE):
                 n_more += 1
         return n_more == 1
-
-    cdef int _send(self, bytes data, int flags) except -1:
-        cdef message frame
-
-        if msg_init_size(&frame, PyBytes_GET_SIZE(data)):
-            raise MemoryError
-        memcpy(msg_data(&frame), PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
-        try:
-            self._pass_on(&frame, flags)
-        except BaseException:
-            msg_close(&frame)
-            raise
-        return 0
 
     cdef int _pass_on(self, message *frame, int flags) except -1:
         """Send a frame, which is empty after that."""

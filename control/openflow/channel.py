@@ -161,11 +161,11 @@ class Channel(asyncio.Protocol):
         """Take an answer; where that fails it takes the channel down, and nothing else."""
         try:
             self.session.answer(ticket, answer)
+            self.flush()
         except Exception as error:
             end_if_exhausted(error)
             log.exception("%s %s: a request failed", self.name, self.peer)
-            self.session.close("a request failed")
-        self.flush()
+            self.close("a request failed")
 
 
 def written(address: object) -> str:

@@ -1,8 +1,10 @@
 """Bulk: batches in order, one answer each, events that may be dropped."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zmq
@@ -167,6 +169,82 @@ async def test_a_handler_that_answers_at_once_keeps_the_order_too(
     assert server.counters["internal"] == 1
     client.close()
     server.close()
+
+
+async def test_a_reply_that_cannot_be_sent_is_an_error_and_costs_its_request_only(
+    context: zmq.SyncContext, endpoint: str
+) -> None:
+    """C14: no half of it goes to whoever is answered next."""
+
+    def answer(peer: bytes, request: BulkRequest, frames: list[bytes]) -> Any:
+        return BulkReply(), ("no bytes",) if request.op == "wrong" else frames
+
+    server = BulkServer(context, endpoint, answer)
+    clients = [BulkClient(context, endpoint) for _ in range(2)]
+    for _ in range(3):
+        asked = [
+            client.request(BulkRequest(op), b"x") for op in ("wrong", "right") for client in clients
+        ]
+        answers = await asyncio.gather(*asked)
+        assert [(reply.code, frames) for reply, frames in answers] == [
+            (SERVER_ERROR, []),
+            (SERVER_ERROR, []),
+            (DONE, [b"x"]),
+            (DONE, [b"x"]),
+        ]
+    for end in (*clients, server):
+        end.close()
+
+
+async def test_who_hears_that_the_server_went_may_ask_again_at_once(
+    context: zmq.SyncContext, endpoint: str
+) -> None:
+    """C13: and is answered when it is back, also where more is asked than the window holds."""
+    own = zmq.Context()
+    server = BulkServer(own, endpoint, Echo())
+    client = BulkClient(context, endpoint, window=2)
+    came: list[bytes] = []
+
+    def ask(what: bytes) -> None:
+        def done(outcome: Outcome) -> None:
+            if isinstance(outcome, CallError):
+                ask(what + b" again")
+            else:
+                came.extend(outcome[1])
+
+        client.post(BulkRequest("apply" if b"again" in what else "never"), what, done=done)
+
+    for what in (b"1", b"2", b"3", b"4"):
+        ask(what)
+    await until(lambda: server.counters["requests"] == 1)
+    server.close()
+    await until(lambda: not client.up)
+    await asyncio.to_thread(own.term)
+    server = BulkServer(context, endpoint, Echo())
+    async with asyncio.timeout(3):  # less than the time-out of the first four
+        await until(lambda: len(came) == 4)
+    assert came == [b"1 again", b"2 again", b"3 again", b"4 again"]
+    client.close()
+    server.close()
+
+
+async def test_a_server_that_ends_leaves_no_answer_half_begun(
+    context: zmq.SyncContext, endpoint: str
+) -> None:
+    begun: list[Coroutine[Any, Any, Any]] = []
+    echo = Echo()
+
+    def answer(peer: bytes, request: BulkRequest, frames: list[bytes]) -> Any:
+        begun.append(echo(peer, request, frames))
+        asyncio.get_running_loop().call_soon(server.close)  # before a task can begin
+        return begun[0]
+
+    client, server = BulkClient(context, endpoint), BulkServer(context, endpoint, answer)
+    waiting = asyncio.create_task(client.request(BulkRequest("never"), timeout=60))
+    with pytest.raises(CallError, match="went away"):
+        await waiting
+    assert inspect.getcoroutinestate(begun[0]) == inspect.CORO_CLOSED
+    client.close()
 
 
 async def test_what_fails_after_a_reply_costs_nothing_else(

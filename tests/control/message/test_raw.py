@@ -1,5 +1,6 @@
 """Sockets read and written by libzmq's own calls, against pyzmq at the other end."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -7,6 +8,7 @@ import zmq
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raicho.control.message.drain import Drain
 from raicho.control.message.raw import RawSocket
 
 Pair = tuple[zmq.SyncSocket, RawSocket]
@@ -81,6 +83,28 @@ def test_a_socket_says_whether_the_last_read_found_its_end(pair: Callable[..., P
     assert len(here.receive(2)) == 1 and here.dry
 
 
+async def test_a_message_that_makes_its_handler_fail_costs_no_other(
+    pair: Callable[..., Pair],
+) -> None:
+    """C14: neither those that were read with it, nor those that wait behind them."""
+    there, here = pair()
+    got: list[int] = []
+
+    def take(frames: list[bytes]) -> None:
+        got.append(int(frames[0]))
+        if got[-1] % 3 == 0:
+            raise RuntimeError("boom")
+
+    drain = Drain(here.socket, take, budget=4)
+    for number in range(20):
+        there.send(b"%d" % number)
+    async with asyncio.timeout(20):
+        while len(got) < 20:
+            await asyncio.sleep(0.001)
+    assert got == list(range(20))
+    drain.close()
+
+
 def test_no_room_and_no_socket_are_told_apart(pair: Callable[..., Pair]) -> None:
     _, here = pair(SNDHWM=1)
     with pytest.raises(zmq.Again):
@@ -95,10 +119,11 @@ def test_no_room_and_no_socket_are_told_apart(pair: Callable[..., Pair]) -> None
 
 def test_what_is_no_bytes_is_refused_and_nothing_of_it_is_sent(pair: Callable[..., Pair]) -> None:
     there, here = pair()
-    with pytest.raises(TypeError):
-        here.send(["text"])  # type: ignore[list-item]  # that is the point
+    for wrong in (["text"], [b"half", "text"], [b"half", None]):
+        with pytest.raises(TypeError, match="a frame is bytes"):
+            here.send(wrong)  # type: ignore[arg-type]  # that is the point
     here.send([b"after"])
-    assert there.recv() == b"after"
+    assert there.recv_multipart() == [b"after"]
 
 
 @pytest.fixture
