@@ -3,6 +3,7 @@
 import asyncio
 import re
 import resource
+from collections.abc import Iterator
 
 import pytest
 import zmq
@@ -10,10 +11,11 @@ import zmq
 from bench.peers.raicho import ask
 from raicho.control.message import CallError, ControlClient, Delete, Get, Set, Stats
 
-from .conftest import ADDRESSES, Site
+from .conftest import ADDRESSES, Site, short_folder, standing
 from .lab import wait_until
 from .needs import needs
 from .pinging import Pinging, wait_more
+from .switch import Controller
 
 pytestmark = needs("ping")
 
@@ -48,14 +50,27 @@ def in_use(site: Site, identity: str) -> int:
     return int(data["process"]["memory"])
 
 
+@pytest.fixture(scope="module")
+def controlled() -> Iterator[tuple[Site, Controller]]:
+    """One switch for all of these: what ends is there again afterwards."""
+    with short_folder() as folder, standing(folder) as site:
+        yield site, site.controlled()
+
+
+@pytest.fixture
+def site(controlled: tuple[Site, Controller]) -> Iterator[Site]:
+    yield controlled[0]
+    if "process" in controlled[0].switch.configuration():
+        controlled[0].switch.commit(Delete("/raicho/process"))
+
+
 @pytest.mark.parametrize("identity", ["bus", "datastore", "openflow", "routing", "statesync"])
 @pytest.mark.parametrize("way", ["configured", "from outside"])
 def test_what_exhausts_its_memory_ends_and_no_other_does(
-    site: Site, identity: str, way: str
+    site: Site, controlled: tuple[Site, Controller], identity: str, way: str
 ) -> None:
     """C14, G7: the limit is that of the configuration, or one set from outside with prlimit(2)."""
-    controller = site.controlled()
-    switch = site.switch
+    switch, controller = site.switch, controlled[1]
     if way == "configured":
         switch.commit(Set(f"/raicho/process[name='{identity}']/memory-limit", LIMIT))
     before = switch.pids()
@@ -64,15 +79,16 @@ def test_what_exhausts_its_memory_ends_and_no_other_does(
     if way == "from outside":
         low = in_use(site, identity) + 16 * MIB
         resource.prlimit(pid, resource.RLIMIT_DATA, (low, resource.RLIM_INFINITY))
+    connected = len(controller.events("switch"))
     with Pinging(site.hosts[0], ADDRESSES[1]) as pings:
         wait_more(pings)
         asyncio.run(flood(site, identity))
         wait_until(lambda: switch.pid(identity) not in (None, pid), f"a new {identity}")
         switch.wait_ready(identity)
         if identity == "openflow":
-            controller.wait_for_switch(2)
+            controller.wait_for_switch(connected + 1)
         wait_more(pings)
-    [(component, cause, ended)] = ask(switch.run_dir, "supervisor", Get("/alerts")).data
+    component, cause, ended = ask(switch.run_dir, "supervisor", Get("/alerts")).data[-1]
     assert (component, ended) == (identity, pid)
     assert CAUSE.fullmatch(cause), cause
     assert {name: switch.pid(name) for name in before} == before
