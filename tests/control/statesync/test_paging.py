@@ -133,9 +133,7 @@ async def test_no_flow_is_lost_or_doubled_while_others_come_and_go(
     async with house(processes, context) as h:
         await h.commit(PORT, BRIDGE, Set(PERIOD, 500), Set(SETS, ["bridge", "flow"]))
         tables = Tables(context, processes.run_dir)
-        async with asyncio.timeout(PATIENCE):
-            while not tables.bulk.up:
-                await asyncio.sleep(0.01)
+        await h.until(lambda s: "br0" in s.sets.get("bridge", {}))
         await tables.fill()
         await sampled(h, lambda s: flows(s) == FLOWS)
 
