@@ -154,6 +154,20 @@ cdef int _check(int error, what) except -1:
     return 0
 
 
+# Takes records of no fixed size in; a code for each of at most so many.
+ctypedef size_t (*modify)(router *, const uint8_t *, size_t, uint8_t *, size_t) noexcept
+
+
+cdef bytes _modified(router *handle, modify function, const uint8_t[::1] records, size_t least):
+    cdef size_t size = records.shape[0], n, most = size // least
+    cdef bytearray results = bytearray(4 * most + 1)
+    cdef uint8_t[::1] view = results
+
+    n = function(handle, &records[0] if size else NULL, size, &view[0], most)
+    del view
+    return bytes(results[:4 * n])
+
+
 @cython.no_gc
 cdef class Router:
     cdef object __weakref__
@@ -338,13 +352,7 @@ cdef class Router:
         return bytes(results[:4 * n])
 
     def next_hop_mod(self, const uint8_t[::1] records not None):
-        cdef size_t size = records.shape[0], n, most = size // GROUP_RECORD
-        cdef bytearray results = bytearray(4 * most + 1)
-        cdef uint8_t[::1] view = results
-
-        n = router_next_hop_mod(self._open(), &records[0] if size else NULL, size, &view[0], most)
-        del view
-        return bytes(results[:4 * n])
+        return _modified(self._open(), router_next_hop_mod, records, GROUP_RECORD)
 
     def neighbour_mod(self, const uint8_t[::1] records not None, uint64_t now_ms):
         cdef size_t size = records.shape[0], n
@@ -454,13 +462,7 @@ cdef class Router:
     # Trees.
 
     def tree_mod(self, const uint8_t[::1] records not None):
-        cdef size_t size = records.shape[0], n, most = size // TREE_RECORD
-        cdef bytearray results = bytearray(4 * most + 1)
-        cdef uint8_t[::1] view = results
-
-        n = router_tree_mod(self._open(), &records[0] if size else NULL, size, &view[0], most)
-        del view
-        return bytes(results[:4 * n])
+        return _modified(self._open(), router_tree_mod, records, TREE_RECORD)
 
     def put_tree(self, bytes record not None):
         self._refuse(int.from_bytes(self.tree_mod(record), "big"))

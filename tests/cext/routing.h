@@ -24,11 +24,17 @@ struct routing_rig {
 };
 
 static inline struct interface_config
-interface_on(struct rig *rig, unsigned port)
+interface_of_bridge(struct bridge *bridge, unsigned port)
 {
     return (struct interface_config) {
-        .name = "if", .bridge = rig->bridge, .port = port, .mtu = MTU, .mac = MAC_OF(port), .up = true,
+        .name = "if", .bridge = bridge, .port = port, .mtu = MTU, .mac = MAC_OF(port), .up = true,
     };
+}
+
+static inline struct interface_config
+interface_on(struct rig *rig, unsigned port)
+{
+    return interface_of_bridge(rig->bridge, port);
 }
 
 static inline void
@@ -40,6 +46,17 @@ add_addresses(struct routing_rig *r, unsigned i)
     CHECK(!router_add_address(r->router, r->index[i], &v6));
 }
 
+/* Puts interface i on port i, which is 'at'. */
+static inline void
+add_interface(struct routing_rig *r, struct bridge *bridge, struct attachment *at, unsigned i)
+{
+    const struct interface_config config = interface_of_bridge(bridge, i);
+
+    bridge_set_pipeline(at, PIPELINE_route);
+    CHECK(!router_add_interface(r->router, &config, &r->index[i]));
+    add_addresses(r, i);
+}
+
 static inline struct routing_rig *
 routing_new(void)
 {
@@ -49,10 +66,7 @@ routing_new(void)
     r->rig = rig_new();
     CHECK((r->router = router_open(&r->rig->dataplane, "r")));
     for (unsigned i = 1; i <= 3; i++) {
-        const struct interface_config config = interface_on(r->rig, i);
-        bridge_set_pipeline(r->rig->at[i], PIPELINE_route);
-        CHECK(!router_add_interface(r->router, &config, &r->index[i]));
-        add_addresses(r, i);
+        add_interface(r, r->rig->bridge, r->rig->at[i], i);
     }
     return r;
 }
@@ -114,15 +128,22 @@ routing_put(struct routing_rig *r, unsigned port, const struct frame *f)
 
 /* Says what the MAC address of a host on the link of an interface is. */
 static inline void
-set_neighbour(struct routing_rig *r, unsigned i, uint8_t family, struct ip_address address, uint64_t mac)
+set_neighbour_at(struct routing_rig *r, unsigned i, uint8_t family, struct ip_address address, uint64_t mac,
+                 uint64_t now_ms)
 {
     uint8_t record[NEIGHBOUR_RECORD] = { 1, family }, result[4];
 
     put_be32(record + 4, r->index[i]);
     ip_write(family, &address, record + 8);
     put_be48(record + 24, mac);
-    CHECK(router_neighbour_mod(r->router, record, sizeof record, result, r->rig->now) == 1);
+    CHECK(router_neighbour_mod(r->router, record, sizeof record, result, now_ms) == 1);
     CHECK(!get_be32(result));
+}
+
+static inline void
+set_neighbour(struct routing_rig *r, unsigned i, uint8_t family, struct ip_address address, uint64_t mac)
+{
+    set_neighbour_at(r, i, family, address, mac, r->rig->now);
 }
 
 static inline void

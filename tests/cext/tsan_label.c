@@ -69,18 +69,6 @@ change(struct router *router, uint32_t interface, unsigned i)
 }
 
 static void
-know_neighbour(struct router *router, uint32_t interface, unsigned host)
-{
-    uint8_t record[NEIGHBOUR_RECORD] = { 1, IP_V4 }, result[4];
-    const struct ip_address address = V4(10, 0, OUT, 9);
-
-    put_be32(record + 4, interface);
-    ip_write(IP_V4, &address, record + 8);
-    put_be48(record + 24, MAC_OF_HOST(OUT, host));
-    CHECK(router_neighbour_mod(router, record, sizeof record, result, threads_now()) == 1);
-}
-
-static void
 discard_punts(struct threads *t)
 {
     for (unsigned i = 0; i < N_THREADS; i++) {
@@ -96,21 +84,15 @@ main(void)
     struct threads *t = threads_new();
     struct router *router = router_open(&t->dataplane, "r");
     struct traffic traffic = { .t = t };
-    uint32_t index[OUT + 1];
+    struct routing_rig r = { .router = router };
 
     for (unsigned i = IN; i <= OUT; i++) {
-        const struct interface_config config = {
-            .name = "if", .bridge = t->bridge, .port = i, .mtu = MTU, .mac = MAC_OF(i), .up = true,
-        };
-        const struct ip_prefix address = { V4(10, 0, i, 1), IP_V4, 24 };
-        bridge_set_pipeline(t->at[i], PIPELINE_route);
-        CHECK(!router_add_interface(router, &config, &index[i]));
-        CHECK(!router_add_address(router, index[i], &address));
+        add_interface(&r, t->bridge, t->at[i], i);
     }
     CHECK(!pthread_create(&traffic.thread, NULL, make_traffic, &traffic));
     for (unsigned i = 0; i < N_STEPS; i++) {
-        know_neighbour(router, index[OUT], i % 8);
-        change(router, index[OUT], i);
+        set_neighbour_at(&r, OUT, IP_V4, V4(10, 0, OUT, 9), MAC_OF_HOST(OUT, i % 8), threads_now());
+        change(router, r.index[OUT], i);
         discard_punts(t);
         dataplane_tick(&t->dataplane, threads_now());
         if (i % 8 == 0) {

@@ -60,35 +60,6 @@ make_traffic(void *traffic_)
     return NULL;
 }
 
-static void
-set_up(struct threads *t, struct router *router, uint32_t index[])
-{
-    for (unsigned i = IN; i <= ELSEWHERE; i++) {
-        const struct interface_config config = {
-            .name = "if", .bridge = t->bridge, .port = i, .mtu = MTU, .mac = MAC_OF(i), .up = true,
-        };
-        const struct ip_prefix v4 = { V4(10, 0, i, 1), IP_V4, 24 }, v6 = { V6(i, 1), IP_V6, 64 };
-
-        bridge_set_pipeline(t->at[i], PIPELINE_route);
-        CHECK(!router_add_interface(router, &config, &index[i]));
-        CHECK(!router_add_address(router, index[i], &v4));
-        CHECK(!router_add_address(router, index[i], &v6));
-    }
-}
-
-static void
-put_neighbour(struct router *router, uint32_t interface, unsigned port, uint8_t family, unsigned host,
-              uint64_t now_ms)
-{
-    uint8_t record[NEIGHBOUR_RECORD] = { 1, family }, result[4];
-    struct ip_address address = family == IP_V4 ? V4(10, 0, port, 9) : V6(port, 9);
-
-    put_be32(record + 4, interface);
-    ip_write(family, &address, record + 8);
-    put_be48(record + 24, MAC_OF_HOST(port, host));
-    CHECK(router_neighbour_mod(router, record, sizeof record, result, now_ms) == 1);
-}
-
 /* A group by one or two gateways, and a route of some length to it, or none. */
 static void
 change_routes(struct router *router, const uint32_t index[], unsigned i)
@@ -136,11 +107,10 @@ change_trees(const struct routing_rig *r, unsigned i)
 static void
 change_interface(struct threads *t, struct router *router, const uint32_t index[], unsigned i)
 {
-    const struct interface_config config = {
-        .name = "if", .bridge = t->bridge, .port = ELSEWHERE, .mtu = MTU, .mac = MAC_OF(ELSEWHERE),
-        .up = i % 2, .reverse_path = i % 3,
-    };
+    struct interface_config config = interface_of_bridge(t->bridge, ELSEWHERE);
 
+    config.up = i % 2;
+    config.reverse_path = i % 3;
     CHECK(!router_set_interface(router, index[ELSEWHERE], &config));
 }
 
@@ -165,11 +135,15 @@ main(void)
     struct routing_rig r = { .router = router };
     uint32_t *index = r.index;
 
-    set_up(t, router, index);
+    for (unsigned i = IN; i <= ELSEWHERE; i++) {
+        add_interface(&r, t->bridge, t->at[i], i);
+    }
     CHECK(!pthread_create(&traffic.thread, NULL, make_traffic, &traffic));
     for (unsigned i = 0; i < N_STEPS; i++) {
         unsigned port = OUT + i % 2;
-        put_neighbour(router, index[port], port, i & 2 ? IP_V6 : IP_V4, i % N_HOSTS, threads_now());
+        uint8_t family = i & 2 ? IP_V6 : IP_V4;
+        set_neighbour_at(&r, port, family, family == IP_V4 ? V4(10, 0, port, 9) : V6(port, 9),
+                         MAC_OF_HOST(port, i % N_HOSTS), threads_now());
         change_routes(router, index, i);
         change_trees(&r, i);
         if (i % 50 == 0) {
