@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from io import FileIO
 
-    from ..message import ControlClient
+    from ..message import ControlClient, Publisher
+    from ..message.keys import Context
     from .keepalived import States
 
 SOURCE = "vrrp"  # of the events and of the sample
-CONNECT = 0.5  # seconds in which the bus tells a new publisher who subscribes to what
+ECHO = f"echo.{SOURCE}"  # a topic that we hear ourselves on
+CONNECT, AGAIN = 5.0, 0.05  # seconds: for the bus to know us, and between tries
 RETRY = 1.0  # seconds until a datastore that is away is tried again
 LAST_WORDS = 5.0  # seconds in which the daemon says what became of it, after it told us to end
 FAREWELL = 200  # milliseconds in which the last events leave
@@ -43,7 +45,7 @@ def follow(fifo: Path) -> None:
 
     from .ask import endpoint
 
-    where = endpoint("bus", "pub"), endpoint("datastore")
+    where = endpoint("bus", "pub"), endpoint("bus", "sub"), endpoint("datastore")
     with fifo.open("rb", buffering=0) as stream:  # waits for keepalived to open it
         asyncio.run(_follow(stream, *where))
 
@@ -74,21 +76,19 @@ def show_vrrp() -> None:
     emit_rows(rows, COLUMNS, "no VRRP instance")
 
 
-async def _follow(stream: "FileIO", bus: str, datastore: str) -> None:
-    """Carry line by line, with a connection to the bus and one to the datastore."""
-    import asyncio
-
+async def _follow(stream: "FileIO", to: str, back: str, datastore: str) -> None:
+    """Carry line by line, with a connection to each end of the bus and one to the datastore."""
     from ..message import ControlClient, Publisher
     from ..message.keys import context_with, load
     from .keepalived import States
 
     context = context_with(load(keys_folder()))
-    publisher = Publisher(context, bus, SOURCE)
+    publisher = Publisher(context, to, SOURCE)
     states = States()
     held = Held(ControlClient(context, datastore), states)
     try:
         await held.begin()
-        await asyncio.sleep(CONNECT)
+        await _introduce(context, publisher, back)
         async for line in _lines(stream):
             try:
                 moved = states.hear(line.decode())
@@ -103,6 +103,30 @@ async def _follow(stream: "FileIO", bus: str, datastore: str) -> None:
         publisher.close()
         held.close()
         context.destroy(linger=FAREWELL)
+
+
+async def _introduce(context: "Context", publisher: "Publisher", back: str) -> None:
+    """Wait until the bus has told the publisher who subscribes: until it hears itself.
+
+    What is published before is lost.  If the bus is away we go on without it, as all do.
+    """
+    import asyncio
+
+    from ..message import Event, Subscriber
+
+    own, heard = {"pid": os.getpid()}, asyncio.Event()
+
+    def hear(event: Event) -> None:
+        if event.body == own:
+            heard.set()
+
+    subscriber = Subscriber(context, back, [ECHO], hear)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CONNECT):
+            while not heard.is_set():
+                publisher.publish(ECHO, own)
+                await asyncio.sleep(AGAIN)
+    subscriber.close()
 
 
 async def _lines(stream: "FileIO") -> "AsyncIterator[bytes]":
