@@ -1,6 +1,8 @@
 """What tests of the dataplane share: a switch that moves when told to, a network namespace."""
 
+import asyncio
 import ctypes
+import inspect
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -19,6 +21,8 @@ from raicho.control.openflow.spec.multipart import Request
 from raicho.dataplane import state
 from raicho.dataplane.config import read
 from raicho.dataplane.datapath import DONE
+from raicho.dataplane.openflow import Operations
+from raicho.dataplane.operation import Reply
 from raicho.dataplane.switch import Switch
 from raicho.dataplane.worker import former_totals
 
@@ -129,6 +133,17 @@ class Rig:
         flows = {name: bridge.multipart(1, ALL_FLOWS, self.now) for name, bridge in bridges.items()}
         files = len(os.listdir("/proc/self/fd"))
         return state.read(self.switch, ""), flows, self.switch.config, files
+
+
+def answer_of(operations: Operations, op: str, payload: bytes) -> tuple[int, list[bytes]]:
+    """Do an operation on br0; return its code and frames."""
+    told = operations.run(op, "br0", payload)
+
+    async def end() -> Reply:
+        return await told if inspect.isawaitable(told) else told
+
+    code, _, frames = asyncio.run(end())
+    return code, list(frames)
 
 
 # A request for all flows, as a multipart body: every table, port and group.

@@ -1,6 +1,5 @@
 """Every bulk operation, and every way it can fail."""
 
-import asyncio
 import struct
 from typing import Any
 
@@ -15,6 +14,8 @@ from raicho.dataplane.datapath import DONE
 from raicho.dataplane.openflow import Operations
 from raicho.dataplane.operation import TimedOut
 
+from .conftest import answer_of
+
 FRAME = bytes.fromhex("0200000000020200000000019999") + bytes(46)
 BAD_REQUEST, BAD_TYPE, BAD_MULTIPART, BAD_LEN = 1, 1, 2, 6
 SWITCH_CONFIG_FAILED = 10
@@ -27,8 +28,7 @@ def ask(rig: Any) -> Any:
     operations = Operations(rig.switch)
 
     def ask(op: str, payload: bytes = b"") -> tuple[int, list[bytes]]:
-        code, _, frames = asyncio.run(operations.run(op, "br0", payload))
-        return code, list(frames)
+        return answer_of(operations, op, payload)
 
     return ask
 
@@ -168,8 +168,7 @@ def test_without_a_controller_a_standalone_bridge_learns(rig: Any) -> None:
     bridge, operations = rig.switch.bridges["br0"], Operations(rig.switch)
 
     def tell(op: str, value: int) -> tuple[int, Any]:
-        code, _, frames = asyncio.run(operations.run(op, "br0", number(value)))
-        return code, frames
+        return answer_of(operations, op, number(value))
 
     def send(port: str, frame: bytes) -> dict[str, list[bytes]]:
         rig.put(port, frame)
@@ -182,13 +181,13 @@ def test_without_a_controller_a_standalone_bridge_learns(rig: Any) -> None:
     assert send("p2", back) == {"p1": [back]}
     learned = {(row["mac"], row["number"]) for row in state.read(rig.switch, "/fdb")}
     assert learned == {("02:00:00:00:00:01", 1), ("02:00:00:00:00:02", 2)}
-    assert tell("controllers", 1) == (DONE, ())
+    assert tell("controllers", 1) == (DONE, [])
     assert not bridge.standalone
     assert send("p1", FRAME) == {}
-    assert tell("controllers", 0) == (DONE, ())
+    assert tell("controllers", 0) == (DONE, [])
     assert send("p1", FRAME) == {"p2": [FRAME]}
-    assert tell("flush_fdb", 2) == (DONE, (number(1),))
-    assert tell("flush_fdb", 0) == (DONE, (number(1),))
+    assert tell("flush_fdb", 2) == (DONE, [number(1)])
+    assert tell("flush_fdb", 0) == (DONE, [number(1)])
     assert send("p1", FRAME) == {"p2": [FRAME], "p3": [FRAME]}
 
 

@@ -1,6 +1,5 @@
 """Queues of ports: configured while packets wait, told and counted in OpenFlow (F6, M14)."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from raicho.dataplane.datapath import DONE
 from raicho.dataplane.openflow import CAPABILITIES, Operations
 from raicho.dataplane.operation import BAD_LEN
 
-from .conftest import FRAME, Rig
+from .conftest import FRAME, Rig, answer_of
 
 QUEUE = 5  # of multipart types
 ANY = 0xFFFFFFFF
@@ -121,11 +120,10 @@ def test_a_port_can_have_a_rate_without_queues(rig: Rig) -> None:
 def test_the_agent_is_told_the_queues_of_a_port(rig: Rig) -> None:
     """M14: in tenths of a percent of the link, which is 10 Gbit/s here."""
     _configure(rig, {"id": 7, "min-rate": 10**9, "max-rate": 5 * 10**9}, {"id": 8})
-    ask = Operations(rig.switch).run
+    operations = Operations(rig.switch)
 
     def told(payload: bytes) -> Any:
-        code, _, frames = asyncio.run(ask("queue_config", "br0", payload))
-        return code, frames
+        return answer_of(operations, "queue_config", payload)
 
     code, frames = told(bytes([0, 0, 0, 2, 0, 0, 0, 0]))
     assert code == DONE
@@ -135,7 +133,7 @@ def test_the_agent_is_told_the_queues_of_a_port(rig: Rig) -> None:
     rates = [int.from_bytes(body[i : i + 2], "big") for i in (24, 40, 72, 88)]
     assert rates == [100, 500, 0xFFFF, 0xFFFF]
     assert told(b"\xff\xff\xff\xff\0\0\0\0") == (code, frames)
-    assert told(bytes([0, 0, 0, 1, 0, 0, 0, 0])) == (DONE, (b"",))
+    assert told(bytes([0, 0, 0, 1, 0, 0, 0, 0])) == (DONE, [b""])
     assert told(bytes([0, 0, 0, 9, 0, 0, 0, 0]))[0] == BAD_PORT
     assert told(b"")[0] == BAD_LEN
     assert CAPABILITIES & QUEUE_STATS
