@@ -33,6 +33,7 @@ class States:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], tuple[str, int]] = {}
+        self._heard: set[tuple[str, str]] = set()
 
     def hear(self, line: str) -> VrrpMoved | None:
         """Return what a line changes, None for nothing; raise NotUnderstood."""
@@ -41,6 +42,7 @@ class States:
         if found is None or state is None:
             raise NotUnderstood(f"{line.strip()!r} is no line of keepalived's about VRRP")
         key, priority = (found[1].lower(), found[2]), int(found[4])
+        self._heard.add(key)
         old = self._known.get(key, (INIT, 0))
         if old == (state, priority):
             return None
@@ -52,10 +54,10 @@ class States:
         return VrrpMoved(kind, key[1], old[0], state, priority)
 
     def recall(self, sets: dict[str, dict[str, msgspec.Raw]]) -> None:
-        """Know what `sets` of an earlier one said."""
+        """Know what `sets` of an earlier one said, unless a line has told anything newer."""
         for kind, rows in sets.items():
-            for name, row in rows.items():
-                known = msgspec.msgpack.decode(row)
+            for name in rows.keys() - {heard for of, heard in self._heard if of == kind}:
+                known = msgspec.msgpack.decode(rows[name])
                 self._known[kind, name] = known["state"], known["priority"]
 
     def sets(self) -> dict[str, dict[str, msgspec.Raw]]:

@@ -23,6 +23,7 @@ SOURCE = "vrrp"  # of the events and of the sample
 ECHO = f"echo.{SOURCE}"  # a topic that we hear ourselves on
 CONNECT, AGAIN = 5.0, 0.05  # seconds: for the bus to know us, and between tries
 RETRY = 1.0  # seconds until a datastore that is away is tried again
+REMIND = 5.0  # and until one is told that may have been started anew: it keeps samples in memory
 LAST_WORDS = 5.0  # seconds in which the daemon says what became of it, after it told us to end
 FAREWELL = 200  # milliseconds in which the last events leave
 COLUMNS = ("kind", "name", "state", "priority")
@@ -156,16 +157,16 @@ class Held:
 
         self.news = asyncio.Event()
         self._datastore, self._states = datastore, states
+        self._recalled = False
 
     async def begin(self) -> None:
-        """Go on from what was told of a daemon that lives, or anew; then put what is news."""
+        """Go on from what was told of a daemon that lives, or anew; then keep it told."""
         import asyncio
 
         from ..message import CallError, Code
 
         try:
-            await self._recall()
-            await self._put()
+            await self._tell()
         except CallError as error:
             if error.failure.code is Code.REFUSED:  # as the bus would, but that says nothing
                 raise
@@ -191,14 +192,23 @@ class Held:
         from ..message import CallError
 
         while True:
-            await self.news.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(REMIND):
+                    await self.news.wait()
             self.news.clear()
             try:
-                await self._put()
+                await self._tell()
             except CallError as error:
                 click.echo(f"the datastore was not told: {error}", err=True)
                 self.news.set()
                 await asyncio.sleep(RETRY)
+
+    async def _tell(self) -> None:
+        """Put what is so now; before the first time, take over what this would replace."""
+        if not self._recalled:
+            await self._recall()
+            self._recalled = True
+        await self._put()
 
     async def _recall(self) -> None:
         """Take over from one like us that was killed, or find nothing."""

@@ -58,6 +58,20 @@ def test_who_takes_over_knows_what_was_so() -> None:
     assert moved == VrrpMoved("instance", "VI_1", "BACKUP", "MASTER", 100)
 
 
+def test_who_takes_over_late_believes_what_it_has_heard_itself() -> None:
+    before, after = States(), States()
+    for line in ('INSTANCE "a" BACKUP 1', 'INSTANCE "b" BACKUP 2', 'GROUP "a" BACKUP 0'):
+        before.hear(line)
+    after.hear('INSTANCE "a" MASTER 1')
+    after.hear('INSTANCE "b" DELETED 0')
+    after.recall(before.sets())
+    assert after.hear('INSTANCE "a" MASTER 1') is None
+    assert {kind: list(rows) for kind, rows in after.sets().items()} == {
+        "instance": ["a"],
+        "group": ["a"],
+    }
+
+
 @pytest.mark.parametrize(
     "line",
     ["", "VS [192.0.2.1]:tcp:80 UP", 'INSTANCE "VI" MASTER', 'INSTANCE "VI" QUEEN 1', "\0" * 99],
@@ -84,6 +98,10 @@ class Beside:
             context, f"ipc://{self.run_dir}/bus.sub", ["vrrp."], self.heard.append
         )
         self.keepalived = -1
+
+    def start_datastore(self) -> None:
+        config = self.run_dir / "config.db"
+        self.holder = self.processes.start("raicho.control.datastore", "--data", config)
 
     def command(self, *more: str | Path) -> list[str | Path]:
         command = [sys.executable, "-m", "raicho.control.cli", "vrrp", "follow"]
@@ -139,8 +157,8 @@ class Beside:
 @asynccontextmanager
 async def beside(context: zmq.SyncContext, processes: Any, folder: Path) -> AsyncIterator[Beside]:
     processes.start("raicho.control.bus")
-    processes.start("raicho.control.datastore", "--data", processes.run_dir / "config.db")
     found = Beside(context, processes, folder)
+    found.start_datastore()
     await found.datastore.call(Ping(), PATIENCE)
     found.follow()
     found.open()
@@ -188,6 +206,39 @@ async def test_a_killed_reader_loses_no_line(
         found.follow()
         moved = VrrpMoved("instance", "VI", "BACKUP", "MASTER", 100)
         assert await found.until(2) == moved
+
+
+async def test_a_datastore_that_is_started_again_is_told(
+    context: zmq.SyncContext, processes: Any, tmp_path: Path
+) -> None:
+    """G2, G6: it has kept no sample, and keepalived has nothing new to say."""
+    async with beside(context, processes, tmp_path) as found:
+        found.say('INSTANCE "VI" BACKUP 100')
+        await found.until_held("BACKUP")
+        processes.kill(found.holder)
+        found.start_datastore()
+        await found.until_held("BACKUP")
+        assert len(found.heard) == 1
+
+
+async def test_what_was_so_is_learned_when_the_datastore_answers_at_last(
+    context: zmq.SyncContext, processes: Any, tmp_path: Path
+) -> None:
+    """G6: a reader that begins beside one that hangs replaces nothing that it does not know."""
+    async with beside(context, processes, tmp_path) as found:
+        found.say('INSTANCE "VI" BACKUP 100')
+        await found.until(1)
+        await found.until_held("BACKUP")
+        found.follower.kill()
+        found.follower.wait()
+        os.kill(found.holder, signal.SIGSTOP)
+        found.follow()
+        found.say('GROUP "all" FAULT 0')
+        await found.until(2)  # it goes on without
+        os.kill(found.holder, signal.SIGCONT)
+        await found.until_held("FAULT")
+        found.say('INSTANCE "VI" MASTER 100')
+        assert await found.until(3) == VrrpMoved("instance", "VI", "BACKUP", "MASTER", 100)
 
 
 async def test_who_may_only_read_publishes_nothing(processes: Any, tmp_path: Path) -> None:
