@@ -119,8 +119,8 @@ class StateSync(Component):
             reason = f"the dataplane gives no sample: {reply.text or hex(reply.code)}"
             raise CallError(Failure(Code.REFUSED, reason))
         reading = _readings.decode(frames[0])
-        age = time.monotonic() - began
         sets = await asyncio.to_thread(cut, reading.sets, self._clock)  # seconds, of many flows
+        age = time.monotonic() - began
         await self.datastore.call(PutSample(SOURCE, reading.instance, age, sets), PUT_TIMEOUT)
         self.counters["samples"] += 1
         self._trouble = ""
