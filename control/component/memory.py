@@ -1,11 +1,13 @@
 """How much memory this process may have: a soft RLIMIT_DATA, which the kernel enforces.
 
-It counts what is private and writable (heap, stacks), and neither the rings that
+It counts what is private and writable (heap, stacks of threads), and neither the rings that
 are shared with the kernel nor huge pages.  The limit is soft, so that it can be
-raised again.
+raised again.  A commit may be about anything: only a limit that it changes is
+judged and set, as what is in use may be more than a limit by now.
 """
 
 import logging
+import re
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,15 +15,19 @@ from pathlib import Path
 from typing import Any
 
 MIB = 1 << 20
-PAGE = resource.getpagesize()
+IN_USE = re.compile(r"^VmData:\s+(\d+) kB$", re.MULTILINE)  # in KiB
 FIRST, HARD = resource.getrlimit(resource.RLIMIT_DATA)  # what this process began with
+
+_taken: int | None = None  # the limit that was configured last, in MiB
 
 log = logging.getLogger(__name__)
 
 
 def in_use() -> int:
-    """Return the bytes that count against a limit (proc(5), statm: data and stack)."""
-    return int(Path("/proc/self/statm").read_text().split()[5]) * PAGE
+    """Return the bytes that count against a limit (proc(5), status: VmData)."""
+    found = IN_USE.search(Path("/proc/self/status").read_text())
+    assert found is not None
+    return int(found[1]) << 10
 
 
 def limit() -> int | None:
@@ -38,8 +44,8 @@ def limit_in(config: dict[str, Any], identity: str) -> int | None:
 
 
 def objection(wanted: int | None) -> str | None:
-    """Say why the limit cannot be *wanted* MiB, None if it can."""
-    if wanted is None:
+    """Say why the limit cannot become *wanted* MiB, None if it can or was that before."""
+    if wanted is None or wanted == _taken:
         return None
     if wanted * MIB < (used := in_use()):
         return f"{wanted} MiB is less than it has in use, {used / MIB:.0f} MiB"
@@ -50,7 +56,11 @@ def objection(wanted: int | None) -> str | None:
 
 def take(wanted: int | None) -> None:
     """Let the limit be *wanted* MiB; without, or where it cannot be, the first one."""
-    if reason := objection(wanted):
+    global _taken
+    if wanted == _taken:
+        return
+    reason, _taken = objection(wanted), wanted
+    if reason:
         log.error("no limit of memory is set: %s", reason)
         wanted = None
     _set(FIRST if wanted is None else wanted * MIB)
