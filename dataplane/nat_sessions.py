@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, ip_address
 
 from .nat import PROTOCOLS, TIMERS, Session
 from .openflow import now_ms
-from .operation import Operation, Refused, unpack, whole
+from .operation import BadLength, Operation, Refused, unpack, whole
 from .routers import Open
 from .translation import BAD, GONE, Translation
 
@@ -66,7 +66,7 @@ def _end(there: Open, payload: bytes) -> Answer:
 def _flush(there: Open, payload: bytes) -> Answer:
     """End the sessions of an address inside, or all."""
     if len(payload) not in (0, 4, 16):
-        raise struct.error(f"{len(payload)} bytes are no address")
+        raise BadLength(f"{len(payload)} bytes are no address")
     inside = ip_address(payload) if payload else None
     return (ENDED.pack(translation_of(there).nat.flush(now_ms(), inside)),)
 

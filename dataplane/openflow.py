@@ -34,13 +34,23 @@ import msgspec
 
 from .bridge import Bridge, OpenFlowError
 from .datapath import DONE
-from .operation import NoSuch, Operation, Refused, Reply, TimedOut, refusal, unpack
+from .operation import (
+    BadLength,
+    NoSuch,
+    Operation,
+    Refused,
+    Reply,
+    TimedOut,
+    refusal,
+    unpack,
+)
 from .switch import Switch
 
 N_TABLES = 255
 # OFPC_FLOW_STATS, TABLE_STATS, PORT_STATS, GROUP_STATS, QUEUE_STATS
 CAPABILITIES = 1 | 2 | 4 | 8 | 64
 BAD_FLAGS = 10 << 16 | 0  # OFPET_SWITCH_CONFIG_FAILED
+BAD_COMMAND = 5 << 16 | 6  # OFPET_FLOW_MOD_FAILED
 FRAG_DROP = 1
 PORT_STATS = 4  # of multipart types
 TABLE, COMMAND, PRIORITY, FLOW_MATCH = 24, 25, 30, 48  # in a flow-mod
@@ -49,7 +59,7 @@ FLOWS, ANY = 1, 0xFFFFFFFF
 BUNDLE_HEADER, ATOMIC = 4, 1
 QUICK_MS, PATIENT_MS = 2, 2000
 
-REFUSALS = struct.error, Refused, OpenFlowError
+REFUSALS = Refused, OpenFlowError
 
 Answer = Sequence[bytes]
 Run = Callable[["Operations", Bridge, bytes], Answer | Awaitable[Answer]]
@@ -95,8 +105,10 @@ class Operations:
 
     def _modify(self, bridge: Bridge, payload: bytes) -> Answer:
         """Modify flows as OpenFlow 1.0 means it: what finds nothing adds."""
-        if len(payload) < FLOW_MATCH + 8 or payload[COMMAND] not in MODIFY:
-            raise struct.error(f"{len(payload)} bytes are no flow-mod that modifies")
+        if len(payload) < FLOW_MATCH + 8:
+            raise BadLength(f"{len(payload)} bytes are no flow-mod")
+        if payload[COMMAND] not in MODIFY:
+            raise OpenFlowError(BAD_COMMAND)
         about = struct.pack("!B3xII20x", payload[TABLE], ANY, ANY) + payload[FLOW_MATCH:]
         if not _finds(bridge, about, payload):
             payload = payload[:COMMAND] + bytes([ADD]) + payload[COMMAND + 1 :]
@@ -105,7 +117,7 @@ class Operations:
     def _bundle(self, bridge: Bridge, payload: bytes) -> Answer:
         """Apply messages, all or none."""
         if len(payload) < BUNDLE_HEADER:
-            raise struct.error(f"{len(payload)} bytes are no flags of {BUNDLE_HEADER} and messages")
+            raise BadLength(f"{len(payload)} bytes are no flags of {BUNDLE_HEADER} and messages")
         atomic = bool(int.from_bytes(payload[:BUNDLE_HEADER], "big") & ATOMIC)
         failed, code = bridge.apply_bundle(payload[BUNDLE_HEADER:], atomic, now_ms())
         return (struct.pack("=II", failed, code),)
@@ -157,7 +169,7 @@ class Operations:
     def _flush_fdb(self, bridge: Bridge, payload: bytes) -> Answer:
         """Forget the addresses that were learned, behind a port or in a VLAN, or all."""
         if len(payload) not in (4, 6):
-            raise struct.error(f"{len(payload)} bytes are no port and perhaps a VLAN, 4 or 6")
+            raise BadLength(f"{len(payload)} bytes are no port and perhaps a VLAN, 4 or 6")
         number, vlan = int.from_bytes(payload[:4], "big"), payload[4:]
         which = int.from_bytes(vlan, "big") if vlan else None
         return (COUNT.pack(bridge.flush_fdb(number, now_ms(), which)),)

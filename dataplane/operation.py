@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
+from .bridge import OpenFlowError
 from .datapath import DONE
 
 Verb = Literal["add", "del", "get", "bulk", "stat", "send"]
@@ -16,13 +17,19 @@ Run = TypeVar("Run")
 Reply = tuple[int, str, Sequence[bytes]]  # a code, what is wrong, and frames
 
 BAD_TYPE = 1 << 16 | 1  # OpenFlow's BAD_REQUEST: an operation that is not known
-BAD_LEN = 1 << 16 | 6  # and one whose payload is none
+BAD_LEN = 1 << 16 | 6  # and one whose payload has a wrong length
 
 
 class Refused(Exception):
-    """A request that is well-formed and cannot be carried out; says why."""
+    """A request that cannot be carried out; says why."""
 
     code = 0xFFFE0005  # no OpenFlow error has this type
+
+
+class BadLength(Refused):
+    """The payload is longer or shorter than it should be."""
+
+    code = BAD_LEN
 
 
 class NoSuch(Refused):
@@ -47,26 +54,26 @@ def reply(op: str, run: Callable[[], Sequence[bytes]]) -> Reply:
     """Carry an operation out, or say why not."""
     try:
         return DONE, "", run()
-    except (struct.error, Refused) as error:
+    except Refused as error:
         return refusal(op, error)
 
 
-def refusal(op: str, error: Exception) -> Reply:
-    """Say why an operation was not carried out; the code is the error's, or that of a payload."""
-    return getattr(error, "code", BAD_LEN), f"{op}: {error}", ()
+def refusal(op: str, error: Refused | OpenFlowError) -> Reply:
+    """Say why an operation was not carried out."""
+    return error.code, f"{op}: {error}", ()
 
 
 def unpack(layout: struct.Struct, payload: bytes) -> tuple[Any, ...]:
-    """Read a payload that is one record; raise struct.error."""
+    """Read a payload that is one record; raise BadLength."""
     if len(payload) != layout.size:
-        raise struct.error(f"{len(payload)} bytes, where there should be {layout.size}")
+        raise BadLength(f"{len(payload)} bytes, where there should be {layout.size}")
     return layout.unpack(payload)
 
 
 def whole(payload: bytes, size: int) -> bytes:
-    """Return records, if they are whole ones of this size; raise struct.error."""
+    """Return records, if they are whole ones of this size; raise BadLength."""
     if len(payload) % size:
-        raise struct.error(f"{len(payload)} bytes are no whole records of {size}")
+        raise BadLength(f"{len(payload)} bytes are no whole records of {size}")
     return payload
 
 
@@ -79,7 +86,7 @@ class Sizes(NamedTuple):
 
 
 def whole_of(payload: bytes, sizes: Sizes) -> bytes:
-    """Return records, if they are whole ones of these sizes; raise struct.error."""
+    """Return records, if they are whole ones of these sizes; raise BadLength."""
     at = end = 0
     while end < len(payload):
         at, count_at = end, end + sizes.count_at
@@ -87,7 +94,7 @@ def whole_of(payload: bytes, sizes: Sizes) -> bytes:
         end = at + sizes.head + n * sizes.member
     if end > len(payload):
         have, need = len(payload) - at, end - at
-        raise struct.error(f"a record of {have} bytes at byte {at}, which should have {need}")
+        raise BadLength(f"a record of {have} bytes at byte {at}, which should have {need}")
     return payload
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from .openflow import now_ms
-from .operation import NoSuch, Operation, Refused
+from .operation import BadLength, NoSuch, Operation, Refused
 from .routers import Open
 
 # Length of an address (4 or 16), protocol, TTL, class, flags, where the checksum goes, source,
@@ -47,7 +47,7 @@ def _index(there: Open, name: bytes) -> int:
 def _send_message(there: Open, payload: bytes) -> Answer:
     """Send a payload behind a header that is made here, by a route or to a link."""
     if len(payload) < MESSAGE.size:
-        raise struct.error(f"{len(payload)} bytes are no head of {MESSAGE.size} and a payload")
+        raise BadLength(f"{len(payload)} bytes are no head of {MESSAGE.size} and a payload")
     size, protocol, ttl, traffic_class, flags, checksum_at, source, destination, name = (
         MESSAGE.unpack_from(payload)
     )
@@ -73,7 +73,7 @@ def _send_message(there: Open, payload: bytes) -> Answer:
 def _send_frame(there: Open, payload: bytes) -> Answer:
     """Send a frame by an interface, as it is."""
     if len(payload) < NAME:
-        raise struct.error(f"{len(payload)} bytes are no name of an interface and a frame")
+        raise BadLength(f"{len(payload)} bytes are no name of an interface and a frame")
     index = _index(there, payload[:NAME])
     if not index:
         raise Refused("a frame leaves by an interface, and none is named")

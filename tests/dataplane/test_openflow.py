@@ -12,12 +12,13 @@ from raicho.control.openflow.spec.messages import FlowMod, PacketOut
 from raicho.dataplane import state
 from raicho.dataplane.datapath import DONE
 from raicho.dataplane.openflow import Operations
-from raicho.dataplane.operation import TimedOut
+from raicho.dataplane.operation import TimedOut, reply
 
 from .conftest import answer_of
 
 FRAME = bytes.fromhex("0200000000020200000000019999") + bytes(46)
 BAD_REQUEST, BAD_TYPE, BAD_MULTIPART, BAD_LEN = 1, 1, 2, 6
+FLOW_MOD_FAILED, BAD_COMMAND = 5, 6
 SWITCH_CONFIG_FAILED = 10
 
 
@@ -194,3 +195,18 @@ def test_without_a_controller_a_standalone_bridge_learns(rig: Any) -> None:
 @pytest.mark.parametrize("op", ["controllers", "flush_fdb"])
 def test_a_number_of_another_length_is_refused(ask: Any, op: str) -> None:
     assert ask(op, b"\0\0\1") == error(BAD_REQUEST, BAD_LEN)
+
+
+def test_only_a_flow_mod_that_modifies_is_modified_by(ask: Any) -> None:
+    """What is wrong is named: the length of one that is cut short, the command of one that adds."""
+    whole = pack(FlowMod())
+    assert ask("modify", whole[:55]) == error(BAD_REQUEST, BAD_LEN)
+    assert ask("modify", whole) == error(FLOW_MOD_FAILED, BAD_COMMAND)
+
+
+def test_a_defect_of_an_operation_is_not_taken_for_a_bad_payload() -> None:
+    def defect() -> list[bytes]:
+        return [struct.pack("!B", 256)]
+
+    with pytest.raises(struct.error):
+        reply("defect", defect)
