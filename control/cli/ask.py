@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
-from ..component import holder
+from ..component import holder, running
 from ..message import (
     CallError,
     Changes,
@@ -30,6 +30,7 @@ from .place import distant, keys_folder, run_dir
 T = TypeVar("T")
 R = TypeVar("R")
 
+HOW_TO_START = "start the switch by `raicho up`, or say where it is by --run-dir"
 COMMIT_TIMEOUT = 30.0  # seconds; a commit asks every participant
 
 
@@ -50,10 +51,9 @@ def find(api: str, timeout: float = 5.0) -> str:
 def check_running(component: str) -> None:
     """Fail, and say how to start it, if the component should run here and does not."""
     if not distant() and holder(run_dir(), component) is None:
-        reason = (
-            f"no {component} runs in {run_dir()}; start the switch by `raicho up`, "
-            "or say where it is by --run-dir"
-        )
+        others = [name for name in running(run_dir()) if name != component]
+        right = f"there are {', '.join(others)}" if others else HOW_TO_START
+        reason = f"no {component} runs in {run_dir()}; {right}"
         raise CallError(Failure(Code.UNAVAILABLE, reason))
 
 

@@ -16,6 +16,8 @@ from .place import DEFAULT_DATA, DEFAULT_STARTUP, check_here, distant, keys_fold
 SETTLED = ("ready", "disabled")  # states in which nothing more is to come
 DETACH_TIMEOUT = 30.0  # seconds until all components of a detached switch must answer
 DOWN_TIMEOUT = 30.0
+ENOUGH = 3  # restarts of a component that does not come up
+LAST_WORDS = "raicho: "  # what the sentence begins with by which a component ends
 STATUS_COLUMNS = ("component", "pid", "state", "uptime", "restarts", "version", "last_alert")
 
 
@@ -118,12 +120,21 @@ def _wait_until_up(process: "subprocess.Popen[bytes]", log: Path) -> list[dict[s
             rows = []
         if rows and all(row["state"] in SETTLED for row in rows):
             return rows
+        if any((row["restarts"] or 0) >= ENOUGH for row in rows):
+            break
         time.sleep(0.1)
     waiting = [_excuse(row) for row in rows if row["state"] not in SETTLED] or ["the supervisor"]
     raise click.ClickException(
-        f"not up after {DETACH_TIMEOUT:g} s: {', '.join(waiting)}; see {log}. "
-        "What runs goes on; `raicho down` stops it"
+        f"not up: {', '.join(waiting)}; {_last_words(log)}see {log}. "
+        f"What runs goes on; `raicho --run-dir {run_dir()} down` stops it"
     )
+
+
+def _last_words(log: Path) -> str:
+    """Return the last sentence with which a component ended."""
+    lines = log.read_text("utf-8", "replace").splitlines()
+    words = [line.removeprefix(LAST_WORDS) for line in lines if line.startswith(LAST_WORDS)]
+    return f"the last words were {words[-1]!r}; " if words else ""
 
 
 def _excuse(row: dict[str, Any]) -> str:
@@ -175,19 +186,20 @@ def _stop(place: Path, name: str, pid: int) -> None:
 @placed
 def status() -> None:
     """List the components: process, health, restarts, last alert."""
-    emit_rows(_rows(), STATUS_COLUMNS, f"nothing runs in {run_dir()}")
+    from .ask import HOW_TO_START
+
+    emit_rows(_rows(), STATUS_COLUMNS, f"nothing runs in {run_dir()}; {HOW_TO_START}")
 
 
 def _rows() -> list[dict[str, Any]]:
     """Return one row a component: from the supervisor, or from those that run without it."""
-    from ..component import holder
+    from ..component import holder, running
     from ..message import Get
     from .ask import ask
 
     place = run_dir()
     if not distant() and holder(place, "supervisor") is None:
-        names = [file.stem for file in sorted(place.glob("*.pid"))]
-        return [_row(name) for name in names if holder(place, name) is not None]
+        return [_row(name) for name in running(place)]
     children: list[dict[str, Any]] = ask("supervisor", Get("/components")).data
     return [_row("supervisor"), *children]
 

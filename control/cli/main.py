@@ -82,6 +82,8 @@ def _tell(error: Exception) -> None:
     failure = getattr(error, "failure", None)
     if isinstance(error, click.ClickException):
         message = error.format_message()
+    elif isinstance(error, OSError) and error.filename and error.strerror:
+        message = f"{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}"
     elif failure is not None or isinstance(error, OSError):
         message = str(error)
     else:

@@ -21,6 +21,7 @@ Names = dict[int, str]  # of interfaces, by the dataplane's number
 
 DISCARDS = ("blackhole", "unreachable", "prohibit")
 MAX_LABELS = 4  # of a next hop
+MAX_WEIGHT = 0xFFFF
 AWAY = ("TIMEOUT", "UNAVAILABLE", "NOT_FOUND")  # the datastore, or what it knows
 
 
@@ -49,12 +50,12 @@ class Way(click.ParamType["Via"]):
         try:
             packed = ip_address(address).packed if address else b""
             pushed = tuple(map(_label, labels.split("/"))) if plus else ()
-            via = Via(packed, interface, int(weight or 1), pushed)
+            via = Via(packed, interface, _weight(weight or "1"), pushed)
         except ValueError as error:
             self.fail(f"{value!r}: {error}", param, ctx)
         if pushed and (not address or len(pushed) > MAX_LABELS):
             self.fail(f"{value!r}: up to {MAX_LABELS} labels, and an address", param, ctx)
-        if not way or not 1 <= via.weight <= 0xFFFF:
+        if not way:
             self.fail(f"{value!r} is not ADDRESS, ADDRESS@INTERFACE or @INTERFACE", param, ctx)
         return via
 
@@ -66,6 +67,13 @@ class Via(NamedTuple):
     interface: str
     weight: int
     labels: tuple[int, ...]
+
+
+def _weight(text: str) -> int:
+    """Read the weight of a next hop; ValueError if it is none."""
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_WEIGHT:
+        raise ValueError(f"weight {text!r}; a number from 1 to {MAX_WEIGHT} is right")
+    return int(text)
 
 
 def _label(text: str) -> int:

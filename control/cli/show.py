@@ -74,9 +74,9 @@ for command in (workers, statistics, routes, next_hops, neighbours, routing, sho
 @click.argument("bridge", required=False)
 def controllers(bridge: str | None) -> None:
     """List the controllers of BRIDGE, or of all bridges, and whether they are connected."""
-    rows = [row for row in view("controllers") if bridge in (None, row.get("bridge"))]
+    rows = _of(bridge, view("controllers"))
     columns = ("bridge", "name", "peer", "connected", "role", "trouble")
-    emit_rows(rows, columns, "no controller is configured")
+    emit_rows(rows, columns, "no controller is connected or dialled")
 
 
 @show.command()
@@ -142,7 +142,7 @@ def _members(bridge: dict[str, Any], connected: set[tuple[str, str]]) -> dict[st
 @click.argument("bridge", required=False)
 def fdb(bridge: str | None) -> None:
     """List the addresses that BRIDGE, or all bridges, know, and where."""
-    rows = [row for row in _state("dataplane", "/fdb") if bridge in (None, row["bridge"])]
+    rows = _of(bridge, _state("dataplane", "/fdb"))
     emit_rows(
         rows, ("bridge", "vlan", "mac", "port", "number", "age", "static"), "no address is known"
     )
@@ -153,7 +153,7 @@ def fdb(bridge: str | None) -> None:
 @click.argument("bridge", required=False)
 def multicast(bridge: str | None) -> None:
     """List who has joined which multicast groups on BRIDGE, or on all bridges that listen."""
-    rows = [row for row in _state("dataplane", "/multicast") if bridge in (None, row["bridge"])]
+    rows = _of(bridge, _state("dataplane", "/multicast"))
     emit_rows(rows, ("bridge", "vlan", "group", "port", "seconds"), "nobody has joined a group")
 
 
@@ -215,6 +215,19 @@ def stats(component: str, names: tuple[str, ...]) -> None:
 
     sample = ask(component, Stats(list(names)))
     emit({"time": sample.time, "data": sample.data}, outline(sample.data))
+
+
+def _of(bridge: str | None, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of a bridge, which must exist, or all of them."""
+    from ..message.path import quote
+    from .ask import read
+
+    if bridge is None:
+        return rows
+    found = [row for row in rows if row["bridge"] == bridge]
+    if not found and read(f"/raicho/bridge[name={quote(bridge)}]") is None:
+        raise click.ClickException(f"there is no bridge {bridge!r}; `raicho show bridges` has them")
+    return found
 
 
 def _state(component: str, path: str) -> Any:

@@ -44,6 +44,9 @@ def follow(fifo: Path) -> None:
     """
     import asyncio
 
+    if not fifo.is_fifo():
+        raise click.ClickException(f"{fifo} is no FIFO; keepalived makes one (vrrp_notify_fifo)")
+
     from .ask import endpoint
 
     where = endpoint("bus", "pub"), endpoint("bus", "sub"), endpoint("datastore")

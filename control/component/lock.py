@@ -59,3 +59,9 @@ def holder(run_dir: Path, identity: str) -> int | None:
     finally:
         os.close(fd)
     return None
+
+
+def running(run_dir: Path) -> list[str]:
+    """Name what runs in a run directory."""
+    names = (file.stem for file in sorted(run_dir.glob("*.pid")))
+    return [name for name in names if holder(run_dir, name) is not None]

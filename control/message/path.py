@@ -62,7 +62,8 @@ def _steps(text: str) -> list[tuple[str, Step]]:
 
 
 def _misread(text: str, at: int) -> str:
-    return f"bad path at {text[at : at + 20]!r}; write it as /raicho/bridge[name='br0']/fail-mode"
+    right = "/raicho/bridge[name='br0']/fail-mode"
+    return f'bad path at {text[at : at + 20]!r}; write it as "{right}", quoted twice for a shell'
 
 
 def format_path(path: Path) -> str:

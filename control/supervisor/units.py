@@ -137,9 +137,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         keys=options.keys and options.keys.absolute(),
         listen=options.listen,
     )
-    options.folder.mkdir(parents=True, exist_ok=True)
-    for name, text in units(bootstrap, users=users, memory=options.memory_max).items():
-        (options.folder / name).write_text(text)
+    try:
+        options.folder.mkdir(parents=True, exist_ok=True)
+        for name, text in units(bootstrap, users=users, memory=options.memory_max).items():
+            (options.folder / name).write_text(text)
+    except OSError as error:
+        parser.error(f"cannot write units: {error}")
 
 
 if __name__ == "__main__":
