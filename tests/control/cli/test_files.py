@@ -139,7 +139,7 @@ def test_all_that_is_wrong_is_told_at_once_also_to_programs(raicho: Raicho, tmp_
     faults = json.loads(result.stderr)["error"]["faults"]
     assert [(fault["line"], fault["rule"]) for fault in faults] == [(1, "enumeration"), (2, "type")]
     assert refused(raicho("config", "load", file)).count(f"{file}:") == 2
-    assert "none.json: no such file" in refused(raicho("config", "load", str(tmp_path / "none.json")))
+    assert "json: no such file" in refused(raicho("config", "load", str(tmp_path / "none.json")))
     (tmp_path / "b.json").write_bytes(b'{\n"\xff": 1}')
     assert "b.json:2: invalid start byte" in refused(
         raicho("config", "load", str(tmp_path / "b.json"))
