@@ -7,7 +7,11 @@ a second copy would take over the first one's ipc sockets without a word.
 
 import fcntl
 import os
+import time
 from pathlib import Path
+
+PATIENCE = 1.0  # seconds for a holder that does not say who it is
+PAUSE = 0.001  # seconds between attempts
 
 
 class AlreadyRunning(Exception):
@@ -24,10 +28,14 @@ class Lock:
 
     def __init__(self, run_dir: Path, identity: str) -> None:
         self._fd = os.open(path_of(run_dir, identity), os.O_RDWR | os.O_CREAT, 0o600)
+        last = time.monotonic() + PATIENCE
         while not self._is_taken():
-            if pid := holder(run_dir, identity):  # or else somebody only looked who has it
+            pid = holder(run_dir, identity)  # None if somebody only looks, or comes or goes
+            if pid or time.monotonic() > last:
                 os.close(self._fd)
-                raise AlreadyRunning(f"{identity} runs already in {run_dir}, as {pid}")
+                who = f", as {pid}" if pid else ""
+                raise AlreadyRunning(f"{identity} runs already in {run_dir}{who}")
+            time.sleep(PAUSE)
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, b"%d\n" % os.getpid(), 0)
 
@@ -47,7 +55,10 @@ class Lock:
 
 
 def holder(run_dir: Path, identity: str) -> int | None:
-    """Return the PID of the process that has *identity*, None if there is none."""
+    """Return the PID of the process that has *identity*.
+
+    None if there is none, or one that has just begun or is about to end.
+    """
     try:
         fd = os.open(path_of(run_dir, identity), os.O_RDONLY)
     except FileNotFoundError:

@@ -102,8 +102,7 @@ class Follower:
     async def _follow(self) -> None:
         while True:
             if self._is_behind:
-                with suppress(CallError):  # it is asked again soon
-                    await self._catch_up()
+                await self._catch_up()
             while self._events:
                 self._take(self._events.popleft())
             if not self._wake.is_set() and not await self._woken():
@@ -117,8 +116,12 @@ class Follower:
         return False
 
     async def _catch_up(self) -> None:
-        snapshot = await read_snapshot(self._datastore, self._path, self._txid)
-        self._is_behind = False
+        self._is_behind = False  # what is missed from now on may not be in the snapshot
+        try:
+            snapshot = await read_snapshot(self._datastore, self._path, self._txid)
+        except CallError:  # it is asked again soon
+            self._is_behind = True
+            return
         if snapshot.changes is not None:
             self.snapshots += 1
             new = {change.path: change.new for change in snapshot.changes}

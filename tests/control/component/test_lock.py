@@ -1,9 +1,12 @@
 """Who looks which process has an identity keeps none from taking it."""
 
+import fcntl
 import threading
 from pathlib import Path
 
-from raicho.control.component import Lock, holder
+import pytest
+
+from raicho.control.component import AlreadyRunning, Lock, holder
 
 
 def test_looking_never_keeps_anybody_from_taking_an_identity(tmp_path: Path) -> None:
@@ -24,3 +27,12 @@ def test_looking_never_keeps_anybody_from_taking_an_identity(tmp_path: Path) -> 
         done.set()
         for looker in lookers:
             looker.join()
+
+
+def test_a_holder_that_does_not_say_who_it_is_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    """M17: as one that was stopped before it had written its PID."""
+    with (tmp_path / "a.pid").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(AlreadyRunning, match=f"a runs already in {tmp_path}$"):
+            Lock(tmp_path, "a")
+    Lock(tmp_path, "a").release()

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import zmq
@@ -26,6 +26,7 @@ from raicho.control.message import (
     GetConfig,
     GetSnapshot,
     Register,
+    Request,
     Set,
     SetTriggers,
     Subscriber,
@@ -34,6 +35,7 @@ from raicho.control.message import (
     read_snapshot,
 )
 
+R = TypeVar("R")
 PORT = "/raicho/port[name='{}']"
 
 
@@ -262,6 +264,56 @@ async def test_the_last_event_may_be_lost(tmp_path: Path, context: zmq.SyncConte
         await asyncio.sleep(0.5)
         assert follower.snapshots == seen, "what is known is not sent again"
         follower.close()
+
+
+class Late(ControlClient):
+    """Gives no answer before it may."""
+
+    def __init__(self, context: zmq.SyncContext, endpoint: str) -> None:
+        super().__init__(context, endpoint)
+        self.has, self.may = asyncio.Event(), asyncio.Event()
+
+    async def call(self, request: Request[R], timeout: float = 5.0) -> R:
+        reply = await super().call(request, timeout)
+        self.has.set()
+        await self.may.wait()
+        return reply
+
+
+async def test_what_is_missed_while_a_snapshot_is_read_leads_to_another(
+    tmp_path: Path, context: zmq.SyncContext
+) -> None:
+    """D3: no revision shows it, as the datastore began anew meanwhile and counts from 1."""
+    async with place(tmp_path, context) as p:
+        got = p.listen("config.committed")
+        late = Late(context, f"ipc://{tmp_path}/datastore.control")
+        follower = Follower(context, f"ipc://{tmp_path}/bus.sub", late, look=600)
+        await late.has.wait()  # it has read that there is nothing
+
+        async def commit_until_heard(name: str) -> None:
+            got.clear()
+            for mtu in range(1000, 9000):
+                await p.port(name, mtu=mtu)
+                await asyncio.sleep(0.05)
+                if got:
+                    return
+
+        await commit_until_heard("before")
+        for mtu in range(500, 540):  # so that revisions of the next one are behind for long
+            await p.port("before", mtu=mtu)
+        await p.stop(Bus)
+        await p.stop(Datastore)
+        for file in tmp_path.glob("config.db*"):
+            file.unlink()
+        await p.start(Datastore)
+        await p.port("unheard")
+        await p.start(Bus)
+        await commit_until_heard("after")
+        late.may.set()
+        expected = await p.cells("/")
+        await until(lambda: dict(follower.cells) == expected)
+        follower.close()
+        late.close()
 
 
 async def test_a_snapshot_of_nowhere_is_refused(tmp_path: Path, context: zmq.SyncContext) -> None:
