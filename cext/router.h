@@ -122,7 +122,6 @@ struct router {
     struct tib tib;                     /* Trees of groups. */
     _Atomic bool pipe;                  /* Labels hide the time to live below them (RFC 3443, 3.2). */
     uint64_t members_refused;           /* Changes of members for which the trees had no room. */
-    uint32_t n_member_trees;            /* Of sources, to which members of groups come (router_members.c). */
     struct idmap groups[256];           /* Next-hop groups, by source. */
     uint32_t n_groups, n_recursive;
     uint64_t n_refused;                 /* Routes for which there was no room. */

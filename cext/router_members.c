@@ -106,17 +106,19 @@ follow_source(struct router *router, uint8_t family, const struct tree_key *key,
 
     ask_members(router, family, &key->group, &key->source, &how.share);
     if (has_one ? !how.share.n : is_by_the_same(&how.share, all)) {
-        router->n_member_trees -= !tib_remove(&router->tib, ROUTE_MEMBERSHIP, key);
+        tib_remove(&router->tib, ROUTE_MEMBERSHIP, key);
+        return;
+    }
+    if (!has_one && router->tib.n_member_trees + is_new > ROUTER_MEMBER_TREES) {
+        tib_remove(&router->tib, ROUTE_MEMBERSHIP, key);        /* It is one too many since others left it. */
+        router->members_refused++;
         return;
     }
     if (!has_one) {
         inherit(router, &key->group, &how.share);
     }
-    if ((is_new && !has_one && router->n_member_trees >= ROUTER_MEMBER_TREES)
-        || tib_put(&router->tib, family, key, &how.share)) {
+    if (tib_put(&router->tib, family, key, &how.share)) {
         router->members_refused++;
-    } else {
-        router->n_member_trees += is_new;
     }
 }
 

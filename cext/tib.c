@@ -8,6 +8,7 @@
 
 #include "dataplane.h"
 #include "hash.h"
+#include "router.h"
 
 enum {
     WORDS = sizeof(struct tree_key) / sizeof(uint64_t),
@@ -265,6 +266,16 @@ says_the_same(const struct tree_share *a, const struct tree_share *b)
            && !memcmp(a->outgoing, b->outgoing, a->n * sizeof a->outgoing[0]);
 }
 
+/* Whether a source has a tree for hosts alone. */
+static bool
+is_for_members(const struct tree_entry *entry)
+{
+    const struct tree_share *share = entry->shares;
+
+    return share && !share->next && share->source == ROUTE_MEMBERSHIP
+           && (entry->key.source.word[0] || entry->key.source.word[1]);
+}
+
 /* Puts a share in the place of the one of its source, or takes that out with null; 'link' is where.
  * Returns 0 or ENOMEM, and then nothing has changed. */
 static int
@@ -273,6 +284,7 @@ exchange(struct tib *tib, struct tree_entry *entry, struct tree_share **link, ui
 {
     struct tree_share *at = *link, *old = at && at->source == source ? at : NULL;
     struct tree_share *behind = old ? old->next : at;
+    bool was_for_members = is_for_members(entry);
 
     if (share) {
         share->next = behind;
@@ -282,6 +294,7 @@ exchange(struct tib *tib, struct tree_entry *entry, struct tree_share **link, ui
         *link = at;
         return ENOMEM;
     }
+    tib->n_member_trees += is_for_members(entry) - was_for_members;
     free(old);
     return 0;
 }

@@ -89,6 +89,7 @@ struct tib {
     struct tree_entry **entries;        /* Null: a free place. */
     uint32_t n_slots, n;
     uint32_t first_free;                /* No place before it is free. */
+    uint32_t n_member_trees;            /* Of sources of which nobody but ROUTE_MEMBERSHIP says anything. */
     struct tree_entry *chains[TIB_CHAINS];      /* By group. */
 };
 

@@ -216,7 +216,7 @@ sources_are_told_apart(void **state)
         assert_int_equal(heard_from(r, family, 6) | heard_from(r, family, 7), 0);
     }
     assert_int_equal(r->router->tib.n, 0);
-    assert_int_equal(r->router->n_member_trees, 0);
+    assert_int_equal(r->router->tib.n_member_trees, 0);
 }
 
 /* RFC 9776, 6.6.3.2, and RFC 9777, 7.6.3.2: who else wants it?  With the source in question, and on that link only. */
@@ -343,11 +343,58 @@ sources_are_bounded(void **state)
     for (unsigned group = 2; group <= groups + 2; group++) {
         say_sources(r, 3, IP_V4, MEMBERSHIP_ALLOW, group, 1, each);
     }
-    assert_int_equal(r->router->n_member_trees, ROUTER_MEMBER_TREES);
+    assert_int_equal(r->router->tib.n_member_trees, ROUTER_MEMBER_TREES);
     assert_int_equal(r->router->members_refused, each);
     assert_int_equal(TREE(.group = GROUP4(1), .outgoing = BY(3)), ROUTE_DONE);
     assert_int_equal(router_set_listening(r->router, r->index[3], false, r->rig->now), 0);
-    assert_int_equal(r->router->n_member_trees, 0);
+    assert_int_equal(r->router->tib.n_member_trees, 0);
+}
+
+/* A tree that a source has anyway leaves the room of those that hosts name as it is, until only they want it. */
+static void
+trees_of_others_take_no_room_of_hosts(void **state)
+{
+    ROUTER;
+    const struct ip_address group = membership_group_at(IP_V4, 1);
+    const uint32_t *n = &r->router->tib.n_member_trees;
+
+    say(r, 2, IP_V4, MEMBERSHIP_TO_EXCLUDE);
+    for (unsigned host = 0; host < ROUTER_MEMBER_TREES; host++) {
+        const struct ip_address from = V4(10, 0, 128 + host / 256, host % 256);
+        assert_int_equal(TREE(.group = group, .from = from, .outgoing = BY(3)), ROUTE_DONE);
+    }
+    assert_int_equal(*n, 0);
+    say_sources(r, 3, IP_V4, MEMBERSHIP_ALLOW, 2, 5, 1);
+    assert_int_equal(r->router->members_refused, 0);
+    assert_int_equal(*n, 1);
+    assert_int_equal(TREE(.group = membership_group_at(IP_V4, 2), .from = host_on_1(IP_V4, 5)), ROUTE_DONE);
+    assert_int_equal(*n, 0);
+    assert_int_equal(TREE(.op = 2, .group = membership_group_at(IP_V4, 2), .from = host_on_1(IP_V4, 5)), ROUTE_DONE);
+    assert_int_equal(*n, 1);
+    assert_int_equal(TREE(.op = 2, .group = group, .from = V4(10, 0, 128, 1)), ROUTE_DONE);
+    assert_int_equal(*n, 1);                    /* He wants all of the group: its tree does. */
+}
+
+/* So it is with what hosts wanted beside others, once they alone do. */
+static void
+what_others_leave_to_hosts_is_bounded(void **state)
+{
+    ROUTER;
+    const unsigned each = membership_defaults.max_sources, groups = ROUTER_MEMBER_TREES / each;
+    const struct ip_address group = membership_group_at(IP_V4, 1), five = host_on_1(IP_V4, 5);
+
+    assert_int_equal(TREE(.group = group, .from = five), ROUTE_DONE);
+    say_sources(r, 2, IP_V4, MEMBERSHIP_ALLOW, 1, 5, 1);
+    for (unsigned at = 2; at <= groups + 1; at++) {
+        say_sources(r, 3, IP_V4, MEMBERSHIP_ALLOW, at, 1, each);
+    }
+    assert_int_equal(r->router->tib.n_member_trees, ROUTER_MEMBER_TREES);
+    assert_int_equal(r->router->members_refused, 0);
+    assert_int_equal(heard_from(r, IP_V4, 5), 1 << 2);
+    assert_int_equal(TREE(.op = 2, .group = group, .from = five), ROUTE_DONE);
+    assert_int_equal(r->router->tib.n_member_trees, ROUTER_MEMBER_TREES);
+    assert_int_equal(r->router->members_refused, 1);
+    assert_int_equal(heard_from(r, IP_V4, 5), 0);
 }
 
 int
@@ -359,6 +406,7 @@ main(void)
         TEST(sources_are_told_apart), TEST(a_source_that_leaves_is_asked_for),
         TEST(what_others_say_of_a_group_holds_for_its_sources), TEST(what_is_swept_ends_for_sources),
         TEST(members_hear_sources_that_have_trees), TEST(a_tree_of_a_source_is_its_own), TEST(sources_are_bounded),
+        TEST(trees_of_others_take_no_room_of_hosts), TEST(what_others_leave_to_hosts_is_bounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
