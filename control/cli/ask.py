@@ -25,6 +25,7 @@ from ..message import (
 )
 from ..message.finding import lookup
 from ..message.keys import context_with, load
+from ..message.types import is_order
 from .place import distant, keys_folder, run_dir
 
 T = TypeVar("T")
@@ -162,6 +163,6 @@ def _line(change: Any) -> str:
 
 def _shown(value: Any) -> str:
     """Write the value of a change; of an order, the keys of the entries."""
-    if isinstance(value, list) and value and isinstance(value[0], dict):
+    if is_order(value):
         return ", ".join(" ".join(map(str, keys.values())) for keys in value)
     return "" if value is None else str(value)

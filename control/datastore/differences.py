@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from ..message.types import Change
+from ..message.types import Change, is_order
 from .nodes import Kind, Node
-from .order import is_order, order_of, reorder
+from .order import order_of, reorder
 from .path import ROOT, Path, Step, format_path, parse_path
 from .tree import EMPTY, Key, Tree, entry_path, get, put, remove
 

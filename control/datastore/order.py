@@ -6,21 +6,15 @@ entries: the dicts of their keys, all of them.  Values of a leaf-list are told i
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeGuard
+from typing import Any
 
 from ..message.datastore import Where
+from ..message.types import Order
 from .fault import Fault, Invalid, NoSuchNode
 from .nodes import Kind, Node, locate
 from .path import ROOT, Path, Step, format_path
 from .tree import Key, Tree, edit, get, name_of
 from .values import text
-
-Order = list[dict[str, Any]]
-
-
-def is_order(value: Any) -> TypeGuard[Order]:
-    """Tell whether the value of a change is an order; no leaf-list holds dicts."""
-    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
 
 
 def order_of(node: Node, entries: Mapping[Key, Tree]) -> Order | None:

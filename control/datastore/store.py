@@ -14,7 +14,7 @@ from ..message.datastore import Op, Register
 from ..message.failure import CallError, Code, Failure
 from ..message.notices import SetTriggers, Triggered
 from ..message.path import lies_below
-from ..message.types import Change
+from ..message.types import Change, is_order
 from .archive import Archive, Past, Record, Stamp
 from .coordinator import Part, Side, recovered
 from .defaults import with_defaults
@@ -22,7 +22,7 @@ from .differences import apply_change, content, diff, undone
 from .fault import Fault, Invalid, NoSuchNode, SchemaConflict, SchemaError
 from .library import library_of, shipped_modules
 from .nodes import Node, resolve
-from .order import is_order, reorder
+from .order import reorder
 from .path import ROOT, Path, parse_path
 from .registry import Member, Registry
 from .scope import changes_seen, config_seen, scope_of

@@ -10,6 +10,7 @@ before it.  Items with different keys may overtake one another.
 """
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 
@@ -52,10 +53,11 @@ async def carry_out(
     items: Sequence[bytes],
     key: Callable[[bytes], Hashable],
     retry: Retry = ONCE,
+    batch: int = sys.maxsize,
 ) -> list[Result]:
     """Return the last result of each item, in their order.
 
-    *send* answers for each item that it gets, or raises CallError, which is an answer for all.
+    *send* gets at most *batch* items and answers for each, or raises CallError, an answer for all.
     """
     results = [Result(i, tries=0) for i in range(len(items))]
     queues: dict[Hashable, deque[int]] = {}
@@ -64,7 +66,9 @@ async def carry_out(
     backoff = Backoff(retry.most, retry.first)
     while queues:
         wave = sorted((queue[0], name) for name, queue in queues.items())
-        told = await _tell(send, [items[i] for i, _ in wave])
+        sent = [items[i] for i, _ in wave]
+        parts = [sent[at : at + batch] for at in range(0, len(sent), batch)]
+        told = [each for part in parts for each in await _tell(send, part)]
         failed = False
         for (i, name), result in zip(wave, told, strict=True):
             tries = results[i].tries + 1

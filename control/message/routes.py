@@ -302,21 +302,12 @@ class RouteClient:
 
         What may succeed the next time is tried again as *retry* says (retry.py).
         """
-        kept = self.kept[op]
 
-        async def send(wave: Sequence[bytes]) -> list[Result]:
-            parts = [wave[at : at + BATCH] for at in range(0, len(wave), BATCH)]
-            return [each for part in parts for each in await self._part(op, part)]
+        async def send(part: Sequence[bytes]) -> list[Result]:
+            codes = await self._mod(op, [(b"".join(part), len(part))])
+            return [self._result(op, i, int(codes[i]), record) for i, record in enumerate(part)]
 
-        return await carry_out(send, records, kept.key, retry)
-
-    async def _part(self, op: str, records: Sequence[bytes]) -> list[Result]:
-        """Return a result for each record of one request; of one that failed, the same for all."""
-        try:
-            codes = await self._mod(op, [(b"".join(records), len(records))])
-        except CallError as error:
-            return [Result(i, error.failure.code, str(error)) for i in range(len(records))]
-        return [self._result(op, i, int(codes[i]), record) for i, record in enumerate(records)]
+        return await carry_out(send, records, self.kept[op].key, retry, BATCH)
 
     def _result(self, op: str, index: int, number: int, record: bytes) -> Result:
         if not number:

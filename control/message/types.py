@@ -1,6 +1,6 @@
 """The requests that every component answers, their replies, and alerts."""
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -46,12 +46,20 @@ class Schema(Request[Modules], frozen=True):
     """Ask for the component's part of the schema."""
 
 
+Order = list[dict[str, Any]]  # the keys of all entries of a list that its user orders
+
+
 class Change(Message, frozen=True):
-    """A leaf or list entry that differs; None stands for absent."""
+    """A leaf or list entry that differs, or the Order of a list; None stands for absent."""
 
     path: str
     old: Any = None
     new: Any = None
+
+
+def is_order(value: Any) -> TypeGuard[Order]:
+    """Tell whether the value of a change is an order; no leaf-list holds dicts."""
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
 
 
 class Prepared(Message, frozen=True):
