@@ -26,9 +26,41 @@ def diff(root: Node, old: Tree, new: Tree) -> list[Change]:
     return gone[::-1] + rest
 
 
-def content(root: Node, tree: Tree) -> Iterator[Change]:
-    """Yield a tree as changes from nothing, in the order of diff()."""
-    return _differences(root, EMPTY, tree, ROOT)
+def content(node: Node, tree: Tree, top: Path = ROOT, at: Path = ROOT) -> Iterator[Change]:
+    """Yield what lies at and below *top* in a tree as changes from nothing, in the order of diff().
+
+    The tree is that of the node at *at*, and *top* is relative to it.
+    """
+    if not top:
+        yield from _differences(node, EMPTY, tree, at)
+        return
+    step, rest = top[0], top[1:]
+    child, here, there = node.children[step.name], tree.get(step.name), (*at, Step(step.name))
+    if here is None or step.name in node.keys:
+        return
+    if not rest and not step.keys:
+        yield from _DIFF[child.kind](child, None, here, there)
+    elif child.kind is Kind.LIST:
+        for key in _named(child, here, step):
+            entry = entry_path(there, child, key)
+            if not rest:
+                yield Change(format_path(entry), None, _keys(child, here[key]))
+            yield from content(child, here[key], rest, entry)
+    elif child.kind is Kind.CONTAINER and not step.keys:
+        yield from content(child, here, rest, there)
+
+
+def _named(node: Node, entries: dict[Key, Tree], step: Step) -> list[Key]:
+    """Return which entries a step means, in order: of keys that it does not name, all."""
+    wanted = dict(step.keys)
+    if wanted.keys() == set(node.keys):  # one, maybe among very many
+        key = tuple(wanted[name] for name in node.keys)
+        return [key] if key in entries else []
+    return [
+        key
+        for key in sorted(entries)
+        if wanted.items() <= dict(zip(node.keys, key, strict=True)).items()
+    ]
 
 
 def _differences(node: Node, old: Any, new: Any, at: Path) -> Iterator[Change]:

@@ -13,7 +13,6 @@ import msgspec
 from ..message.datastore import Op, Register
 from ..message.failure import CallError, Code, Failure
 from ..message.notices import SetTriggers, Triggered
-from ..message.path import lies_below
 from ..message.types import Change, is_order
 from .archive import Archive, Past, Record, Stamp
 from .coordinator import Part, Side, recovered
@@ -240,7 +239,7 @@ class Store:
             top = resolve(self.library.root, path)
         except Invalid as invalid:
             raise refusal(invalid) from invalid
-        return _pages(content(self.library.root, self.tree), top)
+        return _pages(content(self.library.root, self.tree, top))
 
     # Triggers.
 
@@ -379,13 +378,13 @@ class Store:
             member.synchronised, member.trouble = not trouble, trouble
 
 
-def _pages(changes: Iterator[Change], top: Path) -> Pages:
-    """Yield those changes that lie below *top*; a page is what is among the next PAGE."""
+def _pages(changes: Iterator[Change]) -> Pages:
+    """Yield changes PAGE by PAGE, and with each whether there may be more."""
     is_more = True
     while is_more:
         page = list(islice(changes, PAGE))
         is_more = len(page) == PAGE
-        yield [c for c in page if not top or lies_below(parse_path(c.path), top)], is_more
+        yield page, is_more
 
 
 def _nested(cells: dict[str, Any]) -> dict[str, Any]:

@@ -11,16 +11,19 @@ from hypothesis import strategies as st
 
 from raicho.control.bus import Bus
 from raicho.control.cli.document import Document, write
-from raicho.control.datastore.differences import apply_change, diff, undone
-from raicho.control.datastore.fault import Invalid
+from raicho.control.datastore.differences import apply_change, content, diff, undone
+from raicho.control.datastore.fault import Invalid, NoSuchNode
 from raicho.control.datastore.interchange import to_ietf
-from raicho.control.datastore.nodes import Node
+from raicho.control.datastore.nodes import Node, locate
+from raicho.control.datastore.path import Step, format_path, parse_path
 from raicho.control.datastore.sessions import Clash, Session
 from raicho.control.datastore.tree import EMPTY, Tree, from_config, to_config
 from raicho.control.datastore.validate import validate
 from raicho.control.datastore.yang import compile_schema, read_module
 from raicho.control.message import Change, Delete, Follower, Move, Restore, Set
 from raicho.control.message.datastore import CommitSession, Op
+from raicho.control.message.path import lies_below
+from raicho.control.message.types import is_order
 
 from .test_service import House, Participant, house
 
@@ -118,6 +121,29 @@ def test_what_cannot_be_moved_is_refused(
         edited(rules, tree, move)
     (fault,) = refusal.value.faults
     assert (fault.path, fault.rule) == (path, rule)
+
+
+def test_what_lies_below_a_path_is_told_as_in_the_whole(rules: Node, tree: Tree) -> None:
+    """Wherever that is; a step means every entry that has the keys that it names."""
+    tree = edited(
+        rules,
+        tree,
+        *(Set(f"{rule}/match[a='{a}'][b='{b}']") for rule in (A, B) for a in (3, 1) for b in "yx"),
+        Set("/rules/heap[name='c']"),
+    )
+    whole = list(content(rules, tree))
+    assert any(is_order(change.new) for change in whole)
+    named = {parse_path(change.path)[:n] for change in whole for n in range(9)}
+    bare = {tuple(Step(step.name) for step in path) for path in named}
+    first = {(*(Step(step.name, step.keys[:1]) for step in path),) for path in named}
+    other = {parse_path(path) for path in (HOP.format("z"), "/rules/rule[name='z']")}
+    for top in named | bare | first | other | {(*path, Step("name")) for path in named if path}:
+        try:
+            locate(rules, top)
+        except NoSuchNode:
+            continue
+        below = [change for change in whole if lies_below(parse_path(change.path), top)]
+        assert list(content(rules, tree, top)) == below, format_path(top)
 
 
 def test_a_move_is_one_change_and_nothing_else_differs(rules: Node, tree: Tree) -> None:

@@ -119,6 +119,14 @@ async def test_commits_are_acknowledged_while_a_snapshot_is_half_delivered(field
         assert (await reader.call(GetSnapshot(known=known.txid), PATIENCE)).changes is None
 
 
+async def test_a_snapshot_of_little_has_one_page_beside_much(field: Field) -> None:
+    async with dialled(field.run_dir) as dial:
+        client = dial()
+        for row, changes in ((field.rows - 2, 1), (field.rows - 1, 2), (field.rows, 0)):
+            page = await client.call(GetSnapshot(f"/row[n='{row}']"), PATIENCE)
+            assert (len(page.changes or ()), page.page) == (changes, "")
+
+
 async def test_commits_go_on_while_many_read_all_the_time(field: Field) -> None:
     """K1: snapshots and configurations as a whole, each as it was after some commit."""
     async with dialled(field.run_dir) as dial:
