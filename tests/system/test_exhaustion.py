@@ -123,6 +123,29 @@ def test_a_limit_is_taken_and_lifted_at_run_time(site: Site) -> None:
     assert limit(site, "bus") is None
 
 
+@pytest.mark.parametrize("identity", ["openflow", "datastore"])
+def test_a_limit_that_is_passed_hinders_no_other_change_and_stays(
+    site: Site, identity: str
+) -> None:
+    """C14, G7: a commit that is about something else neither judges the limit nor lifts it."""
+    switch = site.switch
+    path = f"/raicho/process[name='{identity}']/memory-limit"
+    switch.commit(Set(path, LIMIT))
+    pid = switch.pid(identity)
+    assert pid is not None
+    outside = 2048  # MiB, so that it can have more than its limit
+    resource.prlimit(pid, resource.RLIMIT_DATA, (outside * MIB, resource.RLIM_INFINITY))
+    asyncio.run(flood(site, identity, LIMIT))
+    assert in_use(site, identity) > LIMIT * MIB
+    switch.commit(Set(f"/raicho/log/component[name='{identity}']/level", "warning"))
+    assert limit(site, identity) == outside
+    switch.commit(Delete("/raicho/log"))
+    assert limit(site, identity) == outside
+    switch.commit(Set(path, outside - 1))
+    assert limit(site, identity) == outside - 1
+    assert switch.pid(identity) == pid
+
+
 def test_a_limit_below_what_is_in_use_is_refused(site: Site) -> None:
     """C14, F15: who would end at once says how much it has."""
     asyncio.run(flood(site, "openflow", LIMIT))
