@@ -396,11 +396,17 @@ def test_nobody_but_the_datastore_takes_configuration(site: Site, name: str) -> 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_components_are_started_with_nothing_but_where_things_are(name: str) -> None:
-    """G5: the rest is configuration; a datastore knows where its data are, and who it is there."""
+    """G5: the rest is configuration; a datastore knows where its data are, and who it is there.
+
+    As whom components run is for whoever starts the switch to say, not for who configures it.
+    """
     command = [sys.executable, "-m", MODULES[name], "--help"]
     told = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
     options = set(re.findall(r"^\s+--([a-z-]+)", told.stdout, re.MULTILINE))
     common = {"run-dir", "datastore", "identity", "log-level", "keys", "listen"}
     assert options >= common
-    own = {"datastore": {"data", "host", "without-features"}, "supervisor": {"data"}}
+    own = {
+        "datastore": {"data", "host", "without-features"},
+        "supervisor": {"data", "user", "group", "cgroup"},
+    }
     assert options - {"help"} - common <= own.get(name, set())
