@@ -162,7 +162,7 @@ class Channel(asyncio.Protocol):
         try:
             self.session.answer(ticket, answer)
             self.flush()
-        except Exception as error:
+        except Exception as error:  # other channels go on
             end_if_exhausted(error)
             log.exception("%s %s: a request failed", self.name, self.peer)
             self.close("a request failed")

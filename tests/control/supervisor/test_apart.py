@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import zmq
+from system.needs import needs
 
 from raicho.control.component import Bootstrap
 from raicho.control.message import Alert, ControlClient, Event, Get, Subscriber
@@ -72,7 +73,7 @@ async def main():
 asyncio.run(main())
 """
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+pytestmark = needs("setpriv")
 
 
 @pytest.fixture
